@@ -1,0 +1,1 @@
+"""The commands people and workflows run: `python -m ci_scripts <command>`."""

@@ -1,0 +1,1 @@
+"""Watching a served model: reference profiles, drift, coverage, delayed accuracy."""
