@@ -1,0 +1,167 @@
+"""Workflows, runs, artifacts and dispatches of the fake GitHub."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+from fake_api import REPO, ApiError, Call, Reply, found, route, user
+from fake_state import DISPATCH_INPUT_LIMIT
+
+
+def workflow_files(call: Call, ref: str = "main") -> dict[str, dict[str, Any]]:
+    """Parsed workflow files on a branch, by file name."""
+    try:
+        listed = call.git.text("ls-tree", "--name-only", ref, ".github/workflows/").splitlines()
+    except Exception:  # noqa: BLE001 - a ref without that folder has no workflows
+        return {}
+    parsed = {}
+    for path in listed:
+        content = call.git.read(ref, path)
+        if content is not None:
+            parsed[PurePosixPath(path).name] = yaml.load(content, Loader=yaml.BaseLoader)  # noqa: S506
+    return parsed
+
+
+def workflow_id(name: str) -> int:
+    return sum(ord(c) * (i + 1) for i, c in enumerate(name))
+
+
+def _workflow(call: Call, ref: str = "main") -> tuple[str, dict[str, Any]]:
+    wanted = call.params["workflow_id"]
+    for name, parsed in workflow_files(call, ref).items():
+        if wanted in (name, str(workflow_id(name))):
+            return name, parsed
+    raise ApiError(404, "Not Found")
+
+
+@route("GET", REPO + "/actions/workflows/{workflow_id}")
+def get_workflow(call: Call) -> Reply:
+    name, parsed = _workflow(call)
+    body = {"id": workflow_id(name), "name": parsed.get("name", name), "state": "active"}
+    return Reply(
+        body={
+            **body,
+            "path": f".github/workflows/{name}",
+            "url": call.url(f"/actions/workflows/{workflow_id(name)}"),
+        }
+    )
+
+
+@route("POST", REPO + "/actions/workflows/{workflow_id}/dispatches")
+def dispatch(call: Call) -> Reply:
+    ref = call.body["ref"].removeprefix("refs/heads/")
+    if call.git.resolve(ref) is None:
+        raise ApiError(422, f"No ref found for: {ref}")
+    name, parsed = _workflow(call, ref)
+    triggers = parsed.get("on", {})
+    if "workflow_dispatch" not in triggers:
+        raise ApiError(422, "Workflow does not have 'workflow_dispatch' trigger")
+    given = call.body.get("inputs", {})
+    declared = (triggers["workflow_dispatch"] or {}) if isinstance(triggers, dict) else {}
+    declared = (declared.get("inputs") or {}) if isinstance(declared, dict) else {}
+    if len(given) > DISPATCH_INPUT_LIMIT or set(given) - set(declared):
+        raise ApiError(422, f"Unexpected inputs provided: {sorted(set(given) - set(declared))}")
+    for key, spec in declared.items():
+        if spec.get("required") == "true" and "default" not in spec and not given.get(key):
+            raise ApiError(422, f"Required input '{key}' not provided")
+    call.emit(
+        "workflow_dispatch",
+        {"inputs": given, "ref": f"refs/heads/{ref}", "workflow": f".github/workflows/{name}"},
+    )
+    return Reply(status=204)
+
+
+@route("POST", REPO + "/dispatches")
+def repository_dispatch(call: Call) -> Reply:
+    call.emit(
+        "repository_dispatch",
+        {"action": call.body["event_type"], "client_payload": call.body.get("client_payload", {})},
+    )
+    return Reply(status=204)
+
+
+def run_json(call: Call, run: dict[str, Any]) -> dict[str, Any]:
+    owner, name = run["head_repository"].split("/")
+    return {
+        **{k: v for k, v in run.items() if k not in ("head_repository", "workflow_file")},
+        "run_number": run["id"],
+        "status": "completed" if run["conclusion"] else "in_progress",
+        "path": f".github/workflows/{run['workflow_file']}",
+        "workflow_id": workflow_id(run["workflow_file"]),
+        "url": call.url(f"/actions/runs/{run['id']}"),
+        "html_url": call.html(f"/actions/runs/{run['id']}"),
+        "display_title": run["name"],
+        "pull_requests": [],
+        "head_repository": {
+            "full_name": run["head_repository"],
+            "name": name,
+            "owner": user(owner),
+        },
+        "repository": {"full_name": call.full_name, "name": call.full_name.split("/")[1]},
+    }
+
+
+@route("GET", REPO + "/actions/runs")
+@route("GET", REPO + "/actions/workflows/{workflow_id}/runs")
+def list_runs(call: Call) -> Reply:
+    name = _workflow(call)[0] if "workflow_id" in call.params else None
+    wanted = {k: call.query[k] for k in ("event", "head_sha") if k in call.query}
+    listed = [
+        run_json(call, run)
+        for run in sorted(call.state.runs.values(), key=lambda r: -r["id"])
+        if name in (None, run["workflow_file"])
+        and all(run[k] == v for k, v in wanted.items())
+        and call.query.get("branch") in (None, run["head_branch"])
+        and call.query.get("status")
+        in (None, run["conclusion"], "completed" if run["conclusion"] else "in_progress")
+    ]
+    return Reply(
+        body={"total_count": len(listed), "workflow_runs": listed}, paginate="workflow_runs"
+    )
+
+
+@route("GET", REPO + "/actions/runs/{run_id}")
+def get_run(call: Call) -> Reply:
+    return Reply(body=run_json(call, found(call.state.runs, call.params["run_id"])))
+
+
+def _artifact_json(call: Call, item: dict[str, Any]) -> dict[str, Any]:
+    path = f"/actions/artifacts/{item['id']}"
+    return {
+        "id": item["id"],
+        "name": item["name"],
+        "size_in_bytes": len(call.state.artifact_bytes[item["id"]]),
+        "url": call.url(path),
+        "archive_download_url": call.url(path + "/zip"),
+        "expired": item.get("expired", False),
+        "created_at": item["at"],
+        "updated_at": item["at"],
+        "expires_at": item["at"],
+        "workflow_run": {"id": item["run_id"]},
+    }
+
+
+@route("GET", REPO + "/actions/runs/{run_id}/artifacts")
+def run_artifacts(call: Call) -> Reply:
+    number = int(found(call.state.runs, call.params["run_id"])["id"])
+    listed = [
+        _artifact_json(call, item)
+        for item in call.state.artifacts.values()
+        if item["run_id"] == number and call.query.get("name") in (None, item["name"])
+    ]
+    return Reply(body={"total_count": len(listed), "artifacts": listed}, paginate="artifacts")
+
+
+@route("GET", REPO + "/actions/artifacts/{artifact_id}")
+def get_artifact(call: Call) -> Reply:
+    return Reply(body=_artifact_json(call, found(call.state.artifacts, call.params["artifact_id"])))
+
+
+@route("GET", REPO + "/actions/artifacts/{artifact_id}/{archive_format}")
+def download_artifact(call: Call) -> Reply:
+    item = found(call.state.artifacts, call.params["artifact_id"])
+    if item.get("expired"):
+        raise ApiError(410, "Artifact has expired")
+    return Reply(status=302, location=f"{call.base_url}/_signed/artifact/{item['id']}")

@@ -1,0 +1,363 @@
+"""Repository settings, protections, commit statuses and deployments of the fake GitHub."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fake_api import REPO, UPGRADE, ApiError, Call, Reply, found, route, user
+from fake_state import DESCRIPTION_LIMIT, STATUS_LIMIT
+
+
+@route("GET", REPO)
+def repository(call: Call) -> Reply:
+    settings = call.state.settings
+    owner, name = call.full_name.split("/")
+    body: dict[str, Any] = {
+        "id": 1,
+        "name": name,
+        "full_name": call.full_name,
+        "private": settings.private,
+        "visibility": "private" if settings.private else "public",
+        "owner": user(owner),
+        "default_branch": "main",
+        "has_issues": settings.issues_enabled,
+        "html_url": call.html(""),
+        "url": call.url(""),
+        "allow_merge_commit": settings.allow_merge_commit,
+        "allow_squash_merge": settings.allow_squash_merge,
+        "allow_rebase_merge": settings.allow_rebase_merge,
+        "license": None,
+    }
+    if not call.token.is_job:
+        body["permissions"] = {
+            "admin": True,
+            "pull": True,
+            "push": True,
+            "maintain": True,
+            "triage": True,
+        }
+    return Reply(body=body)
+
+
+@route("GET", "/user")
+def whoami(call: Call) -> Reply:
+    if call.token.is_job:
+        raise ApiError(403, "Resource not accessible by integration")
+    return Reply(body=user(call.token.login))
+
+
+@route("GET", "/rate_limit")
+def rate_limit(call: Call) -> Reply:
+    core = {"limit": 1000, "remaining": 999, "reset": 4_000_000_000, "used": 1}
+    return Reply(body={"rate": core, "resources": {"core": core, "search": core}})
+
+
+def _plan(call: Call) -> None:
+    if call.state.settings.free_private_plan:
+        raise ApiError(403, UPGRADE)
+
+
+@route("GET", REPO + "/actions/permissions/workflow")
+def workflow_permissions(call: Call) -> Reply:
+    allowed = call.state.settings.actions_may_create_prs
+    return Reply(
+        body={"default_workflow_permissions": "read", "can_approve_pull_request_reviews": allowed}
+    )
+
+
+@route("GET", REPO + "/branches/{branch}")
+def branch(call: Call) -> Reply:
+    sha = call.git.ref(f"refs/heads/{call.params['branch']}")
+    if sha is None:
+        raise ApiError(404, "Branch not found")
+    settings = call.state.settings
+    protected = bool(settings.required_statuses or settings.required_reviews or settings.rulesets)
+    return Reply(
+        body={
+            "name": call.params["branch"],
+            "commit": {"sha": sha},
+            "protected": protected,
+            "protection": {},
+            "protection_url": call.url(f"/branches/{call.params['branch']}/protection"),
+        }
+    )
+
+
+@route("GET", REPO + "/branches/{branch}/protection")
+def branch_protection(call: Call) -> Reply:
+    _plan(call)
+    settings = call.state.settings
+    if not (settings.required_statuses or settings.required_reviews):
+        raise ApiError(404, "Branch not protected")
+    body: dict[str, Any] = {"url": call.url("/branches/main/protection")}
+    if settings.required_statuses:
+        body["required_status_checks"] = {
+            "contexts": settings.required_statuses,
+            "checks": [{"context": c, "app_id": None} for c in settings.required_statuses],
+            "strict": False,
+        }
+    if settings.required_reviews:
+        body["required_pull_request_reviews"] = {
+            "required_approving_review_count": settings.required_reviews,
+            "require_code_owner_reviews": settings.codeowner_review,
+            "dismiss_stale_reviews": False,
+        }
+    return Reply(body=body)
+
+
+@route("GET", REPO + "/rules/branches/{branch}")
+def branch_rules(call: Call) -> Reply:
+    _plan(call)
+    rules = [
+        {
+            **rule,
+            "ruleset_id": item["id"],
+            "ruleset_source": call.full_name,
+            "ruleset_source_type": "Repository",
+        }
+        for item in call.state.settings.rulesets
+        if item.get("target") == "branch" and item.get("enforcement") == "active"
+        for rule in item.get("rules", [])
+    ]
+    return Reply(body=rules, paginate="")
+
+
+@route("GET", REPO + "/rulesets")
+def rulesets(call: Call) -> Reply:
+    _plan(call)
+    listed = [
+        {
+            **{k: v for k, v in item.items() if k not in ("rules", "conditions")},
+            "source": call.full_name,
+        }
+        for item in call.state.settings.rulesets
+    ]
+    return Reply(body=listed, paginate="")
+
+
+@route("GET", REPO + "/rulesets/{ruleset_id}")
+def ruleset(call: Call) -> Reply:
+    _plan(call)
+    for item in call.state.settings.rulesets:
+        if str(item["id"]) == call.params["ruleset_id"]:
+            return Reply(body={**item, "source": call.full_name})
+    raise ApiError(404, "Not Found")
+
+
+@route("GET", REPO + "/environments/{environment_name}")
+def environment(call: Call) -> Reply:
+    name = call.params["environment_name"]
+    if call.state.settings.free_private_plan or name not in call.state.settings.environments:
+        raise ApiError(404, "Not Found")
+    return Reply(body={"name": name, **call.state.settings.environments[name]})
+
+
+@route("GET", REPO + "/codeowners/errors")
+def codeowners_errors(call: Call) -> Reply:
+    if not any(
+        call.git.read("main", p) for p in (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
+    ):
+        raise ApiError(404, "Not Found")
+    return Reply(body={"errors": call.state.settings.codeowners_errors})
+
+
+@route("GET", REPO + "/immutable-releases")
+def immutable_releases(call: Call) -> Reply:
+    if not call.state.settings.immutable_releases:
+        raise ApiError(404, "Not Found")
+    return Reply(body={"enabled": True, "enforced_by_owner": False})
+
+
+@route("GET", REPO + "/actions/secrets")
+def secrets(call: Call) -> Reply:
+    listed = [{"name": n, "created_at": "", "updated_at": ""} for n in call.state.settings.secrets]
+    return Reply(body={"total_count": len(listed), "secrets": listed}, paginate="secrets")
+
+
+def _status_json(call: Call, status: dict[str, Any]) -> dict[str, Any]:
+    return {**{k: v for k, v in status.items() if k != "login"}, "creator": user(status["login"])}
+
+
+@route("POST", REPO + "/statuses/{sha}")
+def create_status(call: Call) -> Reply:
+    sha = call.params["sha"]
+    if not re.fullmatch(r"[0-9a-f]{40}", sha) or call.git.kind(sha) != "commit":
+        raise ApiError(422, f"No commit found for SHA: {sha}")
+    context = call.body.get("context", "default")
+    if len(call.body.get("description") or "") > DESCRIPTION_LIMIT:
+        message = f"description is too long (maximum is {DESCRIPTION_LIMIT} characters)"
+        raise ApiError(
+            422,
+            "Validation Failed",
+            [{"code": "custom", "field": "description", "message": message}],
+        )
+    target = call.body.get("target_url")
+    if target and not re.match(r"https?://", target):
+        raise ApiError(
+            422,
+            "Validation Failed",
+            [{"code": "custom", "message": "target_url must use http(s) scheme"}],
+        )
+    if (
+        sum(1 for s in call.state.statuses if (s["sha"], s["context"]) == (sha, context))
+        >= STATUS_LIMIT
+    ):
+        message = "This SHA and context has reached the maximum number of statuses."
+        raise ApiError(422, "Validation Failed", [{"code": "custom", "message": message}])
+    at = call.state.now()
+    status = {
+        "id": next(call.state.ids),
+        "sha": sha,
+        "state": call.body["state"],
+        "description": call.body.get("description"),
+        "target_url": target,
+        "context": context,
+        "created_at": at,
+        "updated_at": at,
+        "login": call.token.login,
+    }
+    call.state.statuses.append(status)
+    return Reply(status=201, body=_status_json(call, status))
+
+
+def statuses_of(call: Call, sha: str) -> list[dict[str, Any]]:
+    """Newest first."""
+    return [s for s in reversed(call.state.statuses) if s["sha"] == sha]
+
+
+def latest_statuses(call: Call, sha: str) -> dict[str, dict[str, Any]]:
+    latest: dict[str, dict[str, Any]] = {}
+    for status in statuses_of(call, sha):
+        latest.setdefault(status["context"], status)
+    return latest
+
+
+@route("GET", REPO + "/commits/{ref}/statuses")
+def list_statuses(call: Call) -> Reply:
+    sha = call.git.resolve(call.params["ref"])
+    if sha is None:
+        raise ApiError(404, "Not Found")
+    return Reply(body=[_status_json(call, s) for s in statuses_of(call, sha)], paginate="")
+
+
+@route("GET", REPO + "/commits/{ref}/status")
+def combined_status(call: Call) -> Reply:
+    sha = call.git.resolve(call.params["ref"])
+    if sha is None:
+        raise ApiError(404, "Not Found")
+    latest = latest_statuses(call, sha)
+    states = {s["state"] for s in latest.values()}
+    overall = (
+        "failure"
+        if states & {"failure", "error"}
+        else "success"
+        if states == {"success"}
+        else "pending"
+    )
+    listed = [_status_json(call, s) for s in latest.values()]
+    return Reply(
+        body={"state": overall, "sha": sha, "total_count": len(listed), "statuses": listed},
+        paginate="statuses",
+    )
+
+
+def _deployment_json(call: Call, item: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **{k: v for k, v in item.items() if k != "login"},
+        "creator": user(item["login"]),
+        "statuses_url": call.url(f"/deployments/{item['id']}/statuses"),
+        "url": call.url(f"/deployments/{item['id']}"),
+        "repository_url": call.url(""),
+    }
+
+
+@route("GET", REPO + "/deployments")
+def list_deployments(call: Call) -> Reply:
+    listed = [
+        _deployment_json(call, item)
+        for item in reversed(call.state.deployments.values())
+        if all(
+            item[k] == call.query[k]
+            for k in ("sha", "ref", "task", "environment")
+            if k in call.query
+        )
+    ]
+    return Reply(body=listed, paginate="")
+
+
+@route("POST", REPO + "/deployments")
+def create_deployment(call: Call) -> Reply:
+    body = call.body
+    sha = call.git.resolve(body["ref"])
+    if sha is None:
+        raise ApiError(422, f"No ref found for: {body['ref']}")
+    main = call.git.resolve("main")
+    if body.get("auto_merge", True) and main and not call.git.is_ancestor(main, sha):
+        return Reply(status=202, body={"message": "Auto-merged main into the ref on deployment."})
+    latest = latest_statuses(call, sha)
+    contexts = body.get("required_contexts")
+    needed = list(latest) if contexts is None else contexts
+    if any(latest.get(c, {"state": "pending"})["state"] != "success" for c in needed):
+        raise ApiError(409, "Conflict: Commit status checks failed for main.")
+    at = call.state.now()
+    item = {
+        "id": next(call.state.ids),
+        "sha": sha,
+        "ref": body["ref"],
+        "task": body.get("task", "deploy"),
+        "environment": body.get("environment", "production"),
+        "description": body.get("description"),
+        "payload": body.get("payload", {}),
+        "created_at": at,
+        "updated_at": at,
+        "login": call.token.login,
+    }
+    call.state.deployments[item["id"]] = item
+    call.state.deployment_statuses[item["id"]] = []
+    return Reply(status=201, body=_deployment_json(call, item))
+
+
+@route("GET", REPO + "/deployments/{deployment_id}")
+def get_deployment(call: Call) -> Reply:
+    return Reply(
+        body=_deployment_json(call, found(call.state.deployments, call.params["deployment_id"]))
+    )
+
+
+@route("GET", REPO + "/deployments/{deployment_id}/statuses")
+def deployment_statuses(call: Call) -> Reply:
+    number = found(call.state.deployments, call.params["deployment_id"])["id"]
+    listed = [
+        {**{k: v for k, v in s.items() if k != "login"}, "creator": user(s["login"])}
+        for s in reversed(call.state.deployment_statuses[number])
+    ]
+    return Reply(body=listed, paginate="")
+
+
+@route("POST", REPO + "/deployments/{deployment_id}/statuses")
+def create_deployment_status(call: Call) -> Reply:
+    item = found(call.state.deployments, call.params["deployment_id"])
+    if len(call.body.get("description") or "") > DESCRIPTION_LIMIT:
+        raise ApiError(422, "Validation Failed", [{"code": "custom", "field": "description"}])
+    at = call.state.now()
+    status = {
+        "id": next(call.state.ids),
+        "state": call.body["state"],
+        "description": call.body.get("description", ""),
+        "log_url": call.body.get("log_url", ""),
+        "target_url": call.body.get("target_url", call.body.get("log_url", "")),
+        "environment_url": call.body.get("environment_url", ""),
+        "environment": item["environment"],
+        "created_at": at,
+        "updated_at": at,
+        "login": call.token.login,
+    }
+    if status["state"] == "success" and call.body.get("auto_inactive", True):
+        for other, history in call.state.deployment_statuses.items():
+            same = call.state.deployments[other]["environment"] == item["environment"]
+            if other != item["id"] and same and history and history[-1]["state"] == "success":
+                history.append({**status, "id": next(call.state.ids), "state": "inactive"})
+    call.state.deployment_statuses[item["id"]].append(status)
+    body = {**{k: v for k, v in status.items() if k != "login"}, "creator": user(status["login"])}
+    return Reply(status=201, body=body)
