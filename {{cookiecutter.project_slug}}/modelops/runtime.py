@@ -90,12 +90,10 @@ class SklearnModel:
     @classmethod
     def from_skops(cls, data: bytes, contract: Contract, manifest: Mapping[str, Any]) -> SklearnModel:
         """Load skops bytes. Types skops does not trust by itself must stand in the manifest's `trusted_types`."""
-        import skops.io
+        from modelops import persistence
 
-        unknown = sorted(set(skops.io.get_untrusted_types(data=data)) - set(manifest.get("trusted_types", ())))
-        if unknown:
-            raise BadArtifact(f"model.skops wants types that nobody vouched for: {', '.join(unknown)}.", reason="load")
-        return cls(skops.io.loads(data, trusted=list(manifest.get("trusted_types", ()))), contract)
+        trusted = persistence.TREES.union(manifest.get("trusted_types", ()))
+        return cls(persistence.load(data, trusted=trusted), contract)
 
     def predict(self, columns: Columns) -> Scores:
         """See `Model.predict`."""
