@@ -33,6 +33,10 @@ def convert(estimator: Any, contract: Contract) -> bytes:
             "model.runtime to sklearn in params.yaml.",
             reason="load",
         ) from error
+    # skl2onnx lists the operator sets in the order of a Python set, which changes with the hash seed of the process.
+    opsets = sorted(model.opset_import, key=lambda opset: opset.domain)
+    del model.opset_import[:]
+    model.opset_import.extend(opsets)
     data: bytes = model.SerializeToString(deterministic=True)
     return data
 
