@@ -1,0 +1,374 @@
+"""Run one workflow with `act` in host mode, offline, without Docker.
+
+`act` ignores permissions, filters and concurrency and gives all jobs one token. Here every job gets its own
+token with exactly the permissions its YAML declares; filters are in `filters.py`; the actions of GitHub are
+stubs that really fetch from the fake's git server and really keep artifacts. A run in which an expected job
+did not report a result is an error, because `act` exits 0 when it skips a job.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import filters
+import yaml
+from fake_github import FakeGitHub
+from fake_state import Event
+
+HERE = Path(__file__).parent
+RUNNERS = {"ubuntu-24.04", "self-hosted"}
+SHIMMED = {"queue", "cache-mode", "deployment", "artifact-metadata"}
+TIMEOUT = 120
+
+
+class HarnessError(Exception):
+    """The run does not prove what it should: a job is missing, or the shim changed too much."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class Result:
+    """What one run of a workflow did."""
+
+    run_id: int
+    workflow: str
+    jobs: dict[str, str]
+    summaries: dict[str, str]
+    annotations: list[tuple[str, str, str]]  # job, level, text
+    outputs: dict[str, dict[str, str]]  # job -> output -> value
+    artifacts: dict[str, Path]
+    log: str
+    seconds: float
+
+    @property
+    def conclusion(self) -> str:
+        return (
+            "success" if all(r in ("success", "skipped") for r in self.jobs.values()) else "failure"
+        )
+
+    def said(self, text: str) -> bool:
+        return text in self.log
+
+
+def shim(workflow: dict[str, Any]) -> dict[str, Any]:
+    """The workflow without what `act`'s older schema rejects, and with one token per job.
+
+    Only the keys in SHIMMED, `$/` paths and the two spellings of the job's token change; `_assert_small`
+    proves it.
+    """
+    result = _strip(workflow)
+    for job, spec in result["jobs"].items():
+        result["jobs"][job] = _with_token(spec, secret_name(job))
+    _assert_small(workflow, result, "")
+    return result
+
+
+def secret_name(job: str) -> str:
+    return "GHS_" + re.sub(r"[^A-Z0-9]", "_", job.upper())
+
+
+def _strip(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {k: _strip(v) for k, v in node.items() if k not in SHIMMED}
+    if isinstance(node, list):
+        return [_strip(item) for item in node]
+    if isinstance(node, str) and node.startswith("$/"):
+        return "./" + node[2:]
+    return node
+
+
+def _with_token(node: Any, secret: str) -> Any:
+    if isinstance(node, dict):
+        return {k: _with_token(v, secret) for k, v in node.items()}
+    if isinstance(node, list):
+        return [_with_token(item, secret) for item in node]
+    if isinstance(node, str):
+        return re.sub(r"\b(github\.token|secrets\.GITHUB_TOKEN)\b", f"secrets.{secret}", node)
+    return node
+
+
+def _assert_small(before: Any, after: Any, path: str) -> None:
+    if isinstance(before, dict) and isinstance(after, dict):
+        if set(before) - set(after) - SHIMMED or set(after) - set(before):
+            raise HarnessError(f"the shim changed {path}: {sorted(set(before) ^ set(after))}")
+        for key in after:
+            _assert_small(before[key], after[key], f"{path}/{key}")
+    elif isinstance(before, list) and isinstance(after, list):
+        if len(before) != len(after):
+            raise HarnessError(f"the shim changed the length of {path}")
+        for index, (old, new) in enumerate(zip(before, after, strict=True)):
+            _assert_small(old, new, f"{path}/{index}")
+    elif before != after:
+        same_token = re.sub(r"secrets\.GHS_\w+", "github.token", str(after))
+        if same_token != str(before).replace("secrets.GITHUB_TOKEN", "github.token") and not str(
+            before
+        ).startswith("$/"):
+            raise HarnessError(f"the shim changed {path}")
+
+
+STUB_INPUTS = {
+    "checkout": {
+        "repository": "", "ref": "", "path": "", "fetch-depth": "1", "persist-credentials": "true",
+        "token": "", "fetch-tags": "false",
+    },
+    "setup-python": {"python-version": "", "python-version-file": "", "cache": ""},
+    "upload-artifact": {"name": "artifact", "path": "", "if-no-files-found": "warn", "retention-days": ""},
+    "download-artifact": {"name": "artifact", "path": ""},
+}  # fmt: skip
+STUB_COMMANDS = {
+    "checkout": "checkout.py",
+    "setup-python": None,
+    "upload-artifact": "artifact.py upload",
+    "download-artifact": "artifact.py download",
+}
+STUB_NAMES = {"persist-credentials": "PERSIST", "fetch-depth": "DEPTH"}
+
+
+def write_stub(folder: Path, action: str) -> None:
+    """An `action.yml` that calls our own script; an input it does not know is refused by the run."""
+    inputs = STUB_INPUTS[action]
+    command = STUB_COMMANDS[action]
+    script = 'echo "$HARNESS/bin" >> "$GITHUB_PATH"'
+    if command is not None:
+        script = f'"$HARNESS_PYTHON" -I "$HARNESS_STUBS"/{command}'
+    env = {
+        "INPUT_" + STUB_NAMES.get(name, name.upper().replace("-", "_")): "${{ inputs."
+        + name
+        + " }}"
+        for name in inputs
+    }
+    spec = {
+        "name": action,
+        "inputs": {name: {"default": value, "required": False} for name, value in inputs.items()},
+        "runs": {"using": "composite", "steps": [{"shell": "bash", "run": script, "env": env}]},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "action.yml").write_text(yaml.safe_dump(spec))
+
+
+# Answers `-m pip` and `-m venv` itself: the interpreter of the tests already has everything the lock file
+# names, and no test may install anything.
+PYTHON_WRAPPER = """#!/bin/bash
+if [ "$1" = "-m" ] && [ "$2" = "pip" ]; then echo "harness: pip ${*:3}"; exit 0; fi
+if [ "$1" = "-m" ] && [ "$2" = "venv" ]; then
+  mkdir -p "${@: -1}/bin"; cp "$HARNESS"/bin/* "${@: -1}/bin/"; exit 0
+fi
+exec "$HARNESS_PYTHON" "$@"
+"""
+TOOLS = ("dvc", "pytest", "ruff", "mypy", "pre-commit")
+
+
+class ActRunner:
+    """Runs workflows of the repository behind `fake`; keeps run ids, tokens and artifacts apart."""
+
+    def __init__(
+        self, fake: FakeGitHub, folder: Path, *, secrets: dict[str, str] | None = None
+    ) -> None:
+        self.fake = fake
+        self.folder = folder
+        self.secrets = secrets or {}
+        self.variables: dict[str, str] = {}
+        self.environment: dict[str, str] = {}
+        self.python = sys.executable
+        self._next_run = 5000
+        fake.git.run("config", "uploadpack.allowAnySHA1InWant", "true")
+
+    def run(
+        self, file: str, event: Event, *, commit: str, ref: str, expect: set[str] | None = None,
+        fork: bool = False, permissions: dict[str, dict[str, str]] | None = None,
+        workflow: dict[str, Any] | None = None, inputs: dict[str, str] | None = None, run_id: int | None = None,
+    ) -> Result:  # fmt: skip
+        """Run the workflow `file` as it is at `commit`.
+
+        `ref` becomes GITHUB_REF. `expect`: the jobs that must report a result, all of them by default.
+        `permissions` overrides what a job declares, for tests that remove one. `fork`: writes are capped to
+        read and no secret is handed out.
+        """
+        text = self.fake.git.read(commit, f".github/workflows/{file}")
+        if workflow is None:
+            if text is None:
+                raise HarnessError(f"{file} is not in {commit}")
+            workflow = filters.load(text)
+        if run_id is None:
+            run_id = self._next_run = self._next_run + 1
+        home = Path(tempfile.mkdtemp(prefix=f"run-{run_id}-", dir=self.folder))
+        self._lay_out(home, workflow, event, commit)
+        secrets = {} if fork else dict(self.secrets)
+        for job, spec in workflow["jobs"].items():
+            declared = (permissions or {}).get(
+                job, spec.get("permissions", workflow.get("permissions", {}))
+            )
+            token = self.fake.job_token(f"{file}/{job}", dict(declared or {}), fork=fork)
+            (home / "tokens" / job).write_text(token)
+            secrets[secret_name(job)] = token
+        started = os.times().elapsed
+        done = subprocess.run(
+            self._command(home, workflow, event, secrets, inputs or {}, run_id),
+            cwd=home, capture_output=True, text=True, timeout=TIMEOUT, check=False,
+            env={"PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin", "HOME": str(home / "home"), "SHA_REF": commit},
+        )  # fmt: skip
+        result = self._collect(home, file, run_id, done, os.times().elapsed - started)
+        missing = (set(workflow["jobs"]) if expect is None else expect) - set(result.jobs)
+        if missing:
+            raise HarnessError(
+                f"{file}: no result from {sorted(missing)}\n{result.log[-4000:]}\n{done.stderr[-2000:]}"
+            )
+        surplus = set(result.jobs) - (set(workflow["jobs"]) if expect is None else expect)
+        if surplus:
+            raise HarnessError(f"{file}: {sorted(surplus)} ran and should not have")
+        for name, path in result.artifacts.items():
+            files = {
+                str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file()
+            }
+            self.fake.state.add_artifact(run_id, name, files)
+        return result
+
+    def _lay_out(self, home: Path, workflow: dict[str, Any], event: Event, commit: str) -> None:
+        for name in (
+            "home",
+            "tokens",
+            "artifacts",
+            "bin",
+            "cache",
+            "work/.git/objects/info",
+            "work/.git/refs",
+        ):
+            (home / name).mkdir(parents=True, exist_ok=True)
+        wrapper = home / "bin" / "python"
+        wrapper.write_text(PYTHON_WRAPPER)
+        wrapper.chmod(0o755)
+        for name in ("python3", "python3.11"):
+            (home / "bin" / name).symlink_to("python")
+        for tool in TOOLS:
+            found = shutil.which(tool, path=str(Path(self.python).parent))
+            if found:
+                (home / "bin" / tool).symlink_to(found)
+        # Just enough of a repository for act to learn the commit; jobs get theirs from the checkout stub.
+        (home / "work/.git/HEAD").write_text(commit + "\n")
+        (home / "work/.git/objects/info/alternates").write_text(
+            f"{self.fake.git.path / 'objects'}\n"
+        )
+        (home / "work/.git/config").write_text("[core]\n\trepositoryformatversion = 0\n")
+        (home / "workflow.yml").write_text(
+            yaml.safe_dump(shim(workflow), sort_keys=False, width=10**6)
+        )
+        payload = {
+            "repository": {
+                "full_name": self.fake.full_name,
+                "default_branch": "main",
+                "private": self.fake.settings.private,
+                "html_url": f"{self.fake.url}/{self.fake.full_name}",
+            },
+            "sender": {"login": event.actor},
+            **event.payload,
+        }
+        (home / "event.json").write_text(json.dumps(payload))
+
+    def _command(
+        self, home: Path, workflow: dict[str, Any], event: Event, secrets: dict[str, str],
+        inputs: dict[str, str], run_id: int,
+    ) -> list[str]:  # fmt: skip
+        labels = {*RUNNERS, *self.variables.values()}
+        command = [str(Path(sys.executable).parent / "act"), event.name, "-C", str(home / "work")]
+        command += ["-W", str(home / "workflow.yml"), "-e", str(home / "event.json"), "--json"]
+        command += [
+            "--action-cache-path",
+            str(home / "cache"),
+            "--no-cache-server",
+            "--action-offline-mode",
+        ]
+        command += ["--no-skip-checkout", "--actor", event.actor]
+        for label in sorted(labels):
+            command += ["-P", f"{label}=-self-hosted"]
+        for used in sorted(set(filters.pins(workflow))):
+            if used.startswith(("./", "$/")):
+                continue
+            action = used.split("@")[0].removeprefix("actions/")
+            if not used.startswith("actions/") or action not in STUB_INPUTS:
+                raise HarnessError(f"no stub for {used}")
+            write_stub(home / "stubs" / action, action)
+            command += ["--local-repository", f"{used}={home / 'stubs' / action}"]
+        self._refuse_unknown_inputs(workflow)
+        environment = {
+            "GITHUB_REPOSITORY": self.fake.full_name,
+            "GITHUB_RUN_ID": str(run_id),
+            "GITHUB_API_URL": self.fake.url,
+            "GITHUB_SERVER_URL": self.fake.url,
+            "HARNESS": str(home),
+            "HARNESS_PYTHON": self.python,
+            "HARNESS_STUBS": str(HERE / "stubs"),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            # Anything that wants to leave this machine meets a closed door at once.
+            **{name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy")},
+            "no_proxy": "127.0.0.1,localhost",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "DVC_NO_ANALYTICS": "1",
+            **self.environment,
+        }
+        for name, value in environment.items():
+            command += ["--env", f"{name}={value}"]
+        for name, value in secrets.items():
+            command += ["-s", f"{name}={value}"]
+        for name, value in self.variables.items():
+            command += ["--var", f"{name}={value}"]
+        for name, value in inputs.items():
+            command += ["--input", f"{name}={value}"]
+        return command
+
+    @staticmethod
+    def _refuse_unknown_inputs(workflow: dict[str, Any]) -> None:
+        for job, step in filters.steps(workflow):
+            action = step.get("uses", "").split("@")[0].removeprefix("actions/")
+            if action in STUB_INPUTS and (
+                unknown := set(step.get("with", {})) - set(STUB_INPUTS[action])
+            ):
+                raise HarnessError(
+                    f"job {job}: the stub of {action} does not know {sorted(unknown)}"
+                )
+
+    def _collect(
+        self,
+        home: Path,
+        file: str,
+        run_id: int,
+        done: subprocess.CompletedProcess[str],
+        seconds: float,
+    ) -> Result:
+        result = Result(
+            run_id=run_id, workflow=file, jobs={}, summaries={}, annotations=[], outputs={}, artifacts={},
+            log="", seconds=seconds,
+        )  # fmt: skip
+        lines = []
+        for line in done.stdout.splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                lines.append(line)
+                continue
+            job = entry.get("jobID", "")
+            lines.append(f"[{job}] {entry.get('msg', '').rstrip()}")
+            if "jobResult" in entry:
+                result.jobs[job] = entry["jobResult"]
+            match entry.get("command"):
+                case "summary":
+                    result.summaries[job] = result.summaries.get(job, "") + entry["content"]
+                case "error" | "warning" | "notice" as level:
+                    result.annotations.append((job, level, entry.get("arg", "")))
+                case "set-output":
+                    result.outputs.setdefault(job, {})[entry["name"]] = entry["arg"]
+        result.log = "\n".join(lines)
+        if not result.jobs:
+            raise HarnessError(
+                f"{file}: act ran nothing\n{result.log[-3000:]}\n{done.stderr[-3000:]}"
+            )
+        result.artifacts = {p.name: p for p in (home / "artifacts").iterdir() if p.is_dir()}
+        return result

@@ -1,0 +1,56 @@
+"""What `actions/upload-artifact` and `download-artifact` do: copy files to and from a folder of the run."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import sys
+from pathlib import Path
+
+
+def chosen(patterns: str) -> list[Path]:
+    """The files the patterns name; a directory means everything below it."""
+    files: set[Path] = set()
+    for pattern in filter(None, (line.strip() for line in patterns.splitlines())):
+        for match in glob.glob(pattern, recursive=True):
+            path = Path(match)
+            files |= {p for p in path.rglob("*") if p.is_file()} if path.is_dir() else {path}
+    return sorted(files)
+
+
+def root(patterns: str, files: list[Path]) -> Path:
+    """The folder that names in the artifact are relative to."""
+    lines = [line.strip() for line in patterns.splitlines() if line.strip()]
+    if len(lines) == 1 and Path(lines[0]).is_dir():
+        return Path(lines[0])
+    return Path(os.path.commonpath([str(p.parent) or "." for p in files])) if files else Path(".")
+
+
+def main() -> int:
+    store = Path(os.environ["HARNESS"], "artifacts")
+    name, patterns = os.environ["INPUT_NAME"], os.environ["INPUT_PATH"]
+    if sys.argv[1] == "download":
+        if not (store / name).is_dir():
+            print(f"::error::Artifact not found for name: {name}")
+            return 1
+        shutil.copytree(store / name, patterns or ".", dirs_exist_ok=True)
+        return 0
+    files = chosen(patterns)
+    if not files:
+        policy = os.environ["INPUT_IF_NO_FILES_FOUND"] or "warn"
+        print(f"::{'error' if policy == 'error' else 'warning'}::No files were found: {patterns}")
+        return int(policy == "error")
+    if (store / name).exists():
+        print(f"::error::an artifact with the name {name} already exists on the workflow run")
+        return 1
+    base = root(patterns, files)
+    for path in files:
+        target = store / name / os.path.relpath(path, base)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
