@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from modelops import prepared
 from modelops.contract import Contract
 from modelops.errors import ModelOpsError
 from modelops.evaluation import metrics
 from modelops.files import canonical_json, write_atomic
 from modelops.persistence import load
 from modelops.runtime import SklearnModel
-from pipeline import plots, tables
+from pipeline import plots
 
 Array = NDArray[np.float64]
 
@@ -24,11 +25,11 @@ Array = NDArray[np.float64]
 def main() -> None:
     """Write reports/metrics.json, reports/slices.csv, reports/plots/*.png and build/predictions.csv."""
     contract = Contract.load(Path("contract.yaml"))
-    table = tables.read(contract, "test")
+    table = prepared.read(contract, "test")
     # The pipeline wrote these bytes itself a moment ago, or DVC restored them by their hash.
     model = SklearnModel(load(Path("build/estimator.skops").read_bytes()), contract)
-    scores = model.predict(tables.columns(contract, table))
-    labels = tables.labels(contract, table)
+    scores = model.predict(prepared.columns(contract, table))
+    labels = prepared.labels(contract, table)
     context = metrics.context(contract)
     values = {m.name: metrics.value(m.name, labels, scores, context) for m in metrics.applicable(context)}
     write_atomic(Path("reports/metrics.json"), canonical_json({"rows": len(table), **values}))

@@ -13,14 +13,13 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from modelops import bundle, card, config, onnx_export, persistence
+from modelops import bundle, card, config, onnx_export, persistence, prepared
 from modelops.contract import MISSING, Contract
 from modelops.errors import BadArtifact, ModelOpsError
 from modelops.files import canonical_json, sha256_bytes, sha256_file, write_atomic
 from modelops.monitoring import profile
 from modelops.runtime import OnnxModel, SklearnModel
 from modelops.serving.answers import golden_line
-from pipeline import tables
 
 GOLDEN_ROWS = 24
 LIBRARIES = ("numpy", "scikit-learn", "skl2onnx", "onnx", "onnxruntime", "skops")
@@ -34,8 +33,8 @@ def main() -> None:
     packed = Path("build/estimator.skops").read_bytes()
     trusted = sorted(params["model"].get("trusted_types", []))
     estimator = persistence.load(packed, trusted=persistence.TREES.union(trusted))
-    test = tables.read(contract, "test")
-    columns = tables.columns(contract, test)
+    test = prepared.read(contract, "test")
+    columns = prepared.columns(contract, test)
     reference = SklearnModel(estimator, contract)
     scores = reference.predict(columns)
     members: dict[str, bytes] = {"model.skops": packed}
@@ -72,7 +71,7 @@ def main() -> None:
         "trusted_types": trusted,
     }
     config.check(manifest, kind="manifest", name="manifest.json")
-    train = tables.columns(contract, tables.read(contract, "train"))
+    train = prepared.columns(contract, prepared.read(contract, "train"))
     golden = [golden_line(contract, inputs, served.predict(columns), row) for row, inputs in _golden_rows(contract, test)]
     members |= {
         "contract.yaml": contract.text.encode(),

@@ -13,12 +13,11 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from modelops import config
+from modelops import config, prepared
 from modelops.contract import Contract
 from modelops.errors import ModelOpsError
 from modelops.files import canonical_json, write_atomic
 from modelops.persistence import dump
-from pipeline import tables
 
 
 def estimator(contract: Contract, params: dict[str, Any], *, seed: int, verbose: int = 0) -> Pipeline:
@@ -48,8 +47,8 @@ def main() -> None:
     """Fit on build/prepared/train.csv; write build/estimator.skops and build/training_log.json."""
     contract = Contract.load(Path("contract.yaml"))
     params = config.load(Path("params.yaml"), "params")
-    table = tables.read(contract, "train")
-    labels: Any = tables.labels(contract, table)
+    table = prepared.read(contract, "train")
+    labels: Any = prepared.labels(contract, table)
     if contract.problem != "regression":
         labels = labels.astype(int)
     model = estimator(contract, params["model"], seed=params["seed"], verbose=1)

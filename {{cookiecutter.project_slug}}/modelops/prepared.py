@@ -14,13 +14,13 @@ from modelops.contract import Contract
 PREPARED = Path("build/prepared")
 
 
-def read(contract: Contract, part: str) -> pd.DataFrame:
+def read(contract: Contract, part: str, *, folder: Path = PREPARED) -> pd.DataFrame:
     """build/prepared/<part>.csv with float32 numbers and text categories; `part` is train or test."""
     numbers = [name for name, rules in contract.inputs.items() if rules.type != "category"]
     texts = [contract.keys.request, *(name for name in contract.inputs if name not in numbers)]
     # Only the empty field is missing: 'NA' and 'null' are ordinary texts in somebody's categories.
     return pd.read_csv(
-        PREPARED / f"{part}.csv",
+        folder / f"{part}.csv",
         dtype={**dict.fromkeys(numbers, "float32"), **dict.fromkeys(texts, "str")},
         keep_default_na=False,
         na_values=dict.fromkeys([*numbers, contract.label.name], [""]),
