@@ -1,0 +1,83 @@
+# Everything people and workflows run. `make` alone lists it.
+#
+# PYTHON  the interpreter that creates the environment, 3.11 or newer
+# JOBS    tests that run at the same time
+
+PYTHON ?= python3
+JOBS ?= 2
+VENV := .venv
+TEMPLATE := {{cookiecutter.project_slug}}
+
+# The environment of a generated repository plus the tools of the template. A generated repository may share it
+# (`make VENV=…/.venv train`): both write the same marks.
+LOCKS := requirements-dev.lock $(TEMPLATE)/requirements.lock
+PY := $(CURDIR)/$(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+# What tools leave behind stays out of the template directory: cookiecutter would copy it into every project.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/pycache
+export RUFF_CACHE_DIR := $(CURDIR)/.cache/ruff
+export MYPY_CACHE_DIR := $(CURDIR)/.cache/mypy
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.cache/hypothesis
+export PYTEST_ADDOPTS := -o cache_dir=$(CURDIR)/.cache/pytest
+export DVC_NO_ANALYTICS := 1
+
+# KEEP and DIR reach the demo letter by letter, whatever characters they hold.
+VALUES := KEEP DIR
+$(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
+export $(VALUES)
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test test-unit test-template test-slow test-mutations lint bench bake golden lock
+
+help: ## List the commands
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+env: ## Create .venv from the hash-locked requirements; does nothing the second time
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "$(PYTHON) is missing or too old; Python 3.11 or newer is needed. Example: make PYTHON=python3.12 test" >&2; exit 2; }
+	@test -x '$(PY)' || $(PYTHON) -m venv $(VENV)
+	@for lock in $(foreach lock,$(LOCKS),'$(lock)'); do \
+	    test -e "$(INSTALLED)/$$(git hash-object "$$lock")" || exit 1; done || { \
+	    echo "Installing the locked requirements into $(VENV) ..."; rm -rf $(INSTALLED) && \
+	    '$(PY)' -m pip --disable-pip-version-check install -q --require-hashes $(foreach lock,$(LOCKS),-r '$(lock)') && \
+	    mkdir -p $(INSTALLED) && \
+	    for lock in $(foreach lock,$(LOCKS),'$(lock)'); do : > "$(INSTALLED)/$$(git hash-object "$$lock")"; done; }
+
+demo: env ## The whole story on this machine, from an empty folder to a rollback under load: [KEEP=1] [DIR=folder]
+	@python -m ci_scripts.demo $${KEEP:+--keep} $${DIR:+--dir "$$DIR"}
+
+test: lint test-unit test-template ## All that must hold before a merge: style, types, unit tests, template tests
+
+test-unit: env ## The generated repository's own tests, run in the template directory
+	cd '$(TEMPLATE)' && python -m pytest -q -n $(JOBS)
+
+test-template: env ## Bakes, workflows and stories: the template's tests, without those marked slow
+	python -m pytest -q -n $(JOBS) -m "not slow"
+
+test-slow: env ## The tests marked slow: kills at every step, soak and simulation
+	python -m pytest -q -n $(JOBS) -m slow
+
+test-mutations: env ## Breaks the code in many small ways: each way must turn a test red
+	@python -m ci_scripts.mutations
+
+lint: env ## Style and types of the template and of the generated repository, in place
+	@ruff check .
+	@ruff format --check .
+	@mypy
+	@cd '$(TEMPLATE)' && mypy
+
+bench: env ## Measure everything the README gives a figure for, side by side with its peers
+	@python -m ci_scripts.bench
+
+bake: env ## Write every combination of options into build/bakes
+	@python -m ci_scripts.bake build/bakes
+
+golden: env ## Accept the files a bake has now as the expected ones (read the diff before you commit it)
+	@python -m ci_scripts.bake --golden tests/template/files.txt
+
+lock: env ## Resolve requirements-dev.in into requirements-dev.lock; [UPGRADE=1] takes newer versions
+	@python -m pip --disable-pip-version-check install -q uv
+	@uv -q pip compile --universal --python-version 3.11 --generate-hashes --no-header $(if $(UPGRADE),--upgrade) \
+	    requirements-dev.in -o requirements-dev.lock

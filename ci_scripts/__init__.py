@@ -1,0 +1,1 @@
+"""What the Makefile runs: the demo story, the bakes, benchmarks, mutations."""

@@ -1,0 +1,24 @@
+"""Deletes the lock files of storages that were not chosen, and says what to do next."""
+
+import json
+from pathlib import Path
+
+answers = json.loads(r"""{{ cookiecutter | tojson }}""")
+
+for kind in ("s3", "gs", "azure", "ssh"):
+    if kind != answers["dvc_remote"]:
+        for ending in ("in", "lock"):
+            Path(f"requirements-remote-{kind}.{ending}").unlink(missing_ok=True)
+
+print(f"""
+{answers["project_name"]} is ready. What comes next:
+
+  cd {Path.cwd()}
+  make setup     the virtual environment, git, DVC and the commit hooks
+  make data      three months of example flights
+  make train     prepare, train, evaluate, package
+  make check     would this model be allowed to ship?
+
+README.md is one page and says how to go on from there.""")
+if answers["owner"] == "your-github-name":
+    print("\nThe owner is still 'your-github-name': put your GitHub name or team into .github/CODEOWNERS.")
