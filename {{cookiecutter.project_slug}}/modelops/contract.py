@@ -360,6 +360,8 @@ def _contradictions(data: Mapping[str, Any]) -> list[str]:
     if priced and set(success.get("costs", {})) != _COSTS[problem]:
         wanted = " and ".join(sorted(_COSTS[problem]))
         found.append(f"success.costs is needed by expected_cost; allowed for {problem}: {wanted}.")
+    if output["name"] in ("probability", "probabilities", "unit"):
+        found.append(f"output.name is '{output['name']}', which answers use for something else; choose another.")
     if problem == "binary" and output.get("threshold") is None:
         found.append("output lacks 'threshold', which a binary problem needs. Example: threshold: 0.5")
     if problem == "multiclass" and not output.get("classes"):

@@ -1,0 +1,121 @@
+"""JSON in, JSON out: bounded bodies, strict parsing, and errors of one sentence with the right status."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, NoReturn
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+
+class Problem(Exception):
+    """A request that gets no answer. `problems` lists what is wrong when there is more than one thing."""
+
+    def __init__(
+        self,
+        status: int,
+        sentence: str,
+        *,
+        problems: list[str] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        self.status = status
+        self.sentence = sentence
+        self.problems = problems
+        self.headers = headers
+        super().__init__(sentence)
+
+
+def reply(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON response. NaN and infinities, which JSON has no word for, raise ValueError."""
+    body = json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    return Response(body, status, headers, "application/json")
+
+
+async def on_problem(_request: Request, problem: Exception) -> Response:
+    """Starlette's exception handler for Problem."""
+    assert isinstance(problem, Problem)
+    body: dict[str, Any] = {"error": problem.sentence}
+    if problem.problems is not None:
+        body["problems"] = problem.problems
+    return reply(body, status=problem.status, headers=problem.headers)
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's own 404 and 405 in the same form."""
+    assert isinstance(error, HTTPException)
+    sentence = error.detail
+    if error.status_code == 404:
+        sentence = "There is nothing at this address; /docs lists what there is."
+    elif error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        sentence = f"This address does not take {request.method[:20]}; allowed: {allowed}."
+    return reply({"error": sentence}, status=error.status_code, headers=dict(error.headers or {}))
+
+
+async def on_crash(_request: Request, _error: Exception) -> Response:
+    """What callers see of an unexpected error; the log has the rest."""
+    return reply({"error": "The service failed on this request; its log says why."}, status=500)
+
+
+async def read_json(request: Request, *, max_bytes: int, until: float) -> Any:
+    """The parsed body. `until` is on the event loop's clock. Raises Problem: 400, 408, 413 or 415."""
+    kind = request.headers.get("content-type", "application/json")
+    if kind != "application/json" and kind.partition(";")[0].strip().lower() != "application/json":
+        shown = kind[:60].encode("ascii", "replace").decode()
+        raise Problem(415, f"The body is {shown}; allowed: application/json.")
+    try:
+        async with asyncio.timeout_at(until):
+            body = await _read(request, max_bytes)
+    except TimeoutError:
+        raise Problem(
+            408, "The body did not arrive in time.", headers={"Connection": "close"}
+        ) from None
+    return parse_json(body)
+
+
+async def _read(request: Request, max_bytes: int) -> bytes:
+    too_large = Problem(
+        413,
+        f"The body is larger than {max_bytes // 1024} KB; send fewer rows at a time.",
+        headers={"Connection": "close"},
+    )
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced[:20]) > max_bytes:
+        raise too_large
+    body = b""
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > max_bytes:
+                raise too_large
+    except ClientDisconnect:
+        raise Problem(400, "The connection was closed before the body was complete.") from None
+    return body
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON; send null for a missing value")
+
+
+_decoder = json.JSONDecoder(parse_constant=_no_constant)
+
+
+def parse_json(body: bytes) -> Any:
+    """Strict JSON: UTF-8, no NaN, no half surrogates. Raises Problem 400 in one sentence."""
+    try:
+        value = _decoder.decode(body.decode("utf-8"))
+        if b"\\u" in body:
+            # An escaped half surrogate parses, but is no text any model could be given.
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return value
+    except UnicodeError:
+        raise Problem(400, "The body is not UTF-8 text.") from None
+    except RecursionError:
+        raise Problem(400, "The body is nested too deeply.") from None
+    except ValueError as error:
+        reason = str(error) if body.strip() else "it is empty"
+        raise Problem(400, f"The body is not valid JSON: {reason[:200]}.") from None
