@@ -38,8 +38,8 @@ env: ## Create .venv from the hash-locked requirements; does nothing the second 
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo "$(PYTHON) is missing or too old; Python 3.11 or newer is needed. Example: make PYTHON=python3.12 test" >&2; exit 2; }
 	@test -x '$(PY)' || $(PYTHON) -m venv $(VENV)
-	@for lock in $(foreach lock,$(LOCKS),'$(lock)'); do \
-	    test -e "$(INSTALLED)/$$(git hash-object "$$lock")" || exit 1; done || { \
+	@(for lock in $(foreach lock,$(LOCKS),'$(lock)'); do \
+	    test -e "$(INSTALLED)/$$(git hash-object "$$lock")" || exit 1; done) || { \
 	    echo "Installing the locked requirements into $(VENV) ..."; rm -rf $(INSTALLED) && \
 	    '$(PY)' -m pip --disable-pip-version-check install -q --require-hashes $(foreach lock,$(LOCKS),-r '$(lock)') && \
 	    mkdir -p $(INSTALLED) && \

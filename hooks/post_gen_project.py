@@ -21,4 +21,6 @@ print(f"""
 
 README.md is one page and says how to go on from there.""")
 if answers["owner"] == "your-github-name":
-    print("\nThe owner is still 'your-github-name': put your GitHub name or team into .github/CODEOWNERS.")
+    print(
+        "\nThe owner is still 'your-github-name': put your GitHub name or team into .github/CODEOWNERS."
+    )

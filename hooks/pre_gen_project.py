@@ -33,7 +33,7 @@ ADDRESSES = {
     "none": ("", "empty, because dvc_remote is none", "leave it empty"),
     "s3": (r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]" + TAIL, "s3://bucket/folder", "s3://acme/dvc"),
     "gs": (r"gs://[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]" + TAIL, "gs://bucket/folder", "gs://acme/dvc"),
-    "azure": (r"azure://[a-z0-9][a-z0-9-]{1,61}[a-z0-9]" + TAIL, "azure://container/folder", "azure://data/dvc"),
+    "azure": (r"azure://[a-z0-9][a-z0-9-]+" + TAIL, "azure://container/folder", "azure://data/dvc"),
     "ssh": (
         r"ssh://([\w.-]+@)?[A-Za-z0-9][A-Za-z0-9.-]*(:\d{1,5})?(/[\w.~+=%-]+)+/?",
         "ssh://user@host/folder, without a password",
@@ -48,7 +48,9 @@ ADDRESSES = {
 
 answers = json.loads(r"""{{ cookiecutter | tojson }}""")
 rules = {**RULES, "remote_url": ADDRESSES[answers["dvc_remote"]]}
-bad = {name: rule for name, rule in rules.items() if not re.fullmatch(rule[0], answers[name], re.ASCII)}
+bad = {
+    name: rule for name, rule in rules.items() if not re.fullmatch(rule[0], answers[name], re.ASCII)
+}
 for name, (_, allowed, example) in bad.items():
     print(f"{name} is '{answers[name]}'; allowed: {allowed}. Example: {example}", file=sys.stderr)
 sys.exit(1 if bad else 0)
