@@ -40,8 +40,10 @@ def test_set(contract: Contract, table: pd.DataFrame, described: Mapping[str, An
     )
 
 
-def answers(*, model_id: str | None, path: Path, bundle: Bundle, table: pd.DataFrame, keys: list[str]) -> tuple[Answers, Model]:
-    """One model's scores of all rows of `table`, through the runtime that serves. Raises BadArtifact when it cannot load.
+def answers(
+    *, model_id: str | None, path: Path, bundle: Bundle, table: pd.DataFrame, keys: list[str]
+) -> tuple[Answers, Model]:
+    """One model's scores of all rows of `table`, through the runtime that serves. Raises BadArtifact when that fails.
 
     A model whose contract refuses rows of the table is not asked: `unanswered` says why, and nothing is compared.
     """
@@ -50,32 +52,48 @@ def answers(*, model_id: str | None, path: Path, bundle: Bundle, table: pd.DataF
         model=model_id,
         sha256=bundle.sha256,
         keys=keys,
-        memory_mb=measure.peak_memory_mb([sys.executable, "-m", "modelops.weigh", str(path), bundle.sha256]),
+        memory_mb=measure.peak_memory_mb(
+            [sys.executable, "-m", "modelops.weigh", str(path), bundle.sha256]
+        ),
         size_bytes=bundle.size,
     )
     checked = check_table(bundle.contract, table)
     if checked.bad.any():
         first = checked.problems[0] if checked.problems else "rows break its contract"
-        return replace(found, unanswered=f"{int(checked.bad.sum()):,} rows break its contract ({first.rstrip('.')})"), model
+        return replace(
+            found,
+            unanswered=f"{int(checked.bad.sum()):,} rows break its contract ({first.rstrip('.')})",
+        ), model
     return replace(found, scores=model.predict(checked.columns)), model
 
 
 def timed(
-    candidate: tuple[Answers, Model, Contract], production: tuple[Answers, Model, Contract] | None, table: pd.DataFrame
+    candidate: tuple[Answers, Model, Contract],
+    production: tuple[Answers, Model, Contract] | None,
+    table: pd.DataFrame,
 ) -> tuple[Answers, Answers | None]:
     """Both with the seconds of single-row calls made in turns in this process, over the first rows of `table`."""
     first = _single_rows(candidate, table)
-    second = None if production is None or production[0].scores is None else _single_rows(production, table)
+    second = (
+        None
+        if production is None or production[0].scores is None
+        else _single_rows(production, table)
+    )
     new, old = measure.interleaved(first, second, pairs=TIMED_PAIRS)
     other = None if production is None else production[0]
-    return replace(candidate[0], seconds=new), other if other is None else replace(other, seconds=old)
+    return replace(candidate[0], seconds=new), other if other is None else replace(
+        other, seconds=old
+    )
 
 
-def _single_rows(side: tuple[Answers, Model, Contract], table: pd.DataFrame) -> Callable[[], object]:
+def _single_rows(
+    side: tuple[Answers, Model, Contract], table: pd.DataFrame
+) -> Callable[[], object]:
     _, model, contract = side
     columns = check_table(contract, table[:TIMED_PAIRS]).columns
     rows: list[Columns] = [
-        {name: values[place : place + 1] for name, values in columns.items()} for place in range(len(table[:TIMED_PAIRS]))
+        {name: values[place : place + 1] for name, values in columns.items()}
+        for place in range(len(table[:TIMED_PAIRS]))
     ]
     place = 0
 
@@ -116,7 +134,11 @@ def differences(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[d
 
 def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
     if isinstance(value, Mapping):
-        return [leaf for key, inner in value.items() for leaf in _leaves(inner, f"{path}.{key}" if path else str(key))]
+        return [
+            leaf
+            for key, inner in value.items()
+            for leaf in _leaves(inner, f"{path}.{key}" if path else str(key))
+        ]
     if isinstance(value, np.generic):
         value = value.item()
     return [(path, value)]

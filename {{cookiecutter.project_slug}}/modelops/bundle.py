@@ -60,10 +60,14 @@ class Bundle:
         """Read, verify, then open a bundle. Raises BadArtifact (reason missing, sha256, format or contract)."""
         try:
             if path.stat().st_size > MAX_BYTES:
-                raise BadArtifact(f"{path} is larger than {MAX_BYTES} bytes; no bundle is that large.")
+                raise BadArtifact(
+                    f"{path} is larger than {MAX_BYTES} bytes; no bundle is that large."
+                )
             data = path.read_bytes()
         except OSError as error:
-            raise BadArtifact(f"{path} cannot be read ({error.strerror}).", reason="missing") from None
+            raise BadArtifact(
+                f"{path} cannot be read ({error.strerror}).", reason="missing"
+            ) from None
         return Bundle.open(data, sha256=sha256, name=str(path))
 
     @staticmethod
@@ -88,9 +92,16 @@ class Bundle:
         except (UnicodeDecodeError, BadInput) as error:
             raise BadArtifact(f"{name}: {error}", reason="contract") from error
         if not golden:
-            raise BadArtifact(f"{name}: golden.jsonl is empty; a model that cannot be checked is not served.")
+            raise BadArtifact(
+                f"{name}: golden.jsonl is empty; a model that cannot be checked is not served."
+            )
         return Bundle(
-            sha256=sha256, size=len(data), manifest=manifest, contract=contract, golden=golden, members=members
+            sha256=sha256,
+            size=len(data),
+            manifest=manifest,
+            contract=contract,
+            golden=golden,
+            members=members,
         )
 
     def member(self, name: str) -> bytes:
@@ -107,7 +118,9 @@ def _members(data: bytes, name: str) -> dict[str, bytes]:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
             for info in tar:
                 if not info.isreg() or info.name in members or info.name not in REQUIRED + OPTIONAL:
-                    raise BadArtifact(f"{name}: the member '{info.name}' does not belong in a bundle.")
+                    raise BadArtifact(
+                        f"{name}: the member '{info.name}' does not belong in a bundle."
+                    )
                 stream = tar.extractfile(info)
                 members[info.name] = stream.read() if stream else b""
     except tarfile.TarError as error:

@@ -11,13 +11,15 @@ from modelops.contract import Contract, Input, allowed_number
 def render(contract: Contract, manifest: Mapping[str, Any]) -> str:
     """Markdown for MODEL_CARD.md. Every number in it is read from `manifest`."""
     data, metrics = manifest["data"], manifest["metrics"]
+    window, train = data["window"], data["timeframe"]["train"]
+    label = contract.label
     success = contract.success
     test = data["timeframe"]["test"]
     lines = [
         f"# Model card: {contract.task}",
         "",
         f"Answers `{contract.output.name}`{_colon(contract.output.description)}",
-        f"The truth it is measured by: {contract.label.definition}; known after {contract.label.arrives_after_days:g} days.",
+        f"The truth it is measured by: {label.definition}; known after {label.arrives_after_days:g} days.",
         "",
         "## How good it is",
         "",
@@ -48,12 +50,16 @@ def render(contract: Contract, manifest: Mapping[str, Any]) -> str:
         "",
         "## What it was made from",
         "",
-        f"- data: window {data['window']['first_month']} to {data['window']['last_month']}, snapshot `{data['snapshot']}`",
-        f"- trained on {data['rows']['train']:,} rows from {data['timeframe']['train'][0]} to {data['timeframe']['train'][1]}",
+        f"- data: window {window['first_month']} to {window['last_month']}, snapshot `{data['snapshot']}`",
+        f"- trained on {data['rows']['train']:,} rows from {train[0]} to {train[1]}",
         f"- test rows: sha256 `{data['test_sha256']}`",
         f"- code: sources `{manifest['code']['sources_sha256']}`; the release record names the commit",
-        f"- seed {manifest['seed']}, " + ", ".join(f"{k} {v}" for k, v in sorted(manifest["params"]["model"].items())),
-        "- " + ", ".join(f"{name} {version}" for name, version in manifest["environment"]["libraries"].items()),
+        f"- seed {manifest['seed']}, "
+        + ", ".join(f"{k} {v}" for k, v in sorted(manifest["params"]["model"].items())),
+        "- "
+        + ", ".join(
+            f"{name} {version}" for name, version in manifest["environment"]["libraries"].items()
+        ),
         f"- served as {manifest['runtime']}; largest difference from scikit-learn on the test rows: "
         f"{manifest['parity']['largest_difference']:g}",
         "",
@@ -73,7 +79,13 @@ def number(value: float | None) -> str:
 
 def cell(text: str) -> str:
     """Text that cannot leave its Markdown table cell."""
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;").replace("`", "'")
+    return (
+        text.replace("\\", "\\\\")
+        .replace("|", "\\|")
+        .replace("\n", " ")
+        .replace("<", "&lt;")
+        .replace("`", "'")
+    )
 
 
 def _role(name: str, primary: str, risk: str) -> str:

@@ -36,7 +36,9 @@ def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Hashable, An
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
         if isinstance(key, Hashable) and key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' stands twice", key_node.start_mark)
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key '{key}' stands twice", key_node.start_mark
+            )
         seen.add(key)
     return loader.construct_mapping(node, deep=True)
 
@@ -71,7 +73,7 @@ def load(path: Path, kind: str) -> Json:
 def parse(text: str, *, kind: str, name: str) -> Json:
     """Parse YAML `text` and validate it as `kind`; `name` is what messages call the file. Raises BadInput."""
     try:
-        data = yaml.load(text, Loader=_StrictLoader)
+        data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506  a SafeLoader by inheritance
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -100,7 +102,11 @@ def _validator(kind: str) -> Any:
 
     def is_number(_checker: Any, value: Any) -> bool:
         # JSON Schema says nothing of NaN and infinity, which YAML can write (.nan, .inf) and no bound would catch.
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < float("inf")
+        return (
+            isinstance(value, (int, float))
+            and not isinstance(value, bool)
+            and abs(value) < float("inf")
+        )
 
     types = Draft202012Validator.TYPE_CHECKER.redefine("number", is_number)
     return extend(Draft202012Validator, type_checker=types)(schema(kind))  # type: ignore[no-untyped-call]
@@ -120,7 +126,9 @@ def _leaves(errors: Any) -> Iterator[Any]:
             for child in error.context:
                 branches.setdefault(child.relative_schema_path[0], []).append(child)
             deep = [
-                b for b in branches.values() if all(len(e.absolute_path) > len(error.absolute_path) for e in b)
+                b
+                for b in branches.values()
+                if all(len(e.absolute_path) > len(error.absolute_path) for e in b)
             ]
             # A key that is not allowed or absent still means the branch's overall shape (a mapping) was right.
             shaped = deep or [b for b in branches.values() if all(e.validator != "type" for e in b)]
@@ -137,7 +145,9 @@ def _sentence(error: Any) -> str:
         known = list(rule.get("properties", {}))
         extra = sorted(set(map(str, error.instance)) - set(known))
         near = {key: difflib.get_close_matches(key, known, n=1) for key in extra}
-        hints = "".join(f" Did you mean '{match[0]}' for '{key}'?" for key, match in near.items() if match)
+        hints = "".join(
+            f" Did you mean '{match[0]}' for '{key}'?" for key, match in near.items() if match
+        )
         keys = ", ".join(f"'{key}'" for key in extra)
         return f"{where} has the unknown key {keys}; allowed: {', '.join(known)}.{hints}"
     if error.validator == "required":
@@ -179,8 +189,9 @@ def _allowed(rule: Json) -> str:
     if "enum" in rule:
         return "one of " + ", ".join("null" if v is None else str(v) for v in rule["enum"])
     if "anyOf" in rule or "oneOf" in rule:
-        return " or ".join(_allowed(branch) for branch in rule.get("anyOf", rule.get("oneOf", [])))
-    declared = rule.get("type", "a value")
+        branches: list[Json] = rule.get("anyOf") or rule["oneOf"]
+        return " or ".join(map(_allowed, branches))
+    declared: Any = rule.get("type", "a value")
     kinds: list[str] = declared if isinstance(declared, list) else [declared]
     words = " or ".join(_TYPE_WORDS.get(kind, kind) for kind in kinds)
     bounds = [

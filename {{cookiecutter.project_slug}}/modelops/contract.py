@@ -133,7 +133,9 @@ class Contract:
             keys=Keys(**data["keys"]),
             slices=tuple(data.get("slices", ())),
             success=Success(
-                primary=success["primary"], risk=success["risk"], costs=dict(success.get("costs", {}))
+                primary=success["primary"],
+                risk=success["risk"],
+                costs=dict(success.get("costs", {})),
             ),
             text=text,
         )
@@ -224,7 +226,11 @@ def _number_checker(rules: Input) -> Callable[[Any], _Checked]:
             if kind is bool:
                 return float(value), None, False
         # The comparison is written so that NaN, which compares false with everything, is refused.
-        elif (kind is float or kind is int) and low <= value <= high and not (whole and value != int(value)):
+        elif (
+            (kind is float or kind is int)
+            and low <= value <= high
+            and not (whole and value != int(value))
+        ):
             return float(value), None, False
         return 0.0, f"{name} is {_shown(value)}; allowed: {allowed}.", False
 
@@ -311,7 +317,9 @@ def _input(name: str, rules: Mapping[str, Any]) -> Input:
     values = rules.get("values")
     # Without a list there is nothing to compare with, so a category without `values` accepts every text.
     unknown = rules.get("unknown", "reject" if values else "accept")
-    return Input(**{**rules, "name": name, "values": tuple(values) if values else None, "unknown": unknown})
+    return Input(
+        **{**rules, "name": name, "values": tuple(values) if values else None, "unknown": unknown}
+    )
 
 
 def _output(rules: Mapping[str, Any]) -> Output:
@@ -351,29 +359,41 @@ def _contradictions(data: Mapping[str, Any]) -> list[str]:
         if low is not None and high is not None and low > high:
             found.append(f"inputs.{name}.min is {low:g}; allowed: at most its max, {high:g}.")
         if rules.get("unknown") and not rules.get("values"):
-            found.append(f"inputs.{name}.unknown is set without values; list the values, or remove unknown.")
+            found.append(
+                f"inputs.{name}.unknown is set without values; list the values, or remove unknown."
+            )
     for key in ("primary", "risk"):
         if success[key] not in _METRICS[problem]:
             allowed = ", ".join(sorted(_METRICS[problem]))
-            found.append(f"success.{key} is '{success[key]}'; allowed for a {problem} problem: {allowed}.")
+            found.append(
+                f"success.{key} is '{success[key]}'; allowed for a {problem} problem: {allowed}."
+            )
     priced = "expected_cost" in (success["primary"], success["risk"])
     if priced and set(success.get("costs", {})) != _COSTS[problem]:
         wanted = " and ".join(sorted(_COSTS[problem]))
         found.append(f"success.costs is needed by expected_cost; allowed for {problem}: {wanted}.")
     if output["name"] in ("probability", "probabilities", "unit"):
-        found.append(f"output.name is '{output['name']}', which answers use for something else; choose another.")
+        found.append(
+            f"output.name is '{output['name']}', which answers use for something else; choose another."
+        )
     if problem == "binary" and output.get("threshold") is None:
-        found.append("output lacks 'threshold', which a binary problem needs. Example: threshold: 0.5")
+        found.append(
+            "output lacks 'threshold', which a binary problem needs. Example: threshold: 0.5"
+        )
     if problem == "multiclass" and not output.get("classes"):
         found.append("output lacks 'classes', which a multiclass problem needs.")
     if problem != "multiclass" and output.get("classes"):
-        found.append(f"output.classes is set; allowed only for a multiclass problem, not {problem}.")
+        found.append(
+            f"output.classes is set; allowed only for a multiclass problem, not {problem}."
+        )
     if problem != "binary" and output.get("threshold") is not None:
         found.append(f"output.threshold is set; allowed only for a binary problem, not {problem}.")
     found.extend(_fallback_problem(problem, output))
     label = data["label"]["name"]
     if label in data["inputs"]:
-        found.append(f"label.name is '{label}', which is also an input: the model would see the answer.")
+        found.append(
+            f"label.name is '{label}', which is also an input: the model would see the answer."
+        )
     return found
 
 
@@ -385,7 +405,9 @@ def _fallback_problem(problem: str, output: Mapping[str, Any]) -> list[str]:
         if not isinstance(fallback, list) or len(fallback) != len(output.get("classes") or ()):
             return ["output.fallback must be a list with one probability for each class, or null."]
         if abs(sum(fallback) - 1) > 1e-6:
-            return [f"output.fallback adds up to {sum(fallback):g}; allowed: probabilities that add up to 1."]
+            return [
+                f"output.fallback adds up to {sum(fallback):g}; allowed: probabilities that add up to 1."
+            ]
     elif isinstance(fallback, list):
         return [f"output.fallback is a list; allowed for a {problem} problem: one number, or null."]
     elif problem == "binary" and not 0 <= fallback <= 1:

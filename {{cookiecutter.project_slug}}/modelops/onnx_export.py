@@ -20,7 +20,10 @@ def convert(estimator: Any, contract: Contract) -> bytes:
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
     types = [
-        (name, StringTensorType([None, 1]) if rules.type == "category" else FloatTensorType([None, 1]))
+        (
+            name,
+            StringTensorType([None, 1]) if rules.type == "category" else FloatTensorType([None, 1]),
+        )
         for name, rules in contract.inputs.items()
     ]
     options = {} if contract.problem == "regression" else {id(estimator): {"zipmap": False}}

@@ -24,7 +24,10 @@ def dump(estimator: Any) -> bytes:
         text = archive.read("schema.json").decode()
         # skops names objects by id(); they are renamed by the order in which they appear.
         found = re.findall(r'"__id__": (\d+)|"file": "(\d+)\.', text)
-        order = {number: str(place) for place, number in enumerate(dict.fromkeys(a or b for a, b in found))}
+        order = {
+            number: str(place)
+            for place, number in enumerate(dict.fromkeys(a or b for a, b in found))
+        }
         text = re.sub(r'"__id__": (\d+)', lambda m: f'"__id__": {order[m[1]]}', text)
         text = re.sub(r'"file": "(\d+)\.', lambda m: f'"file": "{order[m[1]]}.', text)
         members = {"schema.json": text.encode()}

@@ -112,7 +112,17 @@ class Pointer:
             if value is None:
                 lines.append(f"{key}: null\n")
             else:
-                lines.append(yaml.safe_dump({key: value}, default_flow_style=None, sort_keys=False, width=10_000))
+                # None keeps a mapping of plain values on one line; a text on its own must not get braces as well.
+                style = None if isinstance(value, dict) else False
+                lines.append(
+                    yaml.safe_dump(
+                        {key: value},
+                        default_flow_style=style,
+                        sort_keys=False,
+                        width=10_000,
+                        allow_unicode=True,
+                    )
+                )
         return HEADER + "".join(lines)
 
     def refs(self) -> list[Ref]:
@@ -124,16 +134,24 @@ class Pointer:
 def _contradictions(pointer: Pointer) -> list[str]:
     found = []
     if pointer.stable is None and (pointer.previous or pointer.canary or pointer.shadow):
-        found.append("stable is empty; allowed only before the first release, when previous, canary and shadow are empty")
+        found.append(
+            "stable is empty; allowed only before the first release, when previous, canary and shadow are empty"
+        )
     if pointer.stable and pointer.previous and pointer.stable.sha256 == pointer.previous.sha256:
-        found.append(f"stable and previous are both {pointer.stable.model}; allowed: two different releases, or previous: null")
+        found.append(
+            f"stable and previous are both {pointer.stable.model}; allowed: two different releases, or previous: null"
+        )
     for word, other in (("canary", pointer.canary), ("shadow", pointer.shadow)):
         if other and pointer.stable and other.sha256 == pointer.stable.sha256:
-            found.append(f"{word} is the stable release {other.model}; allowed: another release, or {word}: null")
+            found.append(
+                f"{word} is the stable release {other.model}; allowed: another release, or {word}: null"
+            )
     by_model: dict[str, str] = {}
     for ref in pointer.refs():
         if by_model.setdefault(ref.model, ref.sha256) != ref.sha256:
-            found.append(f"{ref.model} stands with two different sha256; an id belongs to one bundle for ever")
+            found.append(
+                f"{ref.model} stands with two different sha256; an id belongs to one bundle for ever"
+            )
     return found
 
 
@@ -144,7 +162,9 @@ def switch(pointer: Pointer, new: Ref) -> Pointer:
     """
     if pointer.stable == new:
         return pointer
-    return Pointer(stable=new, previous=pointer.stable, canary=None, shadow=None, freeze=pointer.freeze)
+    return Pointer(
+        stable=new, previous=pointer.stable, canary=None, shadow=None, freeze=pointer.freeze
+    )
 
 
 def with_canary(pointer: Pointer, new: Ref, *, percent: float, key: str | None) -> Pointer:

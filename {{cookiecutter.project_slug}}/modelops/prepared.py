@@ -40,5 +40,5 @@ def labels(contract: Contract, table: pd.DataFrame) -> NDArray[np.float64]:
     values = table[contract.label.name]
     if contract.output.classes:
         places = {name: place for place, name in enumerate(contract.output.classes)}
-        return values.map(places).to_numpy(dtype=np.float64)
-    return values.to_numpy(dtype=np.float64)
+        values = values.map(places)
+    return np.asarray(values, dtype=np.float64)

@@ -36,20 +36,26 @@ def parse_id(text: str) -> ModelId:
     """The inverse of `str(ModelId)`. Raises BadInput for anything else."""
     match = _ID.fullmatch(text)
     if match is None:
-        raise BadInput(f"'{text}' is not a model id; allowed: <task>-v<N>. Example: flight-delay-v12")
+        raise BadInput(
+            f"'{text}' is not a model id; allowed: <task>-v<N>. Example: flight-delay-v12"
+        )
     return ModelId(task=match["task"], number=int(match["number"]))
 
 
 def next_id(task: str, taken: Iterable[str]) -> ModelId:
     """One more than the highest number ever used for `task`; names in `taken` that are no ids of it are passed over."""
-    numbers = [int(m["number"]) for m in map(_ID.fullmatch, taken) if m is not None and m["task"] == task]
+    numbers = [
+        int(m["number"]) for m in map(_ID.fullmatch, taken) if m is not None and m["task"] == task
+    ]
     return ModelId(task=task, number=max(numbers, default=0) + 1)
 
 
 def format_record(record: Mapping[str, Any]) -> str:
     """The tag message: a subject line, an empty line, then the record as YAML in its fixed order."""
     config.check(dict(record), kind="record", name="the release record")
-    body = yaml.safe_dump(dict(record), sort_keys=False, default_flow_style=False, width=100, allow_unicode=True)
+    body = yaml.safe_dump(
+        dict(record), sort_keys=False, default_flow_style=False, width=100, allow_unicode=True
+    )
     return f"Release {record['model']}\n\n{body}"
 
 
@@ -57,7 +63,9 @@ def parse_record(message: str, *, name: str) -> dict[str, Any]:
     """The inverse of `format_record`. `name` is the tag. Raises BadInput when the message is no release record."""
     subject, _, body = message.partition("\n\n")
     if not subject.startswith("Release "):
-        raise BadInput(f"tag {name}: its message is not a release record; was it made by hand? Use `make release`.")
+        raise BadInput(
+            f"tag {name}: its message is not a release record; was it made by hand? Use `make release`."
+        )
     # git appends the signature of a signed tag to the message.
     body = body.partition("-----BEGIN ")[0]
     return config.parse(body, kind="record", name=f"tag {name}")

@@ -32,21 +32,28 @@ def load_model(bundle: Bundle) -> Model:
     """Load a verified bundle's model. Raises BadArtifact (reason load) when that fails."""
     try:
         if bundle.manifest["runtime"] == "sklearn":
-            return SklearnModel.from_skops(bundle.member("model.skops"), bundle.contract, bundle.manifest)
+            return SklearnModel.from_skops(
+                bundle.member("model.skops"), bundle.contract, bundle.manifest
+            )
         return OnnxModel(bundle.member("model.onnx"), bundle.contract)
     except BadArtifact:
         raise
     except Exception as error:
         # Whatever the loader of a foreign format raises means the same here: this bundle cannot be served.
         raise BadArtifact(
-            f"bundle {bundle.sha256[:12]}… cannot be loaded: {type(error).__name__}: {error}", reason="load"
+            f"bundle {bundle.sha256[:12]}… cannot be loaded: {type(error).__name__}: {error}",
+            reason="load",
         ) from error
 
 
-def columns_of(contract: Contract, rows: Sequence[Mapping[str, float | str]]) -> dict[str, NDArray[Any]]:
+def columns_of(
+    contract: Contract, rows: Sequence[Mapping[str, float | str]]
+) -> dict[str, NDArray[Any]]:
     """Turn validated rows (see `Contract.row_validator`) into the arrays `Model.predict` takes."""
     return {
-        name: np.array([row[name] for row in rows], dtype=object if rules.type == "category" else np.float32)
+        name: np.array(
+            [row[name] for row in rows], dtype=object if rules.type == "category" else np.float32
+        )
         for name, rules in contract.inputs.items()
     }
 
@@ -62,12 +69,16 @@ class OnnxModel:
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(
+            data, options, providers=["CPUExecutionProvider"]
+        )
         self._problem = contract.problem
         promised, found = set(contract.inputs), {i.name for i in self._session.get_inputs()}
         if promised != found:
             odd = ", ".join(sorted(promised ^ found))
-            raise BadArtifact(f"the model's inputs and its contract disagree about: {odd}.", reason="contract")
+            raise BadArtifact(
+                f"the model's inputs and its contract disagree about: {odd}.", reason="contract"
+            )
         outputs = [o.name for o in self._session.get_outputs()]
         self._output = [outputs[-1]]
         self._classes = len(contract.output.classes) if contract.output.classes else 2
@@ -88,7 +99,9 @@ class SklearnModel:
         self._classes = len(contract.output.classes) if contract.output.classes else 2
 
     @classmethod
-    def from_skops(cls, data: bytes, contract: Contract, manifest: Mapping[str, Any]) -> SklearnModel:
+    def from_skops(
+        cls, data: bytes, contract: Contract, manifest: Mapping[str, Any]
+    ) -> SklearnModel:
         """Load skops bytes. Types skops does not trust by itself must stand in the manifest's `trusted_types`."""
         from modelops import persistence
 
@@ -100,10 +113,8 @@ class SklearnModel:
         import pandas as pd
 
         table = pd.DataFrame(dict(columns))
-        if self._problem == "regression":
-            raw = self._estimator.predict(table)
-        else:
-            raw = self._estimator.predict_proba(table)
+        model = self._estimator
+        raw = model.predict(table) if self._problem == "regression" else model.predict_proba(table)
         return shaped(np.asarray(raw), problem=self._problem, classes=self._classes)
 
 
@@ -117,5 +128,8 @@ def shaped(raw: NDArray[Any], *, problem: str, classes: int) -> Scores:
         return scores.reshape(-1)
     if scores.ndim != 2 or scores.shape[1] != classes:
         found = scores.shape[1] if scores.ndim == 2 else 1
-        raise BadArtifact(f"the model answers {found} classes, the contract promises {classes}.", reason="contract")
+        raise BadArtifact(
+            f"the model answers {found} classes, the contract promises {classes}.",
+            reason="contract",
+        )
     return scores[:, 1] if problem == "binary" else scores

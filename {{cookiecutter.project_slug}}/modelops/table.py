@@ -47,7 +47,9 @@ def check_table(contract: Contract, table: pd.DataFrame) -> Checked:
         if refused.any():
             first = values[refused].iloc[0]
             shown = "missing" if pd.isna(first) else f"'{first}'"
-            problems.append(f"{name}: {int(refused.sum())} rows, first {shown}; allowed: {allowed}.")
+            problems.append(
+                f"{name}: {int(refused.sum())} rows, first {shown}; allowed: {allowed}."
+            )
         columns[name] = column
         bad |= refused
     return Checked(columns=columns, bad=bad, problems=problems, imputed=imputed)
@@ -69,11 +71,17 @@ def _number(rules: Input, values: pd.Series[Any], missing: NDArray[np.bool_]) ->
     low = -FLOAT32_MAX if rules.min is None else rules.min
     high = FLOAT32_MAX if rules.max is None else rules.max
     booleans = np.array([isinstance(v, (bool, np.bool_)) for v in values], dtype=bool)
-    numeric = pd.to_numeric(values.where(~missing), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    numeric = pd.to_numeric(values.where(~missing), errors="coerce").to_numpy(
+        dtype=np.float64, na_value=np.nan
+    )
     if rules.type == "boolean":
         refused = ~booleans
     else:
-        texts = np.array([isinstance(v, str) for v in values], dtype=bool) if values.dtype == object else False
+        texts = (
+            np.array([isinstance(v, str) for v in values], dtype=bool)
+            if values.dtype == object
+            else False
+        )
         refused = booleans | texts | ~((numeric >= low) & (numeric <= high))
         if rules.type == "integer":
             with np.errstate(invalid="ignore"):

@@ -31,10 +31,15 @@ def main() -> None:
     scores = model.predict(prepared.columns(contract, table))
     labels = prepared.labels(contract, table)
     context = metrics.context(contract)
-    values = {m.name: metrics.value(m.name, labels, scores, context) for m in metrics.applicable(context)}
+    values = {
+        m.name: metrics.value(m.name, labels, scores, context) for m in metrics.applicable(context)
+    }
     write_atomic(Path("reports/metrics.json"), canonical_json({"rows": len(table), **values}))
     slices = slice_table(contract, table, labels, scores)
-    write_atomic(Path("reports/slices.csv"), slices.to_csv(index=False, lineterminator="\n", float_format="%.6f"))
+    write_atomic(
+        Path("reports/slices.csv"),
+        slices.to_csv(index=False, lineterminator="\n", float_format="%.6f"),
+    )
     write_atomic(Path("build/predictions.csv"), _predictions(contract, table, scores))
     for path in plots.draw(contract, labels, scores, slices, folder=Path("reports/plots")):
         print(f"evaluate: {path}")
@@ -42,7 +47,9 @@ def main() -> None:
         print(f"evaluate: {name} {'no data' if value is None else format(value, '.4f')}")
 
 
-def slice_table(contract: Contract, table: pd.DataFrame, labels: Array, scores: Array) -> pd.DataFrame:
+def slice_table(
+    contract: Contract, table: pd.DataFrame, labels: Array, scores: Array
+) -> pd.DataFrame:
     """Primary and risk metric of each value of each declared slice, with its rows; empty where undefined."""
     context = metrics.context(contract)
     names = list(dict.fromkeys([contract.success.primary, contract.success.risk]))
@@ -57,10 +64,16 @@ def slice_table(contract: Contract, table: pd.DataFrame, labels: Array, scores: 
 
 
 def _predictions(contract: Contract, table: pd.DataFrame, scores: Array) -> str:
-    keys = dict.fromkeys([contract.keys.request, contract.keys.time, contract.label.name, *contract.slices])
+    keys = dict.fromkeys(
+        [contract.keys.request, contract.keys.time, contract.label.name, *contract.slices]
+    )
     out = table[list(keys)].copy()
     matrix = scores.reshape(len(scores), -1)
-    names = [f"score_{name}" for name in contract.output.classes] if contract.output.classes else ["score"]
+    names = (
+        [f"score_{name}" for name in contract.output.classes]
+        if contract.output.classes
+        else ["score"]
+    )
     for place, name in enumerate(names):
         out[name] = matrix[:, place]
     return out.to_csv(index=False, lineterminator="\n", float_format="%.9g")

@@ -26,7 +26,9 @@ WEATHER = ["temp", "humid", "wind_speed", "precip", "pressure", "visib"]
 def main() -> None:
     """Write what is missing or different, and say so; months outside the window stay."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path("data/raw"), help="where the months are written")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("data/raw"), help="where the months are written"
+    )
     folder = parser.parse_args().folder
     window = config.load(Path("params.yaml"), "params")["data"]
     months = pd.period_range(window["first_month"], window["last_month"], freq="M")
@@ -62,10 +64,27 @@ def _joined() -> pd.DataFrame:
     date = pd.to_datetime(joined[["year", "month", "day"]])
     joined["sched_dep"] = date + pd.to_timedelta(clock // 100 * 60 + clock % 100, unit="min")
     joined["flight_id"] = (
-        date.dt.strftime("%Y-%m-%d") + "/" + joined["carrier"] + joined["flight"].astype(str) + "/" + joined["origin"]
+        date.dt.strftime("%Y-%m-%d")
+        + "/"
+        + joined["carrier"]
+        + joined["flight"].astype(str)
+        + "/"
+        + joined["origin"]
     )
-    order = ["flight_id", "sched_dep", "carrier", "tailnum", "origin", "dest", "distance", *WEATHER, "dep_delay"]
-    return joined[["year", "month", "day", *order]].sort_values(["sched_dep", "flight_id"], kind="stable")
+    order = [
+        "flight_id",
+        "sched_dep",
+        "carrier",
+        "tailnum",
+        "origin",
+        "dest",
+        "distance",
+        *WEATHER,
+        "dep_delay",
+    ]
+    return joined[["year", "month", "day", *order]].sort_values(
+        ["sched_dep", "flight_id"], kind="stable"
+    )
 
 
 if __name__ == "__main__":

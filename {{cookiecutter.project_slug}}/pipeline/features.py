@@ -6,6 +6,8 @@ is made. Here that moment is the scheduled departure.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 WEATHER = ["temp", "humid", "wind_speed", "precip", "visib"]
@@ -31,12 +33,17 @@ def build(raw: pd.DataFrame, *, problem: str) -> pd.DataFrame:
     return table[raw["dep_delay"].notna()]
 
 
-def label(delay: pd.Series[float], *, problem: str) -> tuple[str, pd.Series[float] | pd.Series[str]]:
+def label(delay: pd.Series[float], *, problem: str) -> tuple[str, pd.Series[Any]]:
     """Name and values of the label for departure delays in minutes."""
     if problem == "binary":
         return "late", (delay >= 30).astype(int)
     if problem == "multiclass":
-        classes = pd.cut(delay, [-float("inf"), 15, 60, float("inf")], right=False, labels=["on_time", "late", "very_late"])
+        classes = pd.cut(
+            delay,
+            [-float("inf"), 15, 60, float("inf")],
+            right=False,
+            labels=["on_time", "late", "very_late"],
+        )
         return "punctuality", classes.astype(object)
     return "delay", delay.clip(upper=180)
 

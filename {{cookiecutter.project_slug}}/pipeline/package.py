@@ -38,7 +38,11 @@ def main() -> None:
     reference = SklearnModel(estimator, contract)
     scores = reference.predict(columns)
     members: dict[str, bytes] = {"model.skops": packed}
-    parity: dict[str, Any] = {"rows": len(test), "largest_difference": 0.0, "allowed": onnx_export.PARITY}
+    parity: dict[str, Any] = {
+        "rows": len(test),
+        "largest_difference": 0.0,
+        "allowed": onnx_export.PARITY,
+    }
     served: OnnxModel | SklearnModel = reference
     if params["model"]["runtime"] == "onnx":
         members["model.onnx"] = onnx_export.convert(estimator, contract)
@@ -58,7 +62,9 @@ def main() -> None:
         "schema_version": contract.schema_version,
         "runtime": params["model"]["runtime"],
         "code": {"sources_sha256": sources_sha256()},
-        "data": {key: data[key] for key in ("snapshot", "window", "timeframe", "rows", "test_sha256")},
+        "data": {
+            key: data[key] for key in ("snapshot", "window", "timeframe", "rows", "test_sha256")
+        },
         "params": {key: value for key, value in params.items() if key != "seed"},
         "seed": params["seed"],
         "environment": {
@@ -72,12 +78,17 @@ def main() -> None:
     }
     config.check(manifest, kind="manifest", name="manifest.json")
     train = prepared.columns(contract, prepared.read(contract, "train"))
-    golden = [golden_line(contract, inputs, served.predict(columns), row) for row, inputs in _golden_rows(contract, test)]
+    golden = [
+        golden_line(contract, inputs, served.predict(columns), row)
+        for row, inputs in _golden_rows(contract, test)
+    ]
     members |= {
         "contract.yaml": contract.text.encode(),
         "manifest.json": canonical_json(manifest).encode(),
         "reference.json": canonical_json(profile.build(contract, train, scores)).encode(),
-        "golden.jsonl": "".join(json.dumps(line, sort_keys=True) + "\n" for line in golden).encode(),
+        "golden.jsonl": "".join(
+            json.dumps(line, sort_keys=True) + "\n" for line in golden
+        ).encode(),
         "MODEL_CARD.md": card.render(contract, manifest).encode(),
         "requirements-serving.lock": Path("requirements-serving.lock").read_bytes(),
     }
@@ -95,7 +106,14 @@ def sources_sha256() -> str:
     code in two commits must give the same bytes. The release record holds it.
     """
     stages = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
-    paths = sorted({p for stage in stages.values() for p in stage["deps"] if p.endswith((".py", ".lock", ".yaml"))})
+    paths = sorted(
+        {
+            p
+            for stage in stages.values()
+            for p in stage["deps"]
+            if p.endswith((".py", ".lock", ".yaml"))
+        }
+    )
     return sha256_bytes("".join(f"{path} {sha256_file(Path(path))}\n" for path in paths).encode())
 
 

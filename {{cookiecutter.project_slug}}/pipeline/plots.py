@@ -20,7 +20,9 @@ Array = NDArray[np.float64]
 INK, ACCENT = "#44546a", "#c8553d"
 
 
-def draw(contract: Contract, labels: Array, scores: Array, slices: pd.DataFrame, *, folder: Path) -> list[Path]:
+def draw(
+    contract: Contract, labels: Array, scores: Array, slices: pd.DataFrame, *, folder: Path
+) -> list[Path]:
     """Write the pictures that fit the problem as PNG; `labels` (n,), `scores` (n,) or (n, k). Returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     pictures = {"slices.png": _slices(contract, slices)}
@@ -29,7 +31,9 @@ def draw(contract: Contract, labels: Array, scores: Array, slices: pd.DataFrame,
     elif contract.problem == "multiclass":
         pictures["confusion.png"] = _confusion(contract, labels, scores)
         top = scores.argmax(axis=1)
-        pictures["calibration.png"] = _calibration((top == labels).astype(float), scores.max(axis=1), "top class")
+        pictures["calibration.png"] = _calibration(
+            (top == labels).astype(float), scores.max(axis=1), "top class"
+        )
     else:
         pictures["calibration.png"] = _calibration(labels, scores, contract.output.name)
         pictures["curves.png"] = _curves(labels, scores)
@@ -46,8 +50,14 @@ def _slices(contract: Contract, slices: pd.DataFrame) -> Any:
     metric = contract.success.primary
     known = slices[slices[metric].notna()]
     figure, axes = plt.subplots(figsize=(7, 1 + 0.24 * max(1, len(known))))
-    axes.barh([f"{s} = {v}  ({n:,})" for s, v, n in zip(known["slice"], known["value"], known["rows"], strict=True)],
-              known[metric].astype(float), color=INK)
+    axes.barh(
+        [
+            f"{s} = {v}  ({n:,})"
+            for s, v, n in zip(known["slice"], known["value"], known["rows"], strict=True)
+        ],
+        known[metric].astype(float),
+        color=INK,
+    )
     axes.invert_yaxis()
     axes.set_xlabel(metric)
     axes.set_title(f"{metric} by slice (rows)")
@@ -57,12 +67,20 @@ def _slices(contract: Contract, slices: pd.DataFrame) -> Any:
 def _calibration(happened: Array, said: Array, name: str) -> Any:
     edges = np.quantile(said, np.linspace(0, 1, 11))
     place = np.clip(np.searchsorted(edges, said, side="right") - 1, 0, 9)
-    points = [(said[place == b].mean(), happened[place == b].mean()) for b in range(10) if (place == b).any()]
+    points = [
+        (said[place == b].mean(), happened[place == b].mean())
+        for b in range(10)
+        if (place == b).any()
+    ]
     figure, axes = plt.subplots(figsize=(5, 5))
     top = max(max(p) for p in points) * 1.1
     axes.plot([0, top], [0, top], color="#bbbbbb", linestyle="--")
     axes.plot(*zip(*points, strict=True), marker="o", color=ACCENT)
-    axes.set(xlabel="predicted", ylabel="happened", title=f"Calibration of {name}: ten bins of equal size")
+    axes.set(
+        xlabel="predicted",
+        ylabel="happened",
+        title=f"Calibration of {name}: ten bins of equal size",
+    )
     return figure
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -29,7 +30,7 @@ def main() -> None:
     table = _obeying(contract, table, allowed=params.get("max_refused", 0.0))
     train, test = _split(table, time=contract.keys.time, test_days=params["test_days"])
     columns = [*contract.columns, *contract.inputs]
-    described = {
+    described: dict[str, Any] = {
         "snapshot": snapshot(files),
         "window": {key: params[key] for key in ("first_month", "last_month", "test_days")},
         "timeframe": {
@@ -42,7 +43,7 @@ def main() -> None:
     for name, part in (("train", train), ("test", test)):
         text = part[columns].to_csv(index=False, lineterminator="\n")
         write_atomic(PREPARED / f"{name}.csv", text)
-        print(f"prepare: {name} {len(part):,} rows, {described['timeframe'][name][0]} to {described['timeframe'][name][1]}")
+        print(f"prepare: {name} {len(part):,} rows, {' to '.join(described['timeframe'][name])}")
     described["test_sha256"] = sha256_file(PREPARED / "test.csv")
     write_atomic(PREPARED / "data.json", canonical_json(described))
 
@@ -55,10 +56,14 @@ def snapshot(files: list[Path]) -> str:
 def _months(first: str, last: str) -> list[Path]:
     months = [str(month) for month in pd.period_range(first, last, freq="M")]
     if not months:
-        raise BadInput(f"params.yaml: data.first_month is {first}; allowed: not after data.last_month, {last}.")
+        raise BadInput(
+            f"params.yaml: data.first_month is {first}; allowed: not after data.last_month, {last}."
+        )
     missing = [month for month in months if not (RAW / f"{month}.csv").exists()]
     if missing:
-        raise BadInput(f"data/raw lacks {', '.join(missing)}, which params.yaml asks for. Run `make data` or `dvc pull`.")
+        raise BadInput(
+            f"data/raw lacks {', '.join(missing)}, which params.yaml asks for. Run `make data` or `dvc pull`."
+        )
     return [RAW / f"{month}.csv" for month in months]
 
 
@@ -66,7 +71,9 @@ def _obeying(contract: Contract, table: pd.DataFrame, *, allowed: float) -> pd.D
     keys = [contract.keys.request, contract.keys.time]
     absent = [name for name in contract.columns if name not in table]
     if absent:
-        raise BadInput(f"pipeline/features.py returns no column {', '.join(absent)}, which contract.yaml names.")
+        raise BadInput(
+            f"pipeline/features.py returns no column {', '.join(absent)}, which contract.yaml names."
+        )
     repeated = table[contract.keys.request].duplicated()
     if repeated.any():
         raise BadInput(
@@ -78,7 +85,10 @@ def _obeying(contract: Contract, table: pd.DataFrame, *, allowed: float) -> pd.D
     if bad.mean() > allowed:
         problems = checked.problems or [f"{', '.join(keys)}: missing in {int(bad.sum())} rows."]
         raise BadInput(
-            [f"{int(bad.sum()):,} of {len(table):,} rows break contract.yaml, allowed by params.yaml: {allowed:.1%}.", *problems]
+            [
+                f"{int(bad.sum()):,} of {len(table):,} rows break contract.yaml, allowed by params.yaml: {allowed:.1%}.",
+                *problems,
+            ]
         )
     # float32 is what the served model sees; training on the same numbers keeps ONNX and scikit-learn together.
     for name, values in checked.columns.items():
@@ -93,7 +103,9 @@ def _split(table: pd.DataFrame, *, time: str, test_days: int) -> tuple[pd.DataFr
     later = pd.to_datetime(ordered[time]) >= cut
     train, test = ordered[~later], ordered[later]
     if len(train) == 0 or len(test) == 0:
-        raise BadInput(f"params.yaml: data.test_days is {test_days}, which leaves no rows to train on; choose fewer.")
+        raise BadInput(
+            f"params.yaml: data.test_days is {test_days}, which leaves no rows to train on; choose fewer."
+        )
     return train, test
 
 

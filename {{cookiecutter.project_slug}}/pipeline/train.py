@@ -20,18 +20,28 @@ from modelops.files import canonical_json, write_atomic
 from modelops.persistence import dump
 
 
-def estimator(contract: Contract, params: dict[str, Any], *, seed: int, verbose: int = 0) -> Pipeline:
+def estimator(
+    contract: Contract, params: dict[str, Any], *, seed: int, verbose: int = 0
+) -> Pipeline:
     """An unfitted pipeline from the contract's inputs to the label."""
     numbers = [name for name, rules in contract.inputs.items() if rules.type != "category"]
     categories = [name for name, rules in contract.inputs.items() if rules.type == "category"]
     inputs = ColumnTransformer(
         [
             ("numbers", SimpleImputer(strategy="median"), numbers),
-            ("categories", OneHotEncoder(handle_unknown="ignore", min_frequency=50, dtype="float32"), categories),
+            (
+                "categories",
+                OneHotEncoder(handle_unknown="ignore", min_frequency=50, dtype="float32"),
+                categories,
+            ),
         ],
         sparse_threshold=0,
     )
-    boosting = GradientBoostingRegressor if contract.problem == "regression" else GradientBoostingClassifier
+    boosting = (
+        GradientBoostingRegressor
+        if contract.problem == "regression"
+        else GradientBoostingClassifier
+    )
     model = boosting(
         n_estimators=params["trees"],
         max_depth=params["depth"],

@@ -20,7 +20,9 @@ MOST_VALUES = 200
 OTHER = "(other)"
 
 
-def build(contract: Contract, columns: Mapping[str, NDArray[Any]], scores: NDArray[np.float64]) -> dict[str, Any]:
+def build(
+    contract: Contract, columns: Mapping[str, NDArray[Any]], scores: NDArray[np.float64]
+) -> dict[str, Any]:
     """A profile of n rows: `columns` as `Model.predict` takes them (training), `scores` (m,) or (m, k) (test)."""
     inputs = {
         name: _category(columns[name]) if rules.type == "category" else _number(columns[name])
@@ -32,7 +34,10 @@ def build(contract: Contract, columns: Mapping[str, NDArray[Any]], scores: NDArr
         "schema": 1,
         "rows": len(next(iter(columns.values()))),
         "inputs": inputs,
-        "scores": {"rows": len(scores), **{name: _number(matrix[:, place]) for place, name in enumerate(names)}},
+        "scores": {
+            "rows": len(scores),
+            **{name: _number(matrix[:, place]) for place, name in enumerate(names)},
+        },
     }
 
 
