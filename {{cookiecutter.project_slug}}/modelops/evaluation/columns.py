@@ -34,14 +34,16 @@ class Context:
 
 def decisions(scores: Array, ctx: Context) -> npt.NDArray[np.intp]:
     """The class index the service would answer: score >= threshold, or the most probable class."""
-    if scores.ndim == 2:
-        return np.argmax(scores, axis=1)
-    return (scores >= ctx.threshold).astype(np.intp)
+    answer: npt.NDArray[np.intp] = (
+        np.argmax(scores, axis=1) if scores.ndim == 2 else (scores >= ctx.threshold).astype(np.intp)
+    )
+    return answer
 
 
 def correct(labels: Array, scores: Array, ctx: Context) -> Array:
     """(n, 1) 1 where the answer is right."""
-    return (decisions(scores, ctx) == labels).astype(np.float64)[:, None]
+    right: Array = (decisions(scores, ctx) == labels).astype(np.float64)[:, None]
+    return right
 
 
 def cells(labels: Array, scores: Array, ctx: Context) -> Array:
@@ -65,7 +67,8 @@ def log_loss(labels: Array, scores: Array, ctx: Context) -> Array:
     else:
         likelihood = np.where(labels == 1, scores, 1 - scores)
     eps = np.finfo(np.float64).eps
-    return -np.log(np.clip(likelihood, eps, 1 - eps))[:, None]
+    loss: Array = -np.log(np.clip(likelihood, eps, 1 - eps))[:, None]
+    return loss
 
 
 def squared_error(labels: Array, scores: Array, ctx: Context) -> Array:
@@ -110,12 +113,17 @@ def cost(labels: Array, scores: Array, ctx: Context) -> Array:
         answer = decisions(scores, ctx)
         if ctx.problem == "binary":
             wrong = np.where(answer == 1, costs["false_positive"], costs["false_negative"])
-            return (wrong * (answer != labels)).astype(np.float64)[:, None]
+            priced: Array = (wrong * (answer != labels)).astype(np.float64)[:, None]
+            return priced
         if "matrix" in costs:
             matrix = np.asarray(costs["matrix"], dtype=np.float64)
-            return matrix[labels.astype(np.intp), answer][:, None]
+            listed: Array = matrix[labels.astype(np.intp), answer][:, None]
+            return listed
         difference = answer - labels
-    return np.where(difference < 0, -difference * costs["under"], difference * costs["over"])[:, None]
+    sided: Array = np.where(
+        difference < 0, -difference * costs["under"], difference * costs["over"]
+    )
+    return sided[:, None]
 
 
 def first(means: Array) -> Array:

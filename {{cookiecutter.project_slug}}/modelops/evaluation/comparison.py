@@ -51,9 +51,7 @@ class Rows:
     def subset(self, mask: npt.NDArray[np.bool_]) -> Rows:
         """The rows where `mask` is true."""
         production = None if self.production is None else self.production[mask]
-        return Rows(
-            labels=self.labels[mask], candidate=self.candidate[mask], production=production
-        )
+        return Rows(labels=self.labels[mask], candidate=self.candidate[mask], production=production)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +80,25 @@ class Comparison:
 
     def rows_needed(self, *, margin: float, alpha: float) -> int | None:
         """Rows at which an equally good candidate would pass 8 times in 10; see `intervals.rows_needed`."""
-        if self.error is None:
-            return None
-        return intervals.rows_needed(rows=self.rows, error=self.error, margin=margin, alpha=alpha)
+        return rows_needed(
+            rows=self.rows,
+            error=self.error,
+            tango=self.wins is not None,
+            margin=margin,
+            alpha=alpha,
+        )
+
+
+def rows_needed(
+    *, rows: int, error: float | None, tango: bool, margin: float, alpha: float
+) -> int | None:
+    """`intervals.rows_needed`, and for Tango at least the rows at which even an identical candidate passes."""
+    if error is None:
+        return None
+    found = intervals.rows_needed(rows=rows, error=error, margin=margin, alpha=alpha)
+    if found is None or not tango:
+        return found
+    return max(found, intervals.rows_for_identical(margin=margin, alpha=alpha))
 
 
 def compare(
@@ -105,9 +119,7 @@ def compare(
     count = len(rows.labels)
     candidate = linear(metric, rows.labels, rows.candidate, ctx)
     production = (
-        None
-        if rows.production is None
-        else linear(metric, rows.labels, rows.production, ctx)
+        None if rows.production is None else linear(metric, rows.labels, rows.production, ctx)
     )
     base: dict[str, Any] = {
         "metric": name,
@@ -233,9 +245,7 @@ def _tango(
     )
 
 
-def _influence(
-    metric: Metric, candidate: Linear, production: Linear, *, relative: bool
-) -> Array:
+def _influence(metric: Metric, candidate: Linear, production: Linear, *, relative: bool) -> Array:
     """(n,) influence of each row on the gain; for a relative gain by the quotient rule."""
     of_candidate, of_production = candidate.influence(), production.influence()
     if not relative:
@@ -254,7 +264,11 @@ def _resampled_gains(
     relative: bool,
 ) -> Array:
     with np.errstate(all="ignore"):
-        if metric.name == "pr_auc" and resampler.independent and len(rows.labels) <= EXACT_RANK_ROWS:
+        if (
+            metric.name == "pr_auc"
+            and resampler.independent
+            and len(rows.labels) <= EXACT_RANK_ROWS
+        ):
             assert rows.production is not None
             weights = resampler.weights()
             new = ranks.weighted_average_precision(rows.labels, rows.candidate, weights)

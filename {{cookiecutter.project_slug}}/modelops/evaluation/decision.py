@@ -8,6 +8,7 @@ they fit together and fit the gates it was given.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -31,7 +32,7 @@ def judge(
     pass: the whole interval is on the good side of the limit; fail: on the bad side; else inconclusive.
     A missing value is `no_data`; a missing bound is unbounded. A number exactly on the limit does not pass.
     """
-    if value is None or value != value:
+    if value is None or math.isnan(value):
         return "no_data"
     worst, best = (lower, upper) if better == "higher" else (upper, lower)
     sign = 1 if better == "higher" else -1
@@ -65,7 +66,11 @@ def demands(gates: Gates) -> dict[str, Demand]:
     }
     found |= {f"limit:{limit.metric}": _of_limit(limit) for limit in gates.limits}
     rule = gates.slices
-    switch: Json = {"enabled": rule.enabled, "reason": rule.reason, "inconclusive": rule.inconclusive}
+    switch: Json = {
+        "enabled": rule.enabled,
+        "reason": rule.reason,
+        "inconclusive": rule.inconclusive,
+    }
     found["slices"] = Demand(
         limit=-rule.margin.value if rule.margin else None,
         relative=bool(rule.margin and rule.margin.relative),
@@ -95,7 +100,9 @@ def demands(gates: Gates) -> dict[str, Demand]:
     return found
 
 
-def decide(measured: Sequence[Json], table: list[Json], gates: Gates, *, alpha: float) -> list[Json]:
+def decide(
+    measured: Sequence[Json], table: list[Json], gates: Gates, *, alpha: float
+) -> list[Json]:
     """Set limit, state, blocks and sentence of every measured gate, and the state of every slice (in place).
 
     A demanded gate that was not measured becomes "no data", which blocks.
@@ -137,18 +144,20 @@ def verdict_from_numbers(
     *,
     primary: str | None = None,
     risk: str | None = None,
+    slices: Sequence[str] = (),
     production_sha256: str | None = None,
 ) -> tuple[str, str]:
     """(state, sentence) recomputed from the numbers of a check.json that need not be trusted.
 
-    Give what the trusted side knows: gates.yaml of the base branch, the metrics its contract names, and the sha256
-    of the model in production. `production_sha256=None` means that nothing is in production.
+    Give what the trusted side knows: gates.yaml of the base branch, the metrics and slice columns its contract names,
+    and the sha256 of the model in production. `production_sha256=None` means that nothing is in production.
     """
     if check.get("state") == "not_evaluated":
         return "not_evaluated", str(check.get("sentence", ""))
     entries = [copy.deepcopy(dict(entry)) for entry in check["gates"]]
     table = copy.deepcopy(list(check["slices"]))
     found = _contradictions(check, entries, gates, primary=primary, risk=risk)
+    found += _incomplete(check, slices)
     baseline = (check.get("baseline") or {}).get("sha256")
     if baseline != production_sha256:
         found.append(
@@ -199,6 +208,20 @@ def _contradictions(
     return found
 
 
+def _incomplete(check: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
+    """Slices left out: the values of each column must add up to the whole test set."""
+    rows = dict.fromkeys(columns, 0)
+    for numbers in check["slices"]:
+        column = numbers["slice"].partition("=")[0]
+        rows[column] = rows.get(column, 0) + numbers["rows"]
+    total = check["test_set"]["rows"]
+    return [
+        f"the slices of {column} hold {found:,} of {total:,} rows"
+        for column, found in rows.items()
+        if found != total
+    ]
+
+
 def _impossible(entry: Mapping[str, Any]) -> list[str]:
     found = _out_of_order(entry)
     metric = CATALOGUE.get(entry["metric"] or "")
@@ -226,9 +249,7 @@ def _out_of_order(entry: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _state(
-    entry: Json, demand: Demand, table: list[Json], gates: Gates, *, alpha: float
-) -> State:
+def _state(entry: Json, demand: Demand, table: list[Json], gates: Gates, *, alpha: float) -> State:
     if entry["id"] == "slices":
         return _slices_state(entry, demand, table, gates, alpha=alpha)
     if not demand.enabled:
@@ -267,7 +288,8 @@ def _slices_state(
     entry["delta"] = min((n["delta"] for n in table if n["delta"] is not None), default=None)
     if "fail" in states:
         return "fail"
-    return "no_data" if "no_data" in states else "pass"
+    # The metric is set by whoever measured the slices; without it nobody did.
+    return "no_data" if "no_data" in states or entry["metric"] is None else "pass"
 
 
 def _of_comparison(gate: ComparisonGate) -> Demand:

@@ -73,7 +73,9 @@ def student_p(*, difference: float, error: float, degrees: float) -> float:
     """P(estimate this low or lower) when the truth is 0: small values are evidence that it is below 0."""
     if error == 0:
         return 0.0 if difference < 0 else 1.0
-    return float(ndtr(difference / error) if math.isinf(degrees) else stdtr(degrees, difference / error))
+    return float(
+        ndtr(difference / error) if math.isinf(degrees) else stdtr(degrees, difference / error)
+    )
 
 
 def rows_needed(*, rows: int, error: float, margin: float, alpha: float) -> int | None:

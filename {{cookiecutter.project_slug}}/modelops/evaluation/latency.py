@@ -61,7 +61,9 @@ def quantile_interval(values: Array, q: float, *, alpha: float) -> tuple[float, 
     When there are too few values for the upper bound it is infinite, and for the lower one 0: a time is not negative.
     """
     ordered, n = np.sort(values), len(values)
-    at_most = bdtr(np.arange(n, dtype=np.float64), n, q)  # P(at most k of n values lie below the quantile)
+    at_most = bdtr(
+        np.arange(n, dtype=np.float64), n, q
+    )  # P(at most k of n values lie below the quantile)
     low = int(np.sum(at_most <= alpha)) - 1
     high = int(np.searchsorted(at_most, 1 - alpha, side="left"))
     return (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelops.contract import Contract
 from modelops.evaluation.columns import Context
-from modelops.evaluation.comparison import Rows, compare, estimate
+from modelops.evaluation.comparison import Rows, compare, estimate, rows_needed
 from modelops.evaluation.decision import blank
 from modelops.evaluation.gates import Gates, Margin
 from modelops.evaluation.latency import Latency
@@ -54,7 +54,12 @@ def metric_gates(
 
 
 def slice_gates(
-    gates: Gates, contract: Contract, table: Sequence[Json], *, compared: bool
+    gates: Gates,
+    contract: Contract,
+    table: Sequence[Json],
+    *,
+    alpha: float,
+    compared: bool,
 ) -> list[Json]:
     """The guard over all slices, and one entry for each slice that must be proven safe."""
     metric = gates.slices.metric or contract.success.primary
@@ -79,9 +84,13 @@ def slice_gates(
         if numbers is not None and same:
             for key in ("rows", "candidate", "production", "delta", "lower", "upper", "method"):
                 entry[key] = numbers[key]
-            if numbers["rows_needed"] is not None and margin is not None:
-                ratio = (margin.value / proof.margin.value) ** 2
-                entry["rows_needed"] = int(numbers["rows_needed"] * ratio) + 1
+            entry["rows_needed"] = rows_needed(
+                rows=numbers["rows"],
+                error=numbers["error"],
+                tango=numbers["wins"] is not None,
+                margin=proof.margin.value,
+                alpha=alpha,
+            )
         entries.append(entry)
     return entries
 

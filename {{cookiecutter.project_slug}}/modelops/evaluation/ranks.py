@@ -9,9 +9,15 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 Array = npt.NDArray[np.float64]
+
+
+def midranks(scores: Array) -> Array:
+    """(n,) ranks from 1, equal scores sharing their mean rank. scipy.stats has it too, and takes 0.7 s to import."""
+    _, place, count = np.unique(scores, return_inverse=True, return_counts=True)
+    result: Array = (np.cumsum(count) - (count - 1) / 2)[place]
+    return result
 
 
 def placements(labels: Array, scores: Array) -> tuple[Array, Array]:
@@ -22,9 +28,9 @@ def placements(labels: Array, scores: Array) -> tuple[Array, Array]:
     """
     positive = labels == 1
     high, low = scores[positive], scores[~positive]
-    overall = rankdata(scores)
-    above = (overall[positive] - rankdata(high)) / len(low)
-    below = 1 - (overall[~positive] - rankdata(low)) / len(high)
+    overall = midranks(scores)
+    above = (overall[positive] - midranks(high)) / len(low)
+    below = 1 - (overall[~positive] - midranks(low)) / len(high)
     return above, below
 
 

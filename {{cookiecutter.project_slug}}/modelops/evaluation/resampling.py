@@ -68,22 +68,23 @@ class Resampler:
         if self.units < 2:
             return float("inf")
         if self.kind == "blocks":
-            sums = self._block_sums(influence[:, None])[:, 0]
-            spread = np.mean(sums**2) / (self.rows * self.block)
+            moving = self._block_sums(influence[:, None])[:, 0]
+            spread = float(np.mean(moving**2)) / (self.rows * self.block)
         else:
             sums = np.bincount(self._unit, weights=influence, minlength=self.units)
-            spread = np.sum(sums**2) / self.rows**2
+            spread = float(np.sum(sums**2)) / self.rows**2
         return float(np.sqrt(spread * self.units / (self.units - 1)))
 
     def means(self, columns: Array) -> Array:
         """(B, k) column means of B resamples of the rows' columns (n, k)."""
         if self.kind == "blocks":
             sums = self._block_sums(columns)
-            drawn = np.empty((self.replicates, columns.shape[1]))
+            resampled: Array = np.empty((self.replicates, columns.shape[1]))
             for start in range(0, self.replicates, _CHUNK):
                 starts = self._starts[start : start + _CHUNK]
-                drawn[start : start + _CHUNK] = sums[starts].sum(axis=1)
-            return drawn / (self._starts.shape[1] * self.block)
+                resampled[start : start + _CHUNK] = sums[starts].sum(axis=1)
+            resampled /= self._starts.shape[1] * self.block
+            return resampled
         # The last column counts rows, because units need not have equal sizes.
         table = np.column_stack([columns, np.ones(self.rows)])
         totals = np.empty((self._bucket_count, table.shape[1]))
@@ -91,11 +92,12 @@ class Resampler:
             totals[:, k] = np.bincount(
                 self._buckets, weights=table[:, k], minlength=self._bucket_count
             )
-        drawn = np.empty((self.replicates, table.shape[1]))
+        drawn: Array = np.empty((self.replicates, table.shape[1]))
         for start in range(0, self.replicates, _CHUNK):
             counts = self._counts[start : start + _CHUNK].astype(np.float64)
             drawn[start : start + _CHUNK] = counts @ totals
-        return drawn[:, :-1] / drawn[:, -1:]
+        means: Array = drawn[:, :-1] / drawn[:, -1:]
+        return means
 
     def weights(self) -> Array:
         """(B, n) how often each row is drawn; for rows only, and only where B x n is small enough."""

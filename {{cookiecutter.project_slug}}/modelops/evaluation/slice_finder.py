@@ -7,6 +7,7 @@ not. Idea: Y. Chung et al. (2019), "Slice Finder".
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -58,7 +59,7 @@ def find(
             if effect >= MIN_EFFECT:
                 proposals.append((name, mask, p))
     kept = _benjamini_hochberg([p for _, _, p in proposals], rate=FALSE_DISCOVERY)
-    found = []
+    found: list[dict[str, Any]] = []
     for (name, mask, _), keep in zip(proposals, kept, strict=True):
         if keep:
             effect, p = _welch(loss, mask, ~first)
@@ -66,7 +67,7 @@ def find(
                 found.append(
                     {"slice": name, "rows": int(mask.sum()), "effect": effect, "p_value": p}
                 )
-    return sorted(found, key=lambda s: (-s["effect"], s["slice"]))[:SHOWN]
+    return sorted(found, key=lambda s: (-float(s["effect"]), s["slice"]))[:SHOWN]
 
 
 def _loss(labels: Array, scores: Array, ctx: Context) -> Array:
@@ -80,7 +81,7 @@ def _grouped(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
         finite = column[np.isfinite(column.astype(np.float64))]
         edges = np.quantile(finite, np.linspace(0, 1, BINS + 1)[1:-1])
         names = [f"below {edges[0]:.4g}"]
-        names += [f"{a:.4g} to {b:.4g}" for a, b in zip(edges, edges[1:], strict=False)]
+        names += [f"{a:.4g} to {b:.4g}" for a, b in itertools.pairwise(edges)]
         names.append(f"{edges[-1]:.4g} and above")
         return np.array(names)[np.searchsorted(edges, column, side="right")]
     text = column.astype(str)

@@ -119,11 +119,12 @@ def judge_all(
 ) -> list[str]:
     """State of each slice: `fail` clearly lost more than the margin, `too_small` shown but not judged,
 
-    `no_data` when the candidate has no value where production has one, else `pass`.
+    `no_data` only one of the two models has a value on it, else `pass`.
     """
     states = []
     for numbers in table:
-        if numbers["candidate"] is None and numbers["production"] is not None:
+        # Undefined for one model only is a fault of that model; for both it is the rows' (one class, say).
+        if (numbers["candidate"] is None) != (numbers["production"] is None):
             states.append("no_data")
         elif numbers["rows"] < min_rows or p_value(numbers, margin=margin) is None:
             states.append("too_small")

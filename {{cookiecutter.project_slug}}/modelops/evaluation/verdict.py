@@ -119,9 +119,10 @@ def evaluate(
         and facts.schema_version > facts.production_schema_version
     )
     absolute = bool(facts.incompatible) and raised and gates.schema_change == "absolute_only"
-    comparable = production is not None and production.scores is not None and not absolute
+    # A production model that cannot answer is still compared with: it has no data, and that blocks.
+    compared = production is not None and not absolute
     order = np.argsort(np.asarray(test.keys, dtype=str), kind="stable")
-    rows = _rows(test, candidate, production if comparable else None, contract, order)
+    rows = _rows(test, candidate, production if compared else None, contract, order)
     group, time = _dependence(test, gates, order)
     resampler = Resampler(len(order), seed=seed, group=group, time=time)
     columns = _slice_columns(test, contract, order)
@@ -143,9 +144,9 @@ def evaluate(
         _leakage(test, facts),
         _schema(facts, excused=absolute),
         *measured.metric_gates(
-            gates, contract, rows, ctx, resampler, alpha=account.alpha, compared=comparable
+            gates, contract, rows, ctx, resampler, alpha=account.alpha, compared=compared
         ),
-        *measured.slice_gates(gates, contract, table, compared=comparable),
+        *measured.slice_gates(gates, contract, table, alpha=account.alpha, compared=compared),
         *measured.budget_gates(
             timings, candidate, production, pairs=0 if timings is None else timings.pairs
         ),
@@ -233,7 +234,9 @@ def _rows(
     return Rows(
         labels=labels,
         candidate=scores(candidate, "the candidate"),
-        production=None if production is None else scores(production, f"production ({production.model})"),
+        production=None
+        if production is None or production.scores is None
+        else scores(production, f"production ({production.model})"),
     )
 
 
@@ -266,7 +269,9 @@ def _check_shape(scores: Array, contract: Contract, who: str) -> None:
     found = scores.shape[1] if scores.ndim == 2 else None
     if scores.ndim not in (1, 2) or found != wide:
         wanted = f"{wide} probabilities" if wide else "one number"
-        raise CannotEvaluate(f"{who} must give {wanted} for each row, and gave shape {scores.shape}.")
+        raise CannotEvaluate(
+            f"{who} must give {wanted} for each row, and gave shape {scores.shape}."
+        )
 
 
 def _dependence(
@@ -284,7 +289,9 @@ def _dependence(
     if kind == "in_time_order" and test.time is not None:
         return None, np.asarray(test.time)[order]
     if gates.rows == "in_time_order":
-        raise CannotEvaluate("gates.yaml says rows: in_time_order, but the test set has no time column.")
+        raise CannotEvaluate(
+            "gates.yaml says rows: in_time_order, but the test set has no time column."
+        )
     return None, None
 
 

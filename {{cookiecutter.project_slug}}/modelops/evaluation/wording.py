@@ -41,7 +41,9 @@ def gate(entry: Entry, slices: Sequence[Entry]) -> str:
     if entry["id"] in ("leakage", "schema"):
         return _facts(entry)
     if state == "not_compared":
-        shown = f" It is {number(entry['candidate'], entry)}." if entry["candidate"] is not None else ""
+        shown = (
+            f" It is {number(entry['candidate'], entry)}." if entry["candidate"] is not None else ""
+        )
         return f"{name} was not compared with production.{shown}"
     if state == "no_data" and entry["id"] != "slices":
         return f"{name} has no data: {_absent(entry)}."
@@ -59,7 +61,9 @@ def title(entry: Entry) -> str:
     name: str = entry["id"]
     metric = CATALOGUE.get(entry["metric"] or "")
     if name.startswith("prove:"):
-        return f"{metric.title if metric else 'the metric'} of the slice {name.removeprefix('prove:')}"
+        return (
+            f"{metric.title if metric else 'the metric'} of the slice {name.removeprefix('prove:')}"
+        )
     fixed = {
         "leakage": "the test set",
         "schema": "the contract",
@@ -86,30 +90,36 @@ def gain(value: float | None, *, relative: bool) -> str:
     """A signed gain: `+0.0077`, or `-2.4%` when it is a share of production's value."""
     if value is None:
         return "unknown"
-    return f"{value:+.1%}" if relative else (f"{value:+.4f}" if abs(value) < 100 else f"{value:+,.1f}")
+    return (
+        f"{value:+.1%}" if relative else (f"{value:+.4f}" if abs(value) < 100 else f"{value:+,.1f}")
+    )
 
 
 def _comparison(entry: Entry) -> str:
-    relative = entry["relative"]
-    name, limit = title(entry), entry["limit"]
-    moved = (
-        f"{name} went from {number(entry['production'], entry)} to {number(entry['candidate'], entry)}"
-    )
-    size = f"{abs(limit):.3g}" if not relative else f"{abs(limit):.3g}"
-    size = f"{abs(limit) * 100:.3g}%" if relative else size
-    aim = f"a gain of more than {size}" if limit > 0 else f"a loss of less than {size}"
+    relative, limit = entry["relative"], entry["limit"]
+    moved = f"{title(entry)} {_arrow(entry)} ({gain(entry['delta'], relative=relative)}"
     worst, best = gain(entry["lower"], relative=relative), gain(entry["upper"], relative=relative)
+    size = f"{abs(limit) * 100:.3g}%" if relative else f"{abs(limit):.3g}"
+    aim = f"a gain above {size}" if limit > 0 else f"a loss below {size}"
     if entry["state"] == "pass":
-        return f"{moved}, a gain of at least {worst}; {aim} was asked for."
+        return f"{moved}, at worst {worst}); {aim} was asked for."
     if entry["state"] == "fail":
-        return f"{moved}, a gain of at most {best}; {aim} was asked for."
+        return f"{moved}, at best {best}); {aim} was asked for."
     needed = entry["rows_needed"]
     rows = (
-        f"; about {needed:,} rows would tell, the test set has {entry['rows']:,}"
-        if needed and needed > entry["rows"]
+        f"; an equally good candidate would need about {needed:,} rows, the test set has {entry['rows']:,}"
+        if needed and needed > entry["rows"] and limit < 0
         else ""
     )
-    return f"{moved}, a gain between {worst} and {best}, too wide to show {aim}{rows}."
+    return f"{moved}, between {worst} and {best}), too uncertain to show {aim}{rows}."
+
+
+def _arrow(entry: Entry) -> str:
+    new, old = entry["candidate"], entry["production"]
+    if new == old:
+        return f"stayed at {number(old, entry)}"
+    verb = "rose" if new > old else "fell"
+    return f"{verb} from {number(old, entry)} to {number(new, entry)}"
 
 
 def _limit(entry: Entry) -> str:
@@ -129,8 +139,7 @@ def _latency(entry: Entry) -> str:
     more = (entry["delta"] - 1) * 100
     moved = (
         f"the median latency is {abs(more):.0f}% {'longer' if more >= 0 else 'shorter'} than production's "
-        f"({number(entry['production'], entry | {'unit': 'ms'})} to "
-        f"{number(entry['candidate'], entry | {'unit': 'ms'})})"
+        f"({entry['production']:.3g} ms to {entry['candidate']:.3g} ms)"
     )
     allowed = f"{(entry['limit'] - 1) * 100:.0f}%"
     if entry["state"] == "pass":
@@ -151,13 +160,21 @@ def _slices(entry: Entry, slices: Sequence[Entry]) -> str:
         others = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
         metric = CATALOGUE[entry["metric"]].title
         return (
-            f"the slice {worst['slice']}{others} clearly lost more than {size}: {metric} went from "
-            f"{number(worst['production'], entry)} to {number(worst['candidate'], entry)} on "
+            f"the slice {worst['slice']}{others} clearly lost more than {size}: {metric} "
+            f"{_arrow({**worst, 'unit': 'metric'})} on "
             f"{worst['rows']:,} rows."
         )
     if entry["state"] == "no_data":
         named = ", ".join(s["slice"] for s in slices if s["state"] == "no_data")
-        return f"the candidate has no value on {named}, where production has one."
+        if not named:
+            return "the slice guard has no data: it was not measured."
+        return f"only one of the two models has a value on {named}."
+    if not judged:
+        return (
+            f"no slice is large enough to judge ({small} too small)."
+            if small
+            else "no slices declared."
+        )
     shown = f"; {small} too small to judge" if small else ""
     return f"none of {len(judged)} slices clearly lost more than {size}{shown}."
 
