@@ -129,7 +129,7 @@ def generate(stage: Stage, options: dict[str, str]) -> None:
             "project_slug": stage.repo.name,
             "task": "flight-delay",
             "owner": "octo-team",
-            "dvc_remote": "local path",
+            "dvc_remote": "local",
             "remote_url": str(stage.storage),
             **options,
         },

@@ -77,8 +77,9 @@ def _obeying(contract: Contract, table: pd.DataFrame, *, allowed: float) -> pd.D
     repeated = table[contract.keys.request].duplicated()
     if repeated.any():
         raise BadInput(
-            f"{contract.keys.request} '{table[contract.keys.request][repeated].iloc[0]}' and {int(repeated.sum()) - 1} more "
-            "stand in more than one row; rows are compared by this key, so it must be unique."
+            f"{contract.keys.request} '{table[contract.keys.request][repeated].iloc[0]}' and "
+            f"{int(repeated.sum()) - 1} more stand in more than one row; rows are compared by this key, so it must "
+            "be unique."
         )
     checked = check_table(contract, table)
     bad = checked.bad | table[keys].isna().any(axis=1).to_numpy()
@@ -86,7 +87,7 @@ def _obeying(contract: Contract, table: pd.DataFrame, *, allowed: float) -> pd.D
         problems = checked.problems or [f"{', '.join(keys)}: missing in {int(bad.sum())} rows."]
         raise BadInput(
             [
-                f"{int(bad.sum()):,} of {len(table):,} rows break contract.yaml, allowed by params.yaml: {allowed:.1%}.",
+                f"{int(bad.sum()):,} of {len(table):,} rows break contract.yaml; params.yaml allows {allowed:.1%}.",
                 *problems,
             ]
         )
