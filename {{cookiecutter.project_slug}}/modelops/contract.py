@@ -258,7 +258,9 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (int, float)):
-        return f"{value:.12g}" if isinstance(value, float) else str(value)[:40]
+        if isinstance(value, int) and abs(value) >= 10**40:
+            return "a number of over 40 digits"
+        return f"{value:.12g}" if isinstance(value, float) else str(value)
     return "a mapping" if isinstance(value, dict) else "a list"
 
 
