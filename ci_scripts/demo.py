@@ -20,8 +20,9 @@ from typing import Any
 
 import yaml
 
+from ci_scripts.bake import bake, export
 from ci_scripts.load import Load
-from ci_scripts.stage import TEMPLATE, Stage, StageError
+from ci_scripts.stage import Stage, StageError
 
 RATE = 240
 # Load before, and after, the rollback: long enough that a lost request would show on either side.
@@ -40,7 +41,10 @@ class Narrator:
     def step(self, title: str) -> None:
         """Begin a step."""
         self._step += 1
-        print(f"\n{self._bold(f'{self._step}. {title}')}  [{time.monotonic() - self._began:.0f} s]", flush=True)
+        print(
+            f"\n{self._bold(f'{self._step}. {title}')}  [{time.monotonic() - self._began:.0f} s]",
+            flush=True,
+        )
 
     def do(self, words: str, action: Callable[[], str]) -> str:
         """Show a command, run it, and return its output."""
@@ -86,7 +90,9 @@ def story(stage: Stage, narrator: Narrator, options: dict[str, str]) -> dict[str
     say.tail(say.do("make deploy", lambda: make("deploy")), r"live")
     question = golden(stage)[0]
     answer = stage.ask(question)
-    say.tell(f"POST /predict {json.dumps({k: question[k] for k in ('origin', 'carrier', 'dest', 'minute')})} ...")
+    say.tell(
+        f"POST /predict {json.dumps({k: question[k] for k in ('origin', 'carrier', 'dest', 'minute')})} ..."
+    )
     say.tell(f"-> {json.dumps(answer)}")
 
     say.step("April and May arrive: a new data version, a new candidate")
@@ -117,28 +123,28 @@ def story(stage: Stage, narrator: Narrator, options: dict[str, str]) -> dict[str
 
 def generate(stage: Stage, options: dict[str, str]) -> None:
     """Bake the template, `make setup`, and push to a bare origin."""
-    from cookiecutter.main import cookiecutter
-
-    cookiecutter(
-        str(TEMPLATE),
-        no_input=True,
-        output_dir=str(stage.folder),
-        default_config=True,
-        extra_context={
-            "project_name": "Flight Delay",
-            "project_slug": stage.repo.name,
-            "task": "flight-delay",
-            "owner": "octo-team",
-            "dvc_remote": "local",
-            "remote_url": str(stage.storage),
-            **options,
-        },
-    )
+    answers = {
+        "project_name": "Flight Delay",
+        "project_slug": stage.repo.name,
+        "owner": "octo-team",
+        "dvc_remote": "local",
+        "remote_url": str(stage.storage),
+    }
+    with tempfile.TemporaryDirectory() as template:
+        bake(export(Path(template)), stage.folder, answers | options)
     stage.storage.mkdir()
     settings = stage.repo / "serving.yaml"
     settings.write_text(re.sub(r"(?m)^port: \d+", f"port: {stage.port}", settings.read_text()))
     stage.make("setup")
-    stage.run("git", "init", "--quiet", "--bare", "--initial-branch=main", str(stage.origin), cwd=stage.folder)
+    stage.run(
+        "git",
+        "init",
+        "--quiet",
+        "--bare",
+        "--initial-branch=main",
+        str(stage.origin),
+        cwd=stage.folder,
+    )
     commit(stage, "Generate the repository")
     stage.git("remote", "add", "origin", str(stage.origin))
     stage.git("push", "--quiet", "--set-upstream", "origin", "main")
@@ -191,7 +197,9 @@ def release_and_ship(stage: Stage, say: Narrator) -> str:
         stage.git("commit", "--quiet", "--message", f"Ship {tags[0]}")
     merge(stage, f"ship-{tags[0]}")
     pointer = yaml.safe_load((stage.repo / "production.yaml").read_text())
-    say.tell(f"production.yaml: stable {pointer['stable']['model']}, sha256 {pointer['stable']['sha256'][:12]}...")
+    say.tell(
+        f"production.yaml: stable {pointer['stable']['model']}, sha256 {pointer['stable']['sha256'][:12]}..."
+    )
     return tags[0]
 
 
@@ -212,14 +220,22 @@ def keep_report(stage: Stage, name: str) -> None:
 
 def roll_back(stage: Stage, say: Narrator, first: str, second: str) -> dict[str, Any]:
     """Revert the pointer commit under constant load, with the DVC remote gone, and account for every request."""
-    say.step(f"Roll back to {first} under {RATE} requests a second, with the DVC remote out of reach")
+    say.step(
+        f"Roll back to {first} under {RATE} requests a second, with the DVC remote out of reach"
+    )
     before = stage.get("/status")["live"]["stable"]
     stage.storage.rename(stage.storage.with_name("dvc-storage.unplugged"))
     with Load("127.0.0.1", stage.port, golden(stage), rate=RATE) as load:
         load.wait_for(ANSWERS_BEFORE)
         began = time.monotonic()
-        say.do("git revert -m 1 HEAD  # the merge that shipped it", lambda: stage.git("revert", "--no-edit", "-m", "1", "HEAD"))
-        say.do("git push && make deploy", lambda: stage.git("push", "--quiet", "origin", "main") or stage.make("deploy"))
+        say.do(
+            "git revert -m 1 HEAD  # the merge that shipped it",
+            lambda: stage.git("revert", "--no-edit", "-m", "1", "HEAD"),
+        )
+        say.do(
+            "git push && make deploy",
+            lambda: stage.git("push", "--quiet", "origin", "main") or stage.make("deploy"),
+        )
         finished = time.monotonic()
         load.wait_for(sum(load.account.by_model.values()) + ANSWERS_AFTER)
     account = load.account
@@ -245,18 +261,27 @@ def report(stage: Stage, figures: dict[str, Any], *, kept: bool) -> None:
     seconds = figures["seconds_to_first_answer"]
     released = json.loads(json.dumps(figures["after"]))
     print("\nThe rollback")
-    print(f"   from `git revert` to the first answer by {released['model']}: {seconds:.2f} s "
-          f"(deploy confirmed after {figures['seconds_to_deploy_confirmed']:.2f} s)")
-    print(f"   requests sent {figures['sent']:,}, lost {figures['lost']}, answered by neither version {figures['wrong']}; "
-          f"p50 {figures['p50_ms']:.1f} ms, p99 {figures['p99_ms']:.1f} ms")
-    print(f"   answers by version: {', '.join(f'{m} {n:,}' for m, n in sorted(figures['by_model'].items()))}")
+    print(
+        f"   from `git revert` to the first answer by {released['model']}: {seconds:.2f} s "
+        f"(deploy confirmed after {figures['seconds_to_deploy_confirmed']:.2f} s)"
+    )
+    print(
+        f"   requests sent {figures['sent']:,}, lost {figures['lost']}, answered by neither version {figures['wrong']}; "
+        f"p50 {figures['p50_ms']:.1f} ms, p99 {figures['p99_ms']:.1f} ms"
+    )
+    print(
+        f"   answers by version: {', '.join(f'{m} {n:,}' for m, n in sorted(figures['by_model'].items()))}"
+    )
     print(f"   sha256 before  {figures['before']['sha256']}  {figures['before']['model']}")
     print(f"   sha256 after   {figures['after']['sha256']}  {figures['after']['model']}")
     stored = stage.repo / "store/bundles" / f"{figures['after']['sha256']}.tar"
     if stored.exists():
         found = hashlib.sha256(stored.read_bytes()).hexdigest()
         print(f"   of the bytes   {found}  store/bundles")
-    print("\nWhere to look" + ("" if kept else " (the folder is deleted now; keep it with `make demo KEEP=1 DIR=...`)"))
+    print(
+        "\nWhere to look"
+        + ("" if kept else " (the folder is deleted now; keep it with `make demo KEEP=1 DIR=...`)")
+    )
     card = stage.folder / "MODEL_CARD.md"
     print(f"   why the worse candidate was refused   {stage.folder / 'check-refused.html'}")
     print(f"   the model card                        {card}")
@@ -277,9 +302,16 @@ def save_card(stage: Stage) -> None:
 def main() -> int:
     """Tell the story; exit 0 when it ended well: nothing lost, nothing wrong, v1 answering."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dir", type=Path, help="where to play it (default: a new temporary folder)")
+    parser.add_argument(
+        "--dir", type=Path, help="where to play it (default: a new temporary folder)"
+    )
     parser.add_argument("--keep", action="store_true", help="do not delete the folder at the end")
-    parser.add_argument("--problem", choices=("binary", "multiclass", "regression"), default="binary", help="which example")
+    parser.add_argument(
+        "--problem",
+        choices=("binary", "multiclass", "regression"),
+        default="binary",
+        help="which example",
+    )
     args = parser.parse_args()
     folder = (args.dir or Path(tempfile.mkdtemp(prefix="gitops-model-demo-"))).resolve()
     if folder.exists() and any(folder.iterdir()):
@@ -301,7 +333,9 @@ def main() -> int:
     report(stage, figures, kept=kept)
     if not kept:
         stage.remove()
-    well = figures["lost"] == figures["wrong"] == 0 and figures["seconds_to_first_answer"] is not None
+    well = (
+        figures["lost"] == figures["wrong"] == 0 and figures["seconds_to_first_answer"] is not None
+    )
     return 0 if well else 1
 
 

@@ -33,7 +33,9 @@ class Account:
     def percentile(self, share: float) -> float:
         """Latency in seconds below which `share` of the answers came."""
         ordered = sorted(self.latencies)
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+        return (
+            ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+        )
 
 
 class Load:
@@ -44,7 +46,14 @@ class Load:
     """
 
     def __init__(
-        self, host: str, port: int, requests: Sequence[dict[str, Any]], *, rate: float = 240, workers: int = 8, longest: float = 120
+        self,
+        host: str,
+        port: int,
+        requests: Sequence[dict[str, Any]],
+        *,
+        rate: float = 240,
+        workers: int = 8,
+        longest: float = 120,
     ) -> None:
         self.account = Account()
         self._address = (host, port)
@@ -53,7 +62,9 @@ class Load:
         self._stopped = threading.Event()
         self._until = time.monotonic() + longest
         self._pause = workers / rate
-        self._threads = [threading.Thread(target=self._work, args=(n,), daemon=True) for n in range(workers)]
+        self._threads = [
+            threading.Thread(target=self._work, args=(n,), daemon=True) for n in range(workers)
+        ]
 
     def __enter__(self) -> Load:
         for thread in self._threads:

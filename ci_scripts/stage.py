@@ -15,8 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-TEMPLATE = Path(__file__).resolve().parent.parent
-
 
 class StageError(Exception):
     """A command of the story did not do what the story needs."""
@@ -38,7 +36,11 @@ class Stage:
         """The environment of every command: this interpreter's tools first, an empty home, one name for commits."""
         home = self.folder / "home"
         home.mkdir(parents=True, exist_ok=True)
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_", "MAKE", "MFLAGS"))}
+        kept = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("GIT_", "DVC_", "MAKE", "MFLAGS"))
+        }
         author = {"NAME": "Demo", "EMAIL": "demo@example.com"}
         return kept | {
             "HOME": str(home),
@@ -52,10 +54,20 @@ class Stage:
             "DVC_SYSTEM_CONFIG_DIR": str(home / "dvc-system"),
             "PYTHONUNBUFFERED": "1",
             "COLUMNS": "100",
-            **{f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in author.items()},
+            **{
+                f"GIT_{who}_{what}": value
+                for who in ("AUTHOR", "COMMITTER")
+                for what, value in author.items()
+            },
         }
 
-    def run(self, *command: str, cwd: Path | None = None, expect: int | None = 0, extra: Mapping[str, str] | None = None) -> str:
+    def run(
+        self,
+        *command: str,
+        cwd: Path | None = None,
+        expect: int | None = 0,
+        extra: Mapping[str, str] | None = None,
+    ) -> str:
         """Output (both streams) of a command; it also goes to the log. Raises StageError on another exit code."""
         done = subprocess.run(
             command,
@@ -71,7 +83,9 @@ class Stage:
             log.write(f"$ {' '.join(command)}\n{done.stdout}[exit {done.returncode}]\n\n")
         if expect is not None and done.returncode != expect:
             tail = "\n".join(done.stdout.splitlines()[-15:])
-            raise StageError(f"`{' '.join(command)}` ended with {done.returncode}, not {expect}:\n{tail}\nThe whole log: {self._log}")
+            raise StageError(
+                f"`{' '.join(command)}` ended with {done.returncode}, not {expect}:\n{tail}\nThe whole log: {self._log}"
+            )
         return done.stdout
 
     def git(self, *arguments: str) -> str:
@@ -122,7 +136,11 @@ class Stage:
         """GET from the service; parsed when it is JSON."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as response:
             data = response.read()
-        return json.loads(data) if response.headers.get_content_type() == "application/json" else data.decode()
+        return (
+            json.loads(data)
+            if response.headers.get_content_type() == "application/json"
+            else data.decode()
+        )
 
     def ask(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """POST one row to the service."""
