@@ -228,14 +228,10 @@ def roll_back(stage: Stage, say: Narrator, first: str, second: str) -> dict[str,
     with Load("127.0.0.1", stage.port, golden(stage), rate=RATE) as load:
         load.wait_for(ANSWERS_BEFORE)
         began = time.monotonic()
-        say.do(
-            "git revert -m 1 HEAD  # the merge that shipped it",
-            lambda: stage.git("revert", "--no-edit", "-m", "1", "HEAD"),
-        )
-        say.do(
-            "git push && make deploy",
-            lambda: stage.git("push", "--quiet", "origin", "main") or stage.make("deploy"),
-        )
+        undo = ("revert", "--no-edit", "-m", "1", "HEAD")
+        say.do("git revert -m 1 HEAD  # the merge that shipped it", lambda: stage.git(*undo))
+        say.do("git push", lambda: stage.git("push", "--quiet", "origin", "main"))
+        say.do("make deploy", lambda: stage.make("deploy"))
         finished = time.monotonic()
         load.wait_for(sum(load.account.by_model.values()) + ANSWERS_AFTER)
     account = load.account
@@ -258,23 +254,20 @@ def roll_back(stage: Stage, say: Narrator, first: str, second: str) -> dict[str,
 
 def report(stage: Stage, figures: dict[str, Any], *, kept: bool) -> None:
     """The figures, and where to look."""
-    seconds = figures["seconds_to_first_answer"]
-    released = json.loads(json.dumps(figures["after"]))
-    print("\nThe rollback")
-    print(
-        f"   from `git revert` to the first answer by {released['model']}: {seconds:.2f} s "
-        f"(deploy confirmed after {figures['seconds_to_deploy_confirmed']:.2f} s)"
+    before, after = figures["before"], figures["after"]
+    answers = ", ".join(
+        f"{model} {count:,}" for model, count in sorted(figures["by_model"].items())
     )
     print(
-        f"   requests sent {figures['sent']:,}, lost {figures['lost']}, answered by neither version {figures['wrong']}; "
-        f"p50 {figures['p50_ms']:.1f} ms, p99 {figures['p99_ms']:.1f} ms"
+        f"\nThe rollback\n"
+        f"   from `git revert` to the first answer by {after['model']}: {figures['seconds_to_first_answer']:.2f} s "
+        f"(deploy confirmed after {figures['seconds_to_deploy_confirmed']:.2f} s)\n"
+        f"   requests sent {figures['sent']:,}, lost {figures['lost']}, answered by neither version {figures['wrong']}\n"
+        f"   answers by version: {answers}; p50 {figures['p50_ms']:.1f} ms, p99 {figures['p99_ms']:.1f} ms\n"
+        f"   sha256 before  {before['sha256']}  {before['model']}\n"
+        f"   sha256 after   {after['sha256']}  {after['model']}"
     )
-    print(
-        f"   answers by version: {', '.join(f'{m} {n:,}' for m, n in sorted(figures['by_model'].items()))}"
-    )
-    print(f"   sha256 before  {figures['before']['sha256']}  {figures['before']['model']}")
-    print(f"   sha256 after   {figures['after']['sha256']}  {figures['after']['model']}")
-    stored = stage.repo / "store/bundles" / f"{figures['after']['sha256']}.tar"
+    stored = stage.repo / "store/bundles" / f"{after['sha256']}.tar"
     if stored.exists():
         found = hashlib.sha256(stored.read_bytes()).hexdigest()
         print(f"   of the bytes   {found}  store/bundles")

@@ -39,7 +39,7 @@ class Stage:
         kept = {
             key: value
             for key, value in os.environ.items()
-            if not key.startswith(("GIT_", "DVC_", "MAKE", "MFLAGS"))
+            if not key.startswith(("GIT_", "DVC_", "MAKE", "MFLAGS", "PYTHON", "PYTEST"))
         }
         author = {"NAME": "Demo", "EMAIL": "demo@example.com"}
         return kept | {
@@ -66,13 +66,12 @@ class Stage:
         *command: str,
         cwd: Path | None = None,
         expect: int | None = 0,
-        extra: Mapping[str, str] | None = None,
     ) -> str:
         """Output (both streams) of a command; it also goes to the log. Raises StageError on another exit code."""
         done = subprocess.run(
             command,
             cwd=cwd or self.repo,
-            env=self.environ() | dict(extra or {}),
+            env=self.environ(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
