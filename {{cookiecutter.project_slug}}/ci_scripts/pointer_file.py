@@ -1,0 +1,60 @@
+"""production.yaml in the working tree: written in one step, committed alone, pushed without force."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ci_scripts.gitrepo import Git
+from ci_scripts.releases import POINTER
+from modelops.errors import Blocked, ExternalFailure
+from modelops.files import write_atomic
+from modelops.pointer import Pointer
+
+
+def require_clean(git: Git) -> None:
+    """Raises Blocked when production.yaml has changes that are not committed, which a command would overwrite."""
+    if git.changes(POINTER):
+        raise Blocked(
+            f"{POINTER} has changes that are not committed. Commit them, or undo them: git checkout HEAD -- {POINTER}"
+        )
+
+
+def write(git: Git, text: str) -> None:
+    """Replace the file."""
+    write_atomic(git.root / POINTER, text)
+
+
+def push(git: Git) -> None:
+    """Push the branch that is checked out. Raises ExternalFailure with what to do."""
+    branch = git.branch()
+    if branch is None:
+        raise ExternalFailure(
+            "HEAD is on no branch, so there is nothing to push it to; check out a branch first."
+        )
+    if not git.has_origin():
+        raise ExternalFailure(
+            "there is no remote called origin to push to; the commit is in this clone."
+        )
+    problem = git.push(f"HEAD:refs/heads/{branch}")
+    if problem:
+        raise ExternalFailure(
+            f"the commit is in this clone, but cannot be pushed: {problem}. Where {branch} is protected, push it as a branch "
+            f"and open a pull request: git push origin HEAD:refs/heads/pointer-{git.need('HEAD')[:8]}"
+        )
+
+
+def describe(pointer: Pointer) -> str:
+    """The pointer in a few words: `flight-delay-v2, canary flight-delay-v3 at 10 %`."""
+    words = [pointer.stable.model if pointer.stable else "no release"]
+    if pointer.canary:
+        words.append(f"canary {pointer.canary.model} at {pointer.canary.percent:g} %")
+    if pointer.shadow:
+        words.append(f"shadow {pointer.shadow.model}")
+    if pointer.freeze:
+        words.append("frozen")
+    return ", ".join(words)
+
+
+def path(git: Git) -> Path:
+    """Where the file lies."""
+    return git.root / POINTER
