@@ -114,8 +114,9 @@ def _validator(kind: str) -> Any:
 
 def _problems(data: Any, kind: str, name: str) -> Iterator[str]:
     errors = _leaves(_validator(kind).iter_errors(data))
-    for error in sorted(errors, key=lambda e: (list(map(str, e.absolute_path)), e.validator)):
-        yield f"{name}: {_sentence(error)}"
+    ordered = sorted(errors, key=lambda e: (list(map(str, e.absolute_path)), e.validator))
+    # jsonschema reports each absent key by itself, and one sentence names them all.
+    yield from dict.fromkeys(f"{name}: {_sentence(error)}" for error in ordered)
 
 
 def _leaves(errors: Any) -> Iterator[Any]:
