@@ -308,7 +308,7 @@ class ActRunner:
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_NOSYSTEM": "1",
             # Anything that wants to leave this machine meets a closed door at once.
-            **{name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy")},
+            **dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9"),
             "no_proxy": "127.0.0.1,localhost",
             "PYTHONDONTWRITEBYTECODE": "1",
             "DVC_NO_ANALYTICS": "1",

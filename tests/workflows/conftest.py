@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,8 +16,13 @@ HERE = Path(__file__).parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
 
+import synthetic  # noqa: E402
 from bare_git import BareGit  # noqa: E402
 from fake_github import FakeGitHub  # noqa: E402
+from zygote import Commands  # noqa: E402
+
+ROOT = HERE.parent.parent
+TEMPLATE = ROOT / "{{cookiecutter.project_slug}}"
 
 
 @pytest.fixture(autouse=True)
@@ -50,3 +57,58 @@ def fake(bare: BareGit) -> Iterator[FakeGitHub]:
     with FakeGitHub(bare.path) as server:
         yield server
         assert server.state.violations == []
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generated repository, without Git: the template's files as cookiecutter writes them."""
+    from cookiecutter.main import cookiecutter
+
+    folder = tmp_path_factory.mktemp("rendered")
+    # Only what Git knows or would take: caches of tools lie about in the template directory.
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "-co", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    for name in filter(None, listed.split("\0")):
+        if (
+            name.startswith((TEMPLATE.name, "hooks", "cookiecutter.json"))
+            and (ROOT / name).is_file()
+        ):
+            (folder / "template" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / "template" / name)
+    os.environ.pop("PYTHONPYCACHEPREFIX", None)
+    home = folder / "home"
+    home.mkdir()
+    (home / "config.yaml").write_text(
+        f"cookiecutters_dir: {home / 'cookiecutters'}\nreplay_dir: {home / 'replay'}\n"
+    )
+    made = cookiecutter(
+        str(folder / "template"),
+        no_input=True,
+        output_dir=str(folder),
+        config_file=str(home / "config.yaml"),
+    )
+    return Path(made)
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    """The generated repository's commands in forked processes."""
+    running = Commands(TEMPLATE, tmp_path_factory.mktemp("zygote"))
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def checks(
+    rendered: Path, commands: Commands, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, object]]:
+    """Check reports by name: pass, worse, first."""
+    path = tmp_path_factory.mktemp("checks") / "checks.json"
+    done = commands.run(cwd=rendered, env={}, code=f"OUT = {str(path)!r}" + synthetic.CODE)
+    assert done.code == 0, done.output
+    loaded: dict[str, dict[str, object]] = json.loads(path.read_text())
+    return loaded

@@ -65,7 +65,7 @@ class Description:
                 return operation, {k: unquote(v) for k, v in found.groupdict().items()}
         return None
 
-    @functools.lru_cache(maxsize=None)  # noqa: B019 - one description lives as long as the test session
+    @functools.cache  # noqa: B019 - one description lives as long as the test session
     def _validator(self, key: str, part: str) -> jsonschema.Draft7Validator:
         operation = next(op for op in self.operations if op.key == key)
         schema = (
