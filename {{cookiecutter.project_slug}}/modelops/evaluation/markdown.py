@@ -44,7 +44,8 @@ def escape(text: object, *, limit: int = 300) -> str:
 
     Nothing in it can open a tag, a comment, a table cell, a link or a picture, mention anybody or refer to an issue.
     """
-    source, parts, used, at = plain(text), [], 0, 0
+    source, used, at = plain(text), 0, 0
+    parts: list[str] = []
     while at < len(source):
         match = _SPECIAL.match(source, at)
         piece = source[at] if match is None else _harmless(match)
@@ -66,7 +67,8 @@ def code(text: object, *, limit: int = 120) -> str:
 
 def prose(text: object, *, limit: int = 600) -> str:
     """A sentence in which `pairs of backticks` stay code spans and everything else is literal."""
-    parts, used = [], 0
+    parts: list[str] = []
+    used = 0
     for i, piece in enumerate(re.split(r"`([^`\n]+)`", str(text))):
         room = limit - used
         if room <= 2:

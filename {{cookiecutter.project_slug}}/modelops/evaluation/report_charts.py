@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from modelops.evaluation import report_view as view
-from modelops.evaluation import svg
+from modelops.evaluation import svg, wording
 from modelops.evaluation.markdown import plain
 from modelops.evaluation.svg import Points, Series
 
@@ -57,14 +57,15 @@ def slice_strips(check: Check, entries: Sequence[Entry]) -> Strips:
     limit = view.slices_limit(check)
     relative = view.slices_relative(check)
     if any(s["delta"] is not None for s in entries):
-        domain, reference, at = _gain_domain(entries, limit), 0.0, "delta"
+        reference: float | None = 0.0
+        domain, at = _gain_domain(entries, limit), "delta"
         marks = [("production", 0.0)]
         if limit is not None:
-            marks.append((f"limit {view.wording.gain(limit, relative=relative)}", limit))
+            marks.append((f"limit {wording.gain(limit, relative=relative)}", limit))
         note = (
-            "Every declared slice against production on the same rows, worst first. The guard blocks only what is clearly "
-            "worse than the limit after correcting for the number of slices (Holm), so a bar may reach across the limit and "
-            "pass. A ring marks slices that are not judged, an arrow head a gain beyond the scale."
+            "Every declared slice against production on the same rows, worst first. The guard blocks only what is "
+            "clearly worse than the limit after correcting for the number of slices (Holm), so a bar may reach across "
+            "the limit and pass. A ring marks slices that are not judged, an arrow head a gain beyond the scale."
         )
     else:
         overall = view.primary(check)
@@ -223,7 +224,7 @@ def _calibration(models: Mapping[str, Any], *, top: bool) -> Figure | None:
     return Figure(
         title="Calibration",
         body=body,
-        caption="Ten bins of equal size. On the dotted line probabilities mean what they say; below it the model is too sure.",
+        caption="Ten bins of equal size. On the dotted line probabilities mean what they say; below it, too high.",
     )
 
 
@@ -281,7 +282,7 @@ def _residuals(models: Mapping[str, Any]) -> Figure | None:
     return Figure(
         title="Residuals by prediction",
         body=body,
-        caption="Line: median error in bins of equal size; band: the middle 80% of errors. Narrow and around 0 is better.",
+        caption="Line: median error in bins of equal size; band: the middle 80% of errors. Narrow around 0 is better.",
     )
 
 
@@ -301,7 +302,8 @@ def _confusion(model: Mapping[str, Any], who: str) -> Figure | None:
     name = "this PR" if who == "candidate" else "production"
     return Figure(
         title=f"Confusion of {name}",
-        body=f'<div class="wide"><table class="matrix"><thead><tr><td></td>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>',
+        body=f'<div class="wide"><table class="matrix"><thead><tr><td></td>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>",
         caption="True class down, answered class across, in the contract's order; shares of the true class, and rows.",
     )
 

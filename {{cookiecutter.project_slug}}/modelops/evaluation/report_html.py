@@ -74,13 +74,11 @@ def _header(check: Check) -> str:
     )
     special = "".join(f"<li>{text(warning)}</li>" for warning in view.warnings(check)[:40])
     hint = f"<p>{text(check['hint'], limit=2000)}</p>" if check.get("hint") else ""
-    sentence = str(check["sentence"])
-    sentence = sentence.removeprefix(f"{word}: ")
+    sentence = str(check["sentence"]).removeprefix(f"{word}: ")
     return (
-        f'<header><h1><svg viewBox="0 0 34 34" fill="none" stroke="currentColor" stroke-width="4.5" stroke-linecap="round" '
-        f'stroke-linejoin="round" aria-hidden="true">{icon}</svg>{text(word)}</h1>\n'
+        f'<header><h1><svg viewBox="0 0 34 34" aria-hidden="true">{icon}</svg>{text(word)}</h1>\n'
         + (f'<ul class="off">{off}</ul>' if off else "")
-        + f'<p class="lead">{text(sentence[:1].upper() + sentence[1:], limit=4000)}</p>{hint}{_figures(check)}'
+        + f'<p class="lead">{text(_capital(sentence), limit=4000)}</p>{hint}{_figures(check)}'
         + (f'<ul class="warn" aria-label="Warnings">{special}</ul>' if special else "")
         + "</header>\n"
     )
@@ -95,9 +93,7 @@ def _figures(check: Check) -> str:
     if entry["production"] is not None:
         model = (check["baseline"] or {}).get("model") or "production"
         cells.insert(0, (f"{wording.title(entry)}, {model}", view.number(entry["production"]), ""))
-        cells.append(
-            ("gain", view.gain(entry["delta"], relative=entry["relative"]), _way(entry["delta"]))
-        )
+        cells.append(("gain", view.gain(entry["delta"], relative=entry["relative"]), _way(entry)))
     cells.append(("gates passed", f"{passed} of {len(check['gates'])}", ""))
     cells.append(("test rows", f"{check['test_set']['rows']:,}", ""))
     shown = "".join(
@@ -111,26 +107,29 @@ def _gates(check: Check) -> str:
     by_id = {entry["id"]: entry for entry in check["gates"]}
     body = []
     for gate in view.gate_rows(check):
-        detail = (
-            f"<small>{text(gate.sentence)}</small>"
-            if gate.state != "pass" or gate.role == "primary"
-            else ""
-        )
         bounds = f"<small>{text(gate.bounds)}</small>" if gate.bounds else ""
+        own, gained = ("", bounds) if gate.change else (bounds, "")
+        told = gate.state != "pass"
         body.append(
-            f'<tr><td class="name">{text(gate.name)}{f" <small>{text(gate.role)}</small>" if gate.role else ""}{detail}</td>'
+            f"<tr{' class=told' if told else ''}>"
+            f'<td class="name">{text(gate.name)}<small>{text(gate.role)}</small></td>'
             f'<td class="num" data-l="production">{text(gate.production)}</td>'
-            f'<td class="num" data-l="this PR">{text(gate.candidate)}{"" if gate.change else bounds}</td>'
-            f'<td class="num {_way(gate.gain)}">{text(gate.change)}{bounds if gate.change else ""}</td>'
+            f'<td class="num" data-l="this PR">{text(gate.candidate)}{own}</td>'
+            f'<td class="num {_way(by_id[gate.id])}">{text(gate.change)}{gained}</td>'
             f'<td class="pic">{charts.gate_strip(by_id[gate.id], gate.sentence)}</td>'
-            f'<td data-l="limit">{text(gate.limit)}</td>'
-            f'<td class="state s-{gate.state if not (gate.blocks and gate.state == "inconclusive") else "fail"}">{_sign(gate.mark)} {text(gate.word)}</td></tr>\n'
+            f'<td class="limit" data-l="limit">{text(gate.limit)}</td>'
+            f'<td class="state s-{"fail" if gate.blocks else gate.state}">'
+            f"{_sign(gate.mark)} {text(gate.word)}</td></tr>\n"
         )
+        if told:
+            body.append(
+                f'<tr class="why"><td colspan="7">{text(_capital(gate.sentence))}</td></tr>\n'
+            )
     return (
-        "<section><h2>Gates</h2>"
-        f'<p class="note">Right is better in every picture. The shaded side ends at the limit (dashed); the solid line is '
-        f"production. A bar reaches from the worst to the best the truth may be, each with {view.confidence(check)} "
-        "confidence: wholly right of the limit passes, wholly left fails, across it is undecided.</p>"
+        '<section><h2>Gates</h2><p class="note">Right is better in every picture. The shaded side ends at the limit '
+        "(dashed); the solid line is production. A bar reaches from the worst to the best the truth may be, each with "
+        f"{view.confidence(check)} confidence: wholly right of the limit passes, wholly left fails, across is "
+        "undecided.</p>"
         '<table class="cards"><thead><tr><th>gate</th><th class="num">production</th><th class="num">this PR</th>'
         '<th class="num">gain</th><th class="pic">worst to best</th><th>limit</th><th>verdict</th></tr></thead>\n'
         f"<tbody>{''.join(body)}</tbody></table></section>\n"
@@ -153,8 +152,8 @@ def _slices(check: Check, *, rows: int) -> str:
             f'<tr><td class="name">{text(s["slice"], limit=120)}</td><td class="num" data-l="rows">{s["rows"]:,}</td>'
             f'<td class="num" data-l="production">{view.number(s["production"])}</td>'
             f'<td class="num" data-l="this PR">{view.number(s["candidate"])}</td>'
-            f'<td class="num {_way(s["delta"])}">{text(view.gain(s["delta"], relative=relative))}'
-            f"{f'<small>{text(bounds)}</small>' if bounds else ''}</td>"
+            f'<td class="num {_way(s)}">{text(view.gain(s["delta"], relative=relative))}'
+            f"<small>{text(bounds)}</small></td>"
             f'<td class="pic">{strip}</td><td class="state s-{s["state"]}">{_sign(mark)} {text(word)}</td></tr>\n'
         )
     left = len(entries) - len(shown)
@@ -193,7 +192,7 @@ def _metrics(check: Check) -> str:
             f'<tr><td class="name">{text(m["title"])}<small>{m["better"]} is better</small></td>'
             f'<td class="num" data-l="production">{view.number(m["production"])}</td>'
             f'<td class="num" data-l="this PR">{view.number(m["candidate"])}<small>{text(own)}</small></td>'
-            f'<td class="num {_way(m["delta"])}">{text(view.gain(m["delta"]))}{f"<small>{text(bounds)}</small>" if bounds else ""}</td>'
+            f'<td class="num {_way(m)}">{text(view.gain(m["delta"]))}<small>{text(bounds)}</small></td>'
             f'<td class="pic">{charts.metric_strip(m)}</td></tr>\n'
         )
     return (
@@ -222,8 +221,8 @@ def _suspects(check: Check) -> str:
         for s in check["suspects"]
     ]
     note = (
-        "Found on one half of the rows and confirmed on the other; nobody declared these slices, and they block nothing. "
-        "The effect is the difference in mean loss, in standard deviations."
+        "Found on one half of the rows and confirmed on the other; nobody declared these slices, and they block "
+        "nothing. The effect is the difference in mean loss, in standard deviations."
     )
     return _table(
         "Suspicious slices nobody declared", ("slice", "rows", "effect", "p"), cells, note=note
@@ -262,10 +261,22 @@ def _table(
     )
 
 
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
+
+
 def _sign(mark: str) -> str:
     # Plain signs take the colour of the state; emoji would bring their own.
     return {"✅": "✓", "❌": "✕", "⚠️": "◆", "❔": "?", "➖": "–", "⏸️": "○", "▫️": "○"}.get(mark, "")
 
 
-def _way(gain: float | None) -> str:
-    return "" if not gain else "up" if gain > 0 else "down"
+def _way(entry: Mapping[str, Any]) -> str:
+    """Colour only for a clear change: an interval that holds "no change" is not shown as bad or good."""
+    if entry["delta"] is None:
+        return ""
+    even = 1.0 if entry.get("id") == "latency" else 0.0
+    ends = [None if entry[key] is None else entry[key] - even for key in ("lower", "upper")]
+    better, worse = ends[0] is not None and ends[0] > 0, ends[1] is not None and ends[1] < 0
+    if entry.get("id") == "latency":
+        better, worse = worse, better
+    return "up" if better else "down" if worse else ""

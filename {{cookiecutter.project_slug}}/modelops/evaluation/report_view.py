@@ -50,7 +50,7 @@ NOTHING = "–"
 
 @dataclass(frozen=True, kw_only=True)
 class GateRow:
-    """One gate as texts; empty where it has no such number. `gain` is the number behind `change`, in its own unit."""
+    """One gate as texts; empty where it has no such number."""
 
     id: str
     name: str
@@ -58,7 +58,6 @@ class GateRow:
     production: str
     candidate: str
     change: str
-    gain: float | None
     bounds: str
     limit: str
     state: str
@@ -96,7 +95,7 @@ def movement(check: Check) -> str:
     if entry["production"] is None:
         return f"{wording.title(entry)} {new}"
     old = wording.number(entry["production"], entry)
-    return f"{wording.title(entry)} {old} → {new} ({_change(entry)[0]})"
+    return f"{wording.title(entry)} {old} → {new} ({_change(entry)})"
 
 
 def primary(check: Check) -> Entry | None:
@@ -226,7 +225,7 @@ def cost_rows(check: Check) -> list[tuple[str, str, str, str]]:
                     what,
                     _optional(entry["production"], entry),
                     _optional(entry["candidate"], entry),
-                    _change(entry)[0],
+                    _change(entry),
                 )
             )
     return found
@@ -285,7 +284,6 @@ def _gate_row(entry: Entry) -> GateRow:
         mark, word = "❌", "undecided, blocks"
     elif entry["state"] == "no_data":
         mark, word = "❌", "no data, blocks"
-    change, moved = _change(entry)
     name = wording.title(entry)
     role = ROLES.get(entry["id"], "limit" if entry["id"].startswith("limit:") else "")
     found = entry["problems"]
@@ -298,8 +296,7 @@ def _gate_row(entry: Entry) -> GateRow:
         role=role,
         production=_optional(entry["production"], entry),
         candidate=candidate,
-        change=change,
-        gain=moved,
+        change=_change(entry),
         bounds=_bounds(entry),
         limit=_limit(entry),
         state=entry["state"],
@@ -310,19 +307,16 @@ def _gate_row(entry: Entry) -> GateRow:
     )
 
 
-def _change(entry: Entry) -> tuple[str, float | None]:
+def _change(entry: Entry) -> str:
     delta = entry["delta"]
-    if entry["id"] == "latency":
-        if delta is None:
-            return "", None
-        return ("±0" if delta == 1 else f"{'▼' if delta > 1 else '▲'} ×{delta:.2f}"), 1 - delta
     if entry["id"] in ("memory", "artifact"):
         old, new = entry["production"], entry["candidate"]
-        if old is None or new is None or old <= 0:
-            return "", None
-        share = (old - new) / old
-        return gain(share, relative=True), share
-    return ("" if delta is None else gain(delta, relative=entry["relative"])), delta
+        delta = None if old is None or new is None or old <= 0 else new / old
+    if delta is None:
+        return ""
+    if entry["id"] in ("latency", "memory", "artifact"):
+        return "±0" if delta == 1 else f"{'▼' if delta > 1 else '▲'} ×{delta:.2f}"
+    return gain(delta, relative=entry["relative"])
 
 
 def _bounds(entry: Entry) -> str:
@@ -346,7 +340,11 @@ def _limit(entry: Entry) -> str:
         size = f"{abs(limit) * 100:.3g}%" if entry["relative"] else f"{abs(limit):.3g}"
         return f"gain above {size}" if limit > 0 else f"loss below {size}"
     side = "above" if entry["better"] == "higher" else "below"
-    return f"{side} {wording.number(limit, entry)}"
+    return (
+        f"{side} {limit:g}"
+        if entry["unit"] == "metric"
+        else f"{side} {wording.number(limit, entry)}"
+    )
 
 
 def _optional(value: float | None, entry: Entry) -> str:
