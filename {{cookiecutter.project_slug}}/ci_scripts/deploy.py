@@ -1,22 +1,19 @@
 """`deploy`: make a store equal to production.yaml, and read back what the service makes of it.
 
-Level-triggered: what counts is what the pointer says now, not how it came about. Running it twice, late, or after a crash
-does the same. One step changes anything for a service: the replacement of pointer.json. All that can be wrong is looked
-for before it; if the service then refuses the release all the same, the pointer it served last is put back.
+Level-triggered: what counts is what the pointer says now, not how it came about. Running it twice, late, or after
+a crash does the same. One step changes anything for a service: the replacement of pointer.json. All that can be
+wrong is looked for before it; if the service then refuses the release all the same, the pointer it served last is
+put back.
 """
 
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ci_scripts import confirm, fetch, releases, service
+from ci_scripts import agent, confirm, fetch, releases, service
 from ci_scripts.desired import Desired, pointer_at, resolve
 from ci_scripts.gitrepo import Git
 from ci_scripts.store import Store, Stored
@@ -28,7 +25,6 @@ HELP = "make the store equal to production.yaml on main, and confirm what the se
 KEPT_VERSIONS = 5
 CONFIRM_SECONDS = 30.0
 POLL_SECONDS = 5.0
-LONGEST_PAUSE = 300.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +57,11 @@ def run(args: argparse.Namespace) -> int:
     goal = target(git, store=args.store, required=args.confirm)
     if args.watch:
         every = service.settings(git.root).get("deploy", {}).get("poll_seconds", POLL_SECONDS)
-        return watch(git, goal, ref=args.ref, every=every)
+        return agent.watch(
+            look=lambda: wish(git, goal, ref=args.ref),
+            deploy=lambda: deploy(git, goal, ref=args.ref),
+            every=every,
+        )
     deploy(git, goal, ref=args.ref)
     return 0
 
@@ -89,6 +89,15 @@ def deploy(git: Git, goal: Target, *, ref: str | None = None) -> None:
         line = _confirm(goal, stored, before, started)
         print(line, flush=True)
         _collect(git, goal.store, stored)
+
+
+def wish(git: Git, goal: Target, *, ref: str | None) -> agent.Wish:
+    """What the agent has to know to decide whether to deploy."""
+    wanted = resolve(git, ref=ref)
+    stored = goal.store.read()
+    done = (wanted.commit, wanted.pointer)
+    in_store = stored is not None and (stored.commit, stored.pointer) == done
+    return wanted.commit, in_store, wanted.notes
 
 
 def prepare(git: Git, store: Store, wanted: Desired, before: Stored | None) -> Stored:
@@ -134,14 +143,11 @@ def _provide(git: Git, store: Store, ref: Ref, wanted: Desired, *, known: bool) 
     md5 = None
     try:
         if ref.model in wanted.moved:
-            raise BadArtifact(
-                f"tag {ref.model} is another one on origin than in this clone: it was moved. A release never moves; find out "
-                f"who did it, then: git fetch --force origin tag {ref.model}"
-            )
+            raise BadArtifact(releases.moved(ref.model))
         md5 = releases.verify(git, ref).record["artifact"]["md5"]
     except BadArtifact as error:
-        places = fetch.Places(root=git.root, store=store.folder)
-        if not known or fetch.nearby(ref, md5=None, places=places) != "the store":
+        here = fetch.Places(root=git.root, store=store.folder)
+        if not known or fetch.nearby(ref, md5=None, places=here) != "the store":
             raise
         notes.append(f"going back although {error}")
     places = fetch.Places(root=git.root, store=store.folder, origin=git.origin_url())
@@ -220,8 +226,8 @@ def _put_back(
         error.add_note("The store is as it was before: empty. Nothing is served.")
     else:
         error.add_note(
-            f"{former.pointer.stable.model} keeps serving, and the store points to it again. main still asks for the other: "
-            "revert it with `make rollback`."
+            f"{former.pointer.stable.model} keeps serving, and the store points to it again. main still asks for "
+            f"{stored.pointer.stable.model if stored.pointer.stable else 'nothing'}: revert it with `make rollback`."
         )
     return error
 
@@ -238,73 +244,6 @@ def _collect(git: Git, store: Store, stored: Stored) -> None:
         store.collect(keep)
     except (ModelOpsError, OSError):
         return
-
-
-def watch(git: Git, goal: Target, *, ref: str | None, every: float) -> int:
-    """Deploy whenever what is desired changes, until SIGTERM or SIGINT.
-
-    A commit that failed is tried again after a pause that doubles each time, up to LONGEST_PAUSE seconds.
-    """
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    _say(f"watching every {every:g} s; end with SIGTERM or Ctrl+C.")
-    agent = Agent(deploy=lambda: deploy(git, goal, ref=ref), clock=time.monotonic)
-    while not stop.is_set():
-        try:
-            agent.look(_wish(git, goal, ref))
-        except ModelOpsError as error:
-            agent.complain(error)
-        stop.wait(every)
-    _say("ended.")
-    return 0
-
-
-def _wish(git: Git, goal: Target, ref: str | None) -> tuple[str, bool]:
-    wanted = resolve(git, ref=ref)
-    stored = goal.store.read()
-    return wanted.commit, stored is not None and (stored.commit, stored.pointer) == (
-        wanted.commit,
-        wanted.pointer,
-    )
-
-
-class Agent:
-    """Decides at each look whether to deploy: once for each new commit, and again after a pause where it failed."""
-
-    def __init__(self, *, deploy: Callable[[], None], clock: Callable[[], float]) -> None:
-        self._deploy = deploy
-        self._clock = clock
-        self._commit: str | None = None
-        self._settled = False
-        self._failures = 0
-        self._not_before = 0.0
-        self._complaint = ""
-
-    def look(self, wish: tuple[str, bool]) -> None:
-        """`wish`: the commit desired, and whether the store already says so."""
-        commit, in_store = wish
-        if commit != self._commit:
-            self._commit, self._settled, self._failures, self._not_before = commit, False, 0, 0.0
-        if (self._settled and in_store) or self._clock() < self._not_before:
-            return
-        try:
-            self._deploy()
-        except ModelOpsError as error:
-            self._failures += 1
-            self._not_before = self._clock() + min(LONGEST_PAUSE, 2.0**self._failures)
-            self._settled = False
-            self.complain(error)
-        else:
-            self._settled, self._failures, self._complaint = True, 0, ""
-
-    def complain(self, error: ModelOpsError) -> None:
-        """Print an error, but not the same one at every look."""
-        text = "\n".join([str(error), *getattr(error, "__notes__", ())])
-        if text != self._complaint:
-            self._complaint = text
-            for line in text.splitlines():
-                print(f"deploy: {line}", file=sys.stderr, flush=True)
 
 
 def _reason(problems: list[ModelOpsError]) -> str:

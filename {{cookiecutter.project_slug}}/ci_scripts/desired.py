@@ -28,8 +28,8 @@ class Desired:
 def resolve(git: Git, *, ref: str | None = None) -> Desired:
     """The pointer to deploy. With `ref`, the one there, without asking origin.
 
-    Without origin in reach it is the newest that is known: local main where it continues origin's main, else origin's main
-    as last seen. Raises BadInput (no such commit, bad file), BadArtifact (no production.yaml).
+    Without origin in reach it is the newest that is known: local main where it continues origin's main, else
+    origin's main as last seen. Raises BadInput (no such commit, bad file), BadArtifact (no production.yaml).
     """
     if ref is not None:
         return _at(git, git.need(ref))
@@ -44,7 +44,8 @@ def resolve(git: Git, *, ref: str | None = None) -> Desired:
         notes: tuple[str, ...] = ()
         if _ahead(git, local):
             notes = (
-                f"this clone's {MAIN} has commits that origin lacks; they are not deployed. Push them, or use --ref {MAIN}.",
+                f"this clone's {MAIN} has commits that origin lacks; they are not deployed. "
+                f"Push them, or use --ref {MAIN}.",
             )
         return _at(git, known, moved=fetched.moved, notes=notes)
     if local is not None and (known is None or git.contains(ancestor=known, rev=local)):

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ci_scripts import dvcfiles, github_assets
+from ci_scripts.gitrepo import Git
+from modelops import config
 from modelops.bundle import MAX_BYTES
 from modelops.errors import BadArtifact, BadInput, ModelOpsError
 from modelops.files import sha256_bytes, sha256_file, write_atomic
@@ -33,6 +35,19 @@ class Places:
     root: Path
     store: Path | None = None
     origin: str | None = None
+
+
+def places(git: Git, *, store: Path | None = None) -> Places:
+    """The places of a repository; without `store`, the one that serving.yaml names, if it is there."""
+    if store is None:
+        try:
+            store = git.root / config.load(git.root / "serving.yaml", "serving").get(
+                "store", "store"
+            )
+        except BadInput:
+            store = git.root / "store"
+    found = store if (store / "bundles").is_dir() else None
+    return Places(root=git.root, store=found, origin=git.origin_url())
 
 
 class _Absent(Exception):

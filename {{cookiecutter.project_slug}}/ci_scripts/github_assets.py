@@ -1,4 +1,7 @@
-"""Downloading a release's file from GitHub: the source of last resort, and the only one of a repository without DVC remote."""
+"""Downloading a release's file from GitHub.
+
+The source of last resort, and the only one of a repository without a DVC remote.
+"""
 
 from __future__ import annotations
 

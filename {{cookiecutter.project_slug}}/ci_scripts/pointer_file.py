@@ -19,6 +19,16 @@ def require_clean(git: Git) -> None:
         )
 
 
+def require_alone(git: Git) -> None:
+    """Raises Blocked when other files are staged: a pointer change stands alone, so that its revert is clean."""
+    others = [line[3:] for line in git.changes() if line[0] not in " ?" and line[3:] != POINTER]
+    if others:
+        raise Blocked(
+            f"other files are staged ({', '.join(others[:5])}), and a commit that changes {POINTER} changes nothing "
+            "else. Commit them first, or unstage them: git restore --staged ."
+        )
+
+
 def write(git: Git, text: str) -> None:
     """Replace the file."""
     write_atomic(git.root / POINTER, text)
@@ -37,9 +47,10 @@ def push(git: Git) -> None:
         )
     problem = git.push(f"HEAD:refs/heads/{branch}")
     if problem:
+        name = f"pointer-{git.need('HEAD')[:8]}"
         raise ExternalFailure(
-            f"the commit is in this clone, but cannot be pushed: {problem}. Where {branch} is protected, push it as a branch "
-            f"and open a pull request: git push origin HEAD:refs/heads/pointer-{git.need('HEAD')[:8]}"
+            f"the commit is in this clone, but cannot be pushed: {problem}. Where {branch} is protected, push it as "
+            f"a branch and open a pull request: git push origin HEAD:refs/heads/{name}"
         )
 
 

@@ -1,8 +1,8 @@
 """`release`: give the bundle in dvc.lock an id, for ever.
 
-A release comes to be in one step: the creation of its tag on origin. Everything before leaves no trace that matters, and
-running the command again finishes or repeats it. The order is: bundle safe in the DVC remote, proven by reading it back;
-then the tag. So no tag ever names bytes that cannot be had.
+A release comes to be in one step: the creation of its tag on origin. Everything before leaves no trace that
+matters, and running the command again finishes or repeats it. The order is: bundle safe in the DVC remote, proven
+by reading it back; then the tag. So no tag ever names bytes that cannot be had.
 """
 
 from __future__ import annotations
@@ -105,14 +105,14 @@ def _update(git: Git) -> None:
     fetched = git.fetch(branch=MAIN)
     if not fetched.reached:
         raise ExternalFailure(
-            f"origin cannot be reached, and ids are given out there: {fetched.problem}. Try again, or make the release in "
-            "this clone only: --no-push"
+            f"origin cannot be reached, and ids are given out there: {fetched.problem}. Try again, or make "
+            "the release in this clone only: --no-push"
         )
     if fetched.moved:
         raise BadArtifact(
-            f"origin has another tag {', '.join(fetched.moved)} than this clone: it was moved there, or made here and never "
-            "pushed while somebody else took the id. If yours was never shared, drop it (git tag -d <tag>) and run "
-            "`make release` again."
+            f"origin has another tag {', '.join(fetched.moved)} than this clone: it was moved there, or made "
+            "here and never pushed while somebody else took the id. If yours was never shared, drop it "
+            "(git tag -d <tag>) and run `make release` again."
         )
 
 

@@ -68,6 +68,14 @@ def verify(git: Git, ref: Ref) -> Release:
     return found
 
 
+def moved(model: str) -> str:
+    """The sentence about a tag that origin has on another object than this clone."""
+    return (
+        f"tag {model} is another one on origin than in this clone: it was moved, and a release never moves. Find out "
+        f"who did it; to take origin's word: git fetch --force origin tag {model}"
+    )
+
+
 def shas(git: Git, task: str) -> dict[str, str]:
     """sha256 of every release of `task`, by id, oldest first. Broken records are left out."""
     found: dict[int, tuple[str, str]] = {}

@@ -3,8 +3,8 @@
 The file is put back to what it was before the last change of what is served, whether that change was a plain commit, a
 merge, or a squash, and whatever else the commit touched. Nothing but production.yaml changes.
 
-Rolling back again goes further back, never forward: a release that was rolled back from is passed over, whoever rolled it
-back and however (this command, `git revert`, GitHub's button).
+Rolling back again goes further back, never forward: a release that was rolled back from is passed over, whoever
+rolled it back and however (this command, `git revert`, GitHub's button).
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ci_scripts import deploy, fetch, pointer_file, releases, service
+from ci_scripts import deploy, fetch, pointer_file, releases
 from ci_scripts.desired import MAIN, pointer_at
 from ci_scripts.gitrepo import Git
-from ci_scripts.store import Store
 from modelops import pointer as pointers
 from modelops.errors import BadArtifact, BadInput, Blocked, ModelOpsError
 from modelops.pointer import Pointer
@@ -62,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     git = Git.open(Path.cwd())
     pointer_file.require_clean(git)
     _catch_up(git)
-    line = service_line(git)
+    line = served_line(git)
     current = pointer_at(git, git.need("HEAD"))
     target, undone = aim(git, line, current, to=args.to)
     if args.freeze:
@@ -96,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def service_line(git: Git, *, rev: str = "HEAD") -> list[Step]:
+def served_line(git: Git, *, rev: str = "HEAD") -> list[Step]:
     """The releases that led to what is served now, oldest first; what was rolled back from is not among them.
 
     Read forward, each change adds a step, except one that returns to an earlier step: that removes what came after it.
@@ -193,7 +192,8 @@ def _catch_up(git: Git) -> None:
         return
     if not git.contains(ancestor="HEAD", rev=remote):
         raise Blocked(
-            f"this clone's {MAIN} and origin's have gone separate ways. Bring them together (git pull --rebase), then roll back."
+            f"this clone's {MAIN} and origin's have gone separate ways. Bring them together "
+            "(git pull --rebase), then roll back."
         )
     git.out("merge", "--ff-only", "--quiet", remote)
     print(f"rollback: took in what origin/{MAIN} has.")
@@ -207,22 +207,13 @@ def _say_whether_at_hand(git: Git, target: Pointer) -> None:
         md5 = releases.verify(git, target.stable).record["artifact"]["md5"]
     except BadArtifact as error:
         print(f"  Mind: {error}")
-    store = _store(git, None)
-    places = fetch.Places(root=git.root, store=store.folder if store else None)
-    where = fetch.nearby(target.stable, md5=md5, places=places)
+    where = fetch.nearby(target.stable, md5=md5, places=fetch.places(git))
     if where is None:
         print(
             f"  The bundle of {target.stable.model} is not on this machine; the deploy fetches it."
         )
     else:
         print(f"  The bundle of {target.stable.model} is at hand ({where}).")
-
-
-def _store(git: Git, folder: Path | None) -> Store | None:
-    try:
-        return Store(folder=folder or git.root / service.settings(git.root).get("store", "store"))
-    except BadInput:
-        return None
 
 
 def _deploy(git: Git, store: Path | None) -> None:

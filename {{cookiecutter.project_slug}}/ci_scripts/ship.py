@@ -6,19 +6,17 @@ Everything that could make the deploy or a later rollback fail is looked for fir
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ci_scripts import fetch, pointer_file, releases
+from ci_scripts import pointer_checks, pointer_file, releases
 from ci_scripts.desired import MAIN
 from ci_scripts.gitrepo import Git
+from ci_scripts.pointer_checks import Findings
 from modelops import pointer as pointers
 from modelops import record
-from modelops.bundle import Bundle
 from modelops.contract import Contract
-from modelops.errors import BadArtifact, BadInput, Blocked, ExternalFailure, ModelOpsError
+from modelops.errors import BadArtifact, BadInput, Blocked, ExternalFailure
 from modelops.pointer import Pointer, Ref
 
 HELP = "point production.yaml at a release: all traffic, a canary's share, or a shadow copy"
@@ -76,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
     """Check, write, and say what happens next."""
     git = Git.open(Path.cwd())
     pointer_file.require_clean(git)
+    if args.commit or args.push:
+        pointer_file.require_alone(git)
     current = Pointer.load(pointer_file.path(git))
     if args.freeze is not None or args.unfreeze:
         if args.model is not None:
@@ -119,37 +119,17 @@ def _wish(args: argparse.Namespace) -> Wish:
 
 
 def plan(git: Git, current: Pointer, wish: Wish) -> tuple[Ref, Pointer, list[str]]:
-    """The release that is meant, the next pointer, and notes. Raises with every objection at once.
-
-    BadArtifact when a release or bundle is missing or not what was promised, otherwise Blocked.
-    """
-    notes: list[str] = []
-    moved = _moved_tags(git, notes)
+    """The release that is meant, the next pointer, and notes. Raises with every objection at once."""
     release = releases.load(git, wish.model or newest(git))
     ref = release.ref
-    problems: list[ModelOpsError] = []
-    problems += _history_problems(git, release, moved)
-    if current.freeze is not None and ref != current.previous:
-        problems.append(
-            Blocked(
-                f"production is frozen: {current.freeze}. Only a rollback may ship; lift it with --unfreeze."
-            )
-        )
-    problems += _verdict_problems(release.record, current, ref, wish, notes)
-    bundle = _bundle(git, ref, release.record, problems)
-    stable = _rollback_target(git, current, ref, problems, notes)
-    if bundle is not None and stable is not None and ref != current.previous:
-        found = releases.contract_break(
-            old=stable.contract, old_name=_name(current), new=bundle.contract, new_name=ref.model
-        )
-        if found is not None and (found[1] and not (wish.percent or wish.shadow)):
-            notes.append(f"{found[0]}.")
-        elif found is not None:
-            problems.append(Blocked(f"{found[0]}."))
-    new = _next(current, ref, wish, bundle.contract if bundle else None, problems)
-    if problems:
-        raise _combined(problems)
-    return ref, new, notes
+    found = Findings()
+    new = _next(git, current, ref, wish, found)
+    examined = pointer_checks.examine(git, current, new, accepted=wish.accepted)
+    found.problems += examined.problems
+    error = found.error()
+    if error is not None:
+        raise error
+    return ref, new, examined.notes
 
 
 def newest(git: Git) -> str:
@@ -163,142 +143,37 @@ def newest(git: Git) -> str:
     return max(known, key=lambda model: record.parse_id(model).number)
 
 
-def _moved_tags(git: Git, notes: list[str]) -> tuple[str, ...]:
-    if not git.has_origin():
-        return ()
-    fetched = git.fetch(branch=MAIN)
-    if not fetched.reached:
-        notes.append(
-            f"origin cannot be reached, so its tags were not compared ({fetched.problem})."
-        )
-    return fetched.moved
-
-
-def _history_problems(
-    git: Git, release: releases.Release, moved: tuple[str, ...]
-) -> Iterator[ModelOpsError]:
-    model = release.tag.name
-    if model in moved:
-        yield BadArtifact(
-            f"tag {model} is another one on origin than in this clone: it was moved, and a release never moves."
-        )
-    home = (
-        f"refs/remotes/origin/{MAIN}"
-        if git.commit(f"refs/remotes/origin/{MAIN}")
-        else f"refs/heads/{MAIN}"
-    )
-    if git.commit(home) and not git.contains(ancestor=release.tag.commit, rev=home):
-        yield Blocked(
-            f"{model} was made from commit {release.tag.commit[:12]}, which is not on {MAIN}: merge it first."
-        )
-    if release.record["code"]["commit"] != release.tag.commit:
-        yield BadArtifact(
-            f"tag {model} stands on another commit than its record says: it was moved."
-        )
-
-
-def _verdict_problems(
-    facts: Mapping[str, Any], current: Pointer, ref: Ref, wish: Wish, notes: list[str]
-) -> Iterator[ModelOpsError]:
-    gates = facts["gates"]
-    # The model that served before was judged when it first shipped; so was one that serves now.
-    if gates.get("state") == "pass" or ref in (current.previous, current.stable):
-        return
-    sentence = str(gates.get("sentence") or "its record holds no verdict").rstrip(".")
-    if wish.accepted:
-        notes.append(
-            f"{ref.model} ships without passed gates ({sentence}). Accepted because: {wish.accepted}"
-        )
-        return
-    yield Blocked(
-        f"{ref.model} did not pass the gates: {sentence}. Ship another release, or take the responsibility: "
-        "--accept-unevaluated 'reason'"
-    )
-
-
-def _bundle(
-    git: Git, ref: Ref, facts: Mapping[str, Any], problems: list[ModelOpsError]
-) -> Bundle | None:
-    try:
-        found = fetch.find(ref, md5=facts["artifact"]["md5"], places=_places(git))
-        return Bundle.open(found.data, sha256=ref.sha256, name=f"the bundle of {ref.model}")
-    except BadArtifact as error:
-        problems.append(error)
-        return None
-
-
-def _rollback_target(
-    git: Git, current: Pointer, ref: Ref, problems: list[ModelOpsError], notes: list[str]
-) -> Bundle | None:
-    """What is stable now is what a rollback brings back: it must be restorable before something replaces it."""
-    stable = current.stable
-    if stable is None:
-        notes.append("this is the first release to ship; there is nothing to roll back to yet.")
-        return None
-    try:
-        facts = releases.verify(git, stable).record
-        return _bundle(git, stable, facts, problems)
-    except BadArtifact as error:
-        if ref == current.previous:
-            notes.append(f"going back from {stable.model}, which is itself not in order: {error}")
-            return None
-        problems.append(BadArtifact(f"a rollback could not bring {stable.model} back: {error}"))
-        return None
-
-
-def _next(
-    current: Pointer, ref: Ref, wish: Wish, contract: Contract | None, problems: list[ModelOpsError]
-) -> Pointer:
+def _next(git: Git, current: Pointer, ref: Ref, wish: Wish, found: Findings) -> Pointer:
+    """The pointer that is wished for; the current one, and a finding, where it makes no sense."""
     if wish.percent is None and not wish.shadow:
         return pointers.switch(current, ref)
     word = "shadow" if wish.shadow else "canary"
     if current.stable is None:
-        problems.append(
+        found.problems.append(
             Blocked(
                 f"a {word} stands beside a stable release, and there is none yet. Ship it without --{word}."
             )
         )
         return current
     if ref.sha256 == current.stable.sha256:
-        problems.append(
+        found.problems.append(
             Blocked(f"{ref.model} is the stable release already; a {word} must be another one.")
         )
         return current
     if wish.shadow:
         return pointers.with_shadow(current, ref)
     assert wish.percent is not None
-    key = wish.key if wish.key is not None else (contract.keys.sticky if contract else None)
-    if (
-        contract is not None
-        and key is not None
-        and key not in {*contract.inputs, *contract.columns}
-    ):
-        allowed = ", ".join([*contract.columns, *contract.inputs])
-        problems.append(
-            BadInput(f"--key is '{key}'; allowed: a key or input of the contract: {allowed}.")
+    contract = Contract.load(git.root / "contract.yaml")
+    key = wish.key if wish.key is not None else contract.keys.sticky
+    names = [*contract.columns, *contract.inputs]
+    if key is not None and key not in names:
+        found.problems.append(
+            BadInput(
+                f"--key is '{key}'; allowed: a key or input of the contract: {', '.join(names)}."
+            )
         )
     whole = int(wish.percent) if wish.percent == int(wish.percent) else wish.percent
     return pointers.with_canary(current, ref, percent=whole, key=key)
-
-
-def _combined(problems: list[ModelOpsError]) -> ModelOpsError:
-    text = "\n".join(str(problem) for problem in problems)
-    worst = next((p for p in problems if isinstance(p, BadArtifact)), None)
-    if worst is not None:
-        return BadArtifact(text, reason=worst.reason)
-    inputs = [str(problem) for problem in problems if isinstance(problem, BadInput)]
-    return BadInput(text.splitlines()) if len(inputs) == len(problems) else Blocked(text)
-
-
-def _places(git: Git) -> fetch.Places:
-    store = git.root / "store"
-    return fetch.Places(
-        root=git.root, store=store if store.is_dir() else None, origin=git.origin_url()
-    )
-
-
-def _name(current: Pointer) -> str:
-    return current.stable.model if current.stable else "nothing"
 
 
 def _finish(
@@ -318,14 +193,6 @@ def _finish(
             f"  Next: commit this one file ('{subject}') and open a pull request. Merging it deploys."
         )
         return 0
-    others = [
-        line for line in git.changes() if line[0] not in " ?" and line[3:] != releases.POINTER
-    ]
-    if others:
-        raise Blocked(
-            f"other files are staged ({', '.join(line[3:] for line in others[:5])}), and a pointer change stands alone. "
-            "production.yaml is written; commit or unstage the rest, then: git commit production.yaml"
-        )
     commit = git.commit_file(releases.POINTER, f"{subject}\n\n{body}".strip() + "\n")
     print(f"  Committed as {commit[:12]} on {git.branch() or 'a detached HEAD'}.")
     if args.push:

@@ -64,7 +64,7 @@ class Store:
 
     @contextlib.contextmanager
     def locked(self, *, say: bool = True) -> Iterator[None]:
-        """Be the only deploy into this store. A second one waits here. The lock ends with the process, however it ends."""
+        """Be the only deploy into this store; a second one waits. The lock ends with the process, however it ends."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with (self.folder / ".lock").open("w") as stream:

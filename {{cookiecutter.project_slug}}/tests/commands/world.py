@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -84,12 +83,15 @@ class Clone:
     def run(self, *words: str) -> Done:
         """Run a command as the command line would, in this process."""
         out, err = io.StringIO(), io.StringIO()
-        with contextlib.chdir(self.root):
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                try:
-                    code = main(words)
-                except SystemExit as end:
-                    code = int(end.code or 0)
+        with (
+            contextlib.chdir(self.root),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            try:
+                code = main(words)
+            except SystemExit as end:
+                code = int(end.code or 0)
         return Done(code, out.getvalue(), err.getvalue())
 
     def ok(self, *words: str) -> Done:
@@ -159,7 +161,11 @@ class Clone:
 
     def stable(self) -> str | None:
         """The model the store points to."""
-        return None if self.stored["pointer"]["stable"] is None else self.stored["pointer"]["stable"]["model"]
+        return (
+            None
+            if self.stored["pointer"]["stable"] is None
+            else self.stored["pointer"]["stable"]["model"]
+        )
 
 
 @dataclass
@@ -192,9 +198,7 @@ class World:
 
     def clone(self) -> Clone:
         root = self.folder / f"clone{len(self.clones)}"
-        subprocess.run(
-            ["git", "clone", "-q", self.origin, root], check=True, capture_output=True
-        )
+        subprocess.run(["git", "clone", "-q", self.origin, root], check=True, capture_output=True)
         made = Clone(root)
         self.clones.append(made)
         return made
@@ -240,8 +244,3 @@ def served(clone: Clone, folder: Path) -> Iterator[Any]:
     finally:
         if server.process is not None and server.process.poll() is None:
             server.kill()
-
-
-def without_git_variables() -> None:
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
-        del os.environ[name]
