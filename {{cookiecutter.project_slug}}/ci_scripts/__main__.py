@@ -20,6 +20,12 @@ COMMANDS = (
     "publish",
     "monitor",
     "doctor",
+    "github_check",
+    "github_build",
+    "github_release",
+    "github_deploy",
+    "github_revert",
+    "github_rollback",
 )
 
 

@@ -1,8 +1,8 @@
 """`publish`: the trusted side of a pull request. One comment, one status, from numbers that need not be trusted.
 
 Runs from the default branch after `check` (workflow_run). Of the artifact it reads one member, in memory, and
-believes no state in it. It publishes the newest finished check of the pull request, whichever run started it: whoever comes last
-therefore leaves the newest verdict, in any order and at any concurrency.
+believes no state in it. It publishes the newest finished check of the pull request, whichever run started it: whoever
+comes last therefore leaves the newest verdict, in any order and at any concurrency.
 """
 
 from __future__ import annotations
@@ -278,7 +278,9 @@ def _decide(
     if kind == "pointer":
         from ci_scripts import pointer_gate
 
-        return pointer_gate.judge(repository, started["head_sha"], files=files, current=pointer)
+        return pointer_gate.judge(
+            repository, job, started["head_sha"], files=files, current=pointer
+        )
     if kind == "nothing":
         return "nothing", "This pull request changes nothing that the model is built from.", None
     if check is not None and check["state"] == "not_evaluated":

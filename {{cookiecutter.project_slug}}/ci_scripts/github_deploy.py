@@ -1,0 +1,195 @@
+"""`github_deploy`: make what serves equal to what main says now, and leave a GitHub Deployment that says how it went.
+
+Three ways, chosen by the repository variable DEPLOY. `runner`: this runner stands on the serving host and writes the
+store. `agent`: a host that polls Git does it, this waits until its service says so. Anything else is a rehearsal:
+store, service and golden requests on this runner, which is then thrown away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ci_scripts import deploy, desired, github, github_check, service
+from ci_scripts.gitrepo import Git
+from ci_scripts.store import Store
+from modelops.errors import BadInput, ExternalFailure, ModelOpsError
+from modelops.pointer import Ref
+
+if TYPE_CHECKING:
+    from github.Repository import Repository
+
+HELP = "deploy what main says now and record it on GitHub (runs in GitHub Actions)"
+ENVIRONMENTS = {"runner": "production", "agent": "production", "rehearsal": "rehearsal"}
+AGENT_SECONDS = 600.0
+POLL_SECONDS = 1.0
+START_SECONDS = 60.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `github_deploy`: none; the job's environment says everything."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit 0 when the service was seen to serve what main names; else the error's code, the former model serving on."""
+    job = github.Run.from_environ(os.environ)
+    git = Git.open(Path())
+    mode = chosen_mode(os.environ.get("DEPLOY", ""))
+    with github.git_as(job):
+        wanted = desired.resolve(git)
+    stable = wanted.pointer.stable
+    if stable is None:
+        job.summarise("production.yaml names no release yet, so there is nothing to deploy.")
+        return 0
+    repository = github.connect(job)
+    record = Record(
+        repository, job, commit=wanted.commit, model=stable.model, environment=ENVIRONMENTS[mode]
+    )
+    record.say("in_progress", f"{mode}: deploying {stable.model}")
+    try:
+        github_check.write_credentials(git.root, os.environ)
+        with github.git_as(job):
+            sentence = DEPLOYS[mode](git, wanted.commit, stable)
+    except ModelOpsError as error:
+        record.say("failure", str(error))
+        job.summarise(f"### ❌ {stable.model} is not live\n\n{error}")
+        raise
+    record.say("success", sentence)
+    job.summarise(f"### ✅ {sentence}")
+    print(f"github_deploy: {sentence}")
+    return 0
+
+
+def chosen_mode(text: str) -> str:
+    """The value of the variable DEPLOY as a mode. Raises BadInput for a word that is none."""
+    mode = text.strip() or "rehearsal"
+    if mode not in ENVIRONMENTS:
+        raise BadInput(
+            f"the repository variable DEPLOY is '{mode}'; allowed: {', '.join(ENVIRONMENTS)} (or unset)."
+        )
+    return mode
+
+
+class Record:
+    """A GitHub Deployment of one commit. What cannot be recorded is said, and stops no deployment."""
+
+    def __init__(
+        self, repository: Repository, job: github.Run, *, commit: str, model: str, environment: str
+    ) -> None:
+        self._repository, self._job, self._environment = repository, job, environment
+        self._id: int | None = None
+        body: dict[str, Any] = {
+            "ref": commit,
+            "environment": environment,
+            "description": f"{model}",
+            "auto_merge": False,
+            "required_contexts": [],
+            "production_environment": environment == "production",
+        }
+        answer = self._post("/deployments", body)
+        if answer is not None:
+            self._id = answer.get("id")
+
+    def say(self, state: str, description: str) -> None:
+        """Add a status: in_progress, success or failure."""
+        if self._id is None:
+            return
+        text = " ".join(description.split())
+        body = {
+            "state": state,
+            "description": text if len(text) <= 140 else text[:139] + "…",
+            "log_url": self._job.run_url,
+        }
+        self._post(f"/deployments/{self._id}/statuses", body)
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        try:
+            with github.calling("record the deployment"):
+                _, data = self._repository.requester.requestJsonAndCheck(
+                    "POST", self._repository.url + path, input=body
+                )
+        except ExternalFailure as error:
+            self._job.annotate(
+                "warning", f"The deployment goes on without a record on GitHub. {error}"
+            )
+            return None
+        result: dict[str, Any] = data
+        return result
+
+
+def on_this_host(git: Git, commit: str, stable: Ref) -> str:
+    """Fill the store of this host and see its service serve it."""
+    store = os.environ.get("STORE", "").strip()
+    goal = deploy.target(git, store=Path(store) if store else None, required=True)
+    deploy.deploy(git, goal)
+    return f"{stable.model} is live on this host, its golden requests answered as recorded"
+
+
+def by_agent(git: Git, commit: str, stable: Ref) -> str:
+    """Wait until the service says that it serves this release."""
+    url = os.environ.get("SERVICE_URL", "").strip() or service.address(service.settings(git.root))
+    if not url:
+        raise BadInput(
+            "the repository variable SERVICE_URL is not set; give the address of the service that serves."
+        )
+    until = time.monotonic() + float(os.environ.get("AGENT_SECONDS") or AGENT_SECONDS)
+    while True:
+        state = service.status(url)
+        live = ((state or {}).get("live") or {}).get("stable") or {}
+        if live.get("sha256") == stable.sha256:
+            return f"{stable.model} is live at {url}: the agent deployed it"
+        if time.monotonic() > until:
+            seen = live.get("model") or ("no model" if state else "nothing: it does not answer")
+            raise ExternalFailure(
+                f"the service at {url} was to serve {stable.model} by now, and serves {seen}."
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def rehearse(git: Git, commit: str, stable: Ref) -> str:
+    """Deploy to a store and a service of our own, and throw both away."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "store"
+        store.mkdir()
+        with _service(git.root, store) as url:
+            deploy.deploy(
+                git, deploy.Target(store=Store(folder=store), url=url, required=True), ref=commit
+            )
+    return (
+        f"Rehearsed: {stable.model} loads, answers its golden requests as recorded, and would serve. Nothing that "
+        "serves was touched (set the repository variable DEPLOY to change that)"
+    )
+
+
+@contextmanager
+def _service(root: Path, store: Path) -> Iterator[str]:
+    """A service on a free port of this machine, ended afterwards."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "modelops.serving", "--store", str(store), "--port", str(port)]
+    with subprocess.Popen(command, cwd=root) as process:
+        try:
+            until = time.monotonic() + START_SECONDS
+            while service.status(url) is None:
+                if process.poll() is not None or time.monotonic() > until:
+                    raise ExternalFailure(
+                        "the service for the rehearsal did not start; the lines above say why."
+                    )
+                time.sleep(0.1)
+            yield url
+        finally:
+            process.terminate()
+
+
+DEPLOYS = {"runner": on_this_host, "agent": by_agent, "rehearsal": rehearse}

@@ -1,0 +1,73 @@
+"""`github_revert`: after a deployment that failed, propose to put production.yaml back. It is not merged by a machine.
+
+The former model still serves; main asks for one that could not be deployed. People decide whether to revert or mend.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from ci_scripts import comment, github, github_pull, pointer_file, rollback
+from ci_scripts.desired import pointer_at
+from ci_scripts.gitrepo import Git
+from modelops.errors import Blocked
+
+HELP = "propose to revert the pointer after a failed deployment (runs in GitHub Actions)"
+LABEL = "incident"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `github_revert`: none; the job's environment says everything."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit 0 when the pull request, or an issue in its place, is open; or when there is nothing to go back to."""
+    job = github.Run.from_environ(os.environ)
+    git = Git.open(Path())
+    repository = github.connect(job)
+    head = git.need("HEAD")
+    current = pointer_at(git, head)
+    try:
+        target, undone = rollback.aim(git, rollback.served_line(git), current, to=None)
+    except Blocked as error:
+        job.summarise(f"Nothing to revert to: {error}")
+        return 0
+    words = f"{pointer_file.describe(current)} → {pointer_file.describe(target)}"
+    reason = "The deployment failed"
+    made = github_pull.propose(
+        git,
+        repository,
+        job,
+        github_pull.Proposal(
+            branch=f"revert/{head[:12]}",
+            base=head,
+            pointer=target,
+            message=rollback.message(git, target, current, undone, reason),
+            title=f"Revert: {words}",
+            body=(
+                f"[The deployment]({job.run_url}) of {comment.escape(pointer_file.describe(current))} failed. The "
+                "former model keeps serving. Merge this to let main say so, or close it and mend the cause."
+            ),
+            status="the release to go back to served before",
+        ),
+    )
+    if made.number is not None:
+        job.summarise(f"Proposed to revert in [#{made.number}]({made.url}).")
+        return 0
+    body = (
+        f"[The deployment]({job.run_url}) failed, and Actions may not open pull requests here. The former model keeps "
+        f"serving, but main asks for another. What to revert: {made.compare}. The command: make rollback"
+    )
+    with github.calling("open an issue about the failed deployment"):
+        address = github_pull.open_issue(
+            repository,
+            title=f"Deployment failed: {words}",
+            body=body,
+            label=LABEL,
+            marker=f"deploy {head}",
+        )
+    job.annotate("error", f"Revert production.yaml by hand: make rollback. {address or ''}")
+    job.summarise(body)
+    return 0

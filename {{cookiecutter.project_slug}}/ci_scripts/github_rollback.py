@@ -1,0 +1,161 @@
+"""`github_rollback`: the button. Put production.yaml back through a pull request, merge it, deploy, open the incident.
+
+Started again after it died, it goes on with the same pull request, which is known by the run's number: it never goes
+back twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci_scripts import comment, github, github_pull, pointer_file, releases, rollback
+from ci_scripts.desired import pointer_at
+from ci_scripts.gitrepo import Git
+from modelops import pointer as pointers
+from modelops.errors import BadInput, Blocked
+from modelops.pointer import Pointer
+
+if TYPE_CHECKING:
+    from github.Repository import Repository
+
+HELP = "roll back through a pull request, merged where allowed (runs in GitHub Actions)"
+LABEL = "incident"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `github_rollback`: none; REASON and TO are read from the environment."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit 0 when the previous pointer is on main and its deployment is started, else 1 with what is left to do."""
+    reason = " ".join(os.environ.get("REASON", "").split())
+    if not reason:
+        raise BadInput("REASON is empty; say in one sentence what went wrong.")
+    job = github.Run.from_environ(os.environ)
+    git = Git.open(Path())
+    repository = github.connect(job)
+    current = pointer_at(git, git.need("HEAD"))
+    branch = f"rollback/{job.run_id}"
+    with github.calling("look for an earlier attempt"):
+        earlier = github_pull.of_branch(repository, job, branch)
+    if earlier is not None and earlier.merged_at is not None:
+        made = github_pull.Proposed(
+            commit=earlier.head.sha,
+            number=earlier.number,
+            url=earlier.html_url,
+            compare=earlier.html_url,
+        )
+    else:
+        made = _propose(git, repository, job, current, branch=branch, reason=reason)
+    try:
+        if made.number is None:
+            raise Blocked(
+                "GitHub Actions may not open pull requests here (`make doctor` says where to allow it), so nothing was "
+                "rolled back. Roll back by hand, now: make rollback REASON='...'. What is to be taken back: "
+                f"{made.compare}"
+            )
+        with github.calling(f"merge pull request #{made.number}"):
+            left = github_pull.merge(repository, made)
+        if left:
+            raise Blocked(
+                f"nothing is rolled back yet: {made.url} cannot be merged by itself ({left}). Merge it now."
+            )
+        start_deploy(repository)
+    except Blocked as error:
+        _tell(repository, job, current, made, reason=reason, outcome=str(error))
+        job.annotate("error", str(error))
+        raise
+    _tell(
+        repository,
+        job,
+        current,
+        made,
+        reason=reason,
+        outcome=f"Rolled back by #{made.number}; the deployment is started.",
+    )
+    return 0
+
+
+def _propose(
+    git: Git, repository: Repository, job: github.Run, current: Pointer, *, branch: str, reason: str
+) -> github_pull.Proposed:
+    to = os.environ.get("TO", "").strip() or None
+    line = rollback.served_line(git)
+    target, undone = rollback.aim(git, line, current, to=to)
+    if target.stable is not None:
+        releases.verify(git, target.stable)
+    frozen = pointers.frozen(target, reason[:500])
+    words = f"{pointer_file.describe(current)} → {target.stable.model if target.stable else 'no release'}"
+    body = (
+        f"Rolls production back: {comment.escape(words)}.\n\nReason: {comment.escape(reason, limit=1000)}\n\n"
+        "While `freeze` is set, only another rollback may ship; lift it (`ship --unfreeze`) once the cause "
+        "is known."
+    )
+    return github_pull.propose(
+        git,
+        repository,
+        job,
+        github_pull.Proposal(
+            branch=branch,
+            base=git.need("HEAD"),
+            pointer=frozen,
+            message=rollback.message(git, target, current, undone, reason),
+            title=f"Roll back: {words}",
+            body=body,
+            status=f"{target.stable.model if target.stable else 'it'} was released and verified before",
+        ),
+    )
+
+
+def start_deploy(repository: Repository) -> None:
+    """Start deploy.yml on main: a merge by Actions starts no workflow, a dispatch does."""
+    with github.calling("start deploy.yml"):
+        repository.requester.requestJsonAndCheck(
+            "POST",
+            f"{repository.url}/actions/workflows/deploy.yml/dispatches",
+            input={"ref": "main"},
+        )
+
+
+def _tell(
+    repository: Repository,
+    job: github.Run,
+    current: Pointer,
+    made: github_pull.Proposed,
+    *,
+    reason: str,
+    outcome: str,
+) -> None:
+    """The incident issue and the job summary."""
+    model = current.stable.model if current.stable else "nothing"
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    body = "\n".join(
+        [
+            f"- **Time**: {now}",
+            f"- **Model**: {comment.escape(model)}",
+            f"- **Symptoms**: {comment.escape(reason, limit=1000)}",
+            f"- **Rolled back by**: {comment.escape(job.actor)} ([run]({job.run_url}))",
+            f"- **Change**: {made.url or made.compare}",
+            "",
+            comment.escape(outcome, limit=1500),
+            "",
+            "What happened, what was the effect, what was the cause, what keeps it from happening again?",
+        ]
+    )
+    with github.calling("open the incident issue"):
+        address = github_pull.open_issue(
+            repository, title=f"Incident: {model} rolled back: {reason}", body=body, label=LABEL,
+            marker=f"incident run {job.run_id}",
+        )  # fmt: skip
+    job.summarise(
+        f"{comment.escape(outcome, limit=1500)}\n\nIncident: {address or 'issues are switched off here'}"
+    )
+    if address is None:
+        job.annotate(
+            "warning",
+            "Issues are switched off in this repository; the incident stands in the job summary only.",
+        )
