@@ -20,7 +20,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/pycache
 export RUFF_CACHE_DIR := $(CURDIR)/.cache/ruff
 export MYPY_CACHE_DIR := $(CURDIR)/.cache/mypy
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.cache/hypothesis
-export PYTEST_ADDOPTS := -o cache_dir=$(CURDIR)/.cache/pytest
+export PYTEST_ADDOPTS := -o cache_dir='$(CURDIR)/.cache/pytest'
 export DVC_NO_ANALYTICS := 1
 
 # KEEP and DIR reach the demo letter by letter, whatever characters they hold.

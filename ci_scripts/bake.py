@@ -50,18 +50,22 @@ def export(folder: Path) -> Path:
 def bake(template: Path, output: Path, options: Mapping[str, str]) -> Path:
     """Generate one repository below `output` and return its path.
 
-    Options that are not given keep their default. The user's own cookiecutter settings play no part.
-    Raises cookiecutter.exceptions.FailedHookException when an answer is refused.
+    Options that are not given keep their default. Cookiecutter's settings, cache and replay files in the user's home
+    play no part. Raises cookiecutter.exceptions.FailedHookException when an answer is refused.
     """
-    return Path(
-        cookiecutter(
-            str(template),
-            no_input=True,
-            extra_context=dict(options),
-            output_dir=str(output),
-            default_config=True,
+    with tempfile.TemporaryDirectory() as scratch:
+        settings = Path(scratch) / "settings.yaml"
+        folders = {"cookiecutters_dir": f"{scratch}/cache", "replay_dir": f"{scratch}/replay"}
+        settings.write_text(json.dumps(folders), encoding="utf-8")
+        return Path(
+            cookiecutter(
+                str(template),
+                no_input=True,
+                extra_context=dict(options),
+                output_dir=str(output),
+                config_file=str(settings),
+            )
         )
-    )
 
 
 def files(repository: Path) -> list[str]:

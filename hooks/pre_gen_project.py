@@ -41,7 +41,7 @@ ADDRESSES = {
     ),
     "local": (
         r"(\.\.)?(/[\w.~+=@-]+)+/?",
-        "an absolute folder, or one beside the repository (../folder), without spaces",
+        "an absolute folder, or one outside the repository (../folder), without spaces",
         "../dvc-storage",
     ),
 }

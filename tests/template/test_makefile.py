@@ -1,0 +1,241 @@
+"""The generated Makefile: set-up happens once, values reach the commands letter by letter, every target has help."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ci_scripts import bake
+
+# Stands in for every program of the environment: it writes down how it was called, and does what `-m venv` would.
+STUB = """#!/bin/sh
+printf '%s\\n' "$(basename "$0")" "$@" >> "$CALLS"
+echo --- >> "$CALLS"
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A bake whose environment is made of stubs."""
+
+    path: Path
+    calls: Path
+
+    def make(self, *words: str, code: int = 0, **env: str) -> str:
+        done = subprocess.run(
+            ["make", "--no-print-directory", *words],
+            cwd=self.path,
+            env={**os.environ, "CALLS": str(self.calls), **env},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def called(self) -> list[list[str]]:
+        """Each call since the last look: program and arguments."""
+        text = self.calls.read_text() if self.calls.exists() else ""
+        self.calls.write_text("")
+        return [call.split("\n")[:-1] for call in text.split("---\n")[:-1]]
+
+
+@pytest.fixture
+def project(template: Path, tmp_path: Path) -> Project:
+    path = bake.bake(template, tmp_path, {"dvc_remote": "s3"})
+    programs = path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for name in ("python", "dvc", "pre-commit", "ruff", "mypy", "uv"):
+        (programs / name).write_text(STUB)
+        (programs / name).chmod(stat.S_IRWXU)
+    return Project(path=path, calls=tmp_path / "calls")
+
+
+def test_setup_installs_the_locks_once(project: Project):
+    assert "Installing requirements.lock requirements-remote-s3.lock" in project.make("setup")
+    install, hooks = project.called()
+    assert install[-5:] == [
+        "--require-hashes",
+        "-r",
+        "requirements.lock",
+        "-r",
+        "requirements-remote-s3.lock",
+    ]
+    assert hooks == ["pre-commit", "install"]
+    (project.path / ".git/hooks/pre-commit").write_text("")
+    assert project.make("setup") == ""
+    assert project.called() == []
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-remote-s3.lock"])
+def test_a_changed_lock_is_installed_again(project: Project, lock: str):
+    project.make("setup", CI="true")
+    (project.path / lock).touch()
+    assert project.make("setup", CI="true") == ""
+    with (project.path / lock).open("a") as file:
+        file.write("# one more line\n")
+    project.called()
+    assert "Installing" in project.make("setup", CI="true")
+    assert [call[:4] for call in project.called()] == [
+        ["python", "-m", "pip", "--disable-pip-version-check"]
+    ]
+    assert len(list((project.path / ".venv/.installed").iterdir())) == 2
+
+
+def test_a_failed_installation_is_tried_again(project: Project):
+    python = project.path / ".venv/bin/python"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    project.make("setup", code=2)
+    python.write_text(STUB)
+    assert "Installing" in project.make("setup", CI="true")
+
+
+def test_setup_initialises_git_and_leaves_the_users_settings_alone(
+    project: Project, isolated: Path
+):
+    project.make("setup", CI="true")
+    head = (project.path / ".git/HEAD").read_text()
+    assert head == "ref: refs/heads/main\n"
+    assert list(isolated.iterdir()) == []
+    assert "user" not in (project.path / ".git/config").read_text()
+
+
+def test_setup_takes_a_repository_as_it_is(project: Project):
+    subprocess.run(["git", "init", "-q", "-b", "trunk"], cwd=project.path, check=True)
+    hook = project.path / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("mine")
+    project.make("setup")
+    assert (project.path / ".git/HEAD").read_text() == "ref: refs/heads/trunk\n"
+    assert hook.read_text() == "mine"
+    assert [call[0] for call in project.called()] == ["python"]
+
+
+def test_setup_initialises_dvc_when_its_folder_is_gone(project: Project):
+    shutil.rmtree(project.path / ".dvc")
+    stub = project.path / ".venv/bin/dvc"
+    stub.write_text(STUB + "mkdir -p .dvc && touch .dvc/config\n")
+    project.make("setup", CI="true")
+    assert project.called()[1:] == [
+        ["dvc", "init", "-q"],
+        ["dvc", "config", "core.analytics", "false"],
+    ]
+
+
+def test_an_environment_may_be_shared(project: Project, tmp_path: Path):
+    shared = tmp_path / "shared env"
+    shutil.move(project.path / ".venv", shared)
+    project.make("train", f"VENV={shared}")
+    assert project.called()[-1] == ["dvc", "repro"]
+    assert not (project.path / ".venv").exists()
+
+
+def test_an_old_python_is_refused(project: Project, tmp_path: Path):
+    said = project.make("setup", f"PYTHON={tmp_path}/python2", code=2)
+    assert (
+        "is missing or too old; Python 3.11 or newer is needed. Example: make setup PYTHON=" in said
+    )
+    assert project.called() == []
+
+
+NASTY = [
+    "late flights are no longer found",
+    'say "hi"',
+    "it's",
+    "$(touch PWNED)",
+    "$HOME $$ ${PATH} $@",
+    "`touch PWNED`",
+    '"; touch PWNED; "',
+    "'; touch PWNED; '",
+    "a\\b # no comment",
+    "100% & more > out | tee",
+    "--flag",
+    "üäö → v2",
+]
+
+
+@pytest.mark.parametrize("reason", NASTY)
+@pytest.mark.parametrize("given_by", ["argument", "environment"])
+def test_a_reason_arrives_letter_by_letter(project: Project, reason: str, given_by: str):
+    project.make("setup", CI="true")
+    project.called()
+    if given_by == "argument":
+        project.make("rollback", f"REASON={reason}", CI="true")
+    else:
+        project.make("rollback", REASON=reason, CI="true")
+    assert project.called() == [["python", "-m", "ci_scripts", "rollback", "--reason", reason]]
+    assert not list(project.path.rglob("PWNED"))
+
+
+@pytest.mark.parametrize(
+    "words, call",
+    [
+        ("check", "ci_scripts check"),
+        ("check BASE=origin/dev", "ci_scripts check --base origin/dev"),
+        ("release", "ci_scripts release"),
+        ("ship MODEL=delay-v2", "ci_scripts ship delay-v2"),
+        (
+            "ship MODEL=delay-v2 CANARY=10 KEY=tailnum",
+            "ci_scripts ship delay-v2 --canary 10 --key tailnum",
+        ),
+        ("ship MODEL=delay-v2 SHADOW=1", "ci_scripts ship delay-v2 --shadow"),
+        ("rollback", "ci_scripts rollback"),
+        ("rollback TO=delay-v1", "ci_scripts rollback --to delay-v1"),
+        ("deploy", "ci_scripts deploy"),
+        (
+            "deploy STORE=/srv/store REF=main WATCH=1",
+            "ci_scripts deploy --store /srv/store --ref main --watch",
+        ),
+        ("serve PORT=0", "modelops.serving --port 0"),
+        ("status", "ci_scripts status"),
+        ("monitor", "ci_scripts monitor"),
+        ("doctor", "ci_scripts doctor"),
+        ("test", "pytest -q"),
+    ],
+)
+def test_targets_call_their_command(project: Project, words: str, call: str):
+    project.make("setup", CI="true")
+    project.called()
+    project.make(*words.split(), CI="true")
+    assert project.called() == [["python", "-m", *call.split()]]
+
+
+def test_lock_resolves_what_is_there(project: Project):
+    project.make("setup", CI="true")
+    project.called()
+    project.make("lock", "UPGRADE=1", CI="true")
+    calls = project.called()
+    assert calls[0][-2:] == ["-q", "uv"]
+    assert [call[-3] for call in calls[1:]] == [
+        "requirements.in",
+        "requirements-serving.in",
+        "requirements-remote-s3.in",
+    ]
+    assert all("--upgrade" in call and "--generate-hashes" in call for call in calls[1:])
+    assert ["-c" in call for call in calls[1:]] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    "makefile", [bake.ROOT / "{{cookiecutter.project_slug}}/Makefile", bake.ROOT / "Makefile"]
+)
+def test_help_names_every_target(makefile: Path):
+    text = makefile.read_text(encoding="utf-8")
+    phony = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)
+    assert phony
+    internal = {"style", "config"}  # for the commit hooks
+    said = subprocess.run(
+        ["make", "--no-print-directory", "-f", str(makefile)],
+        cwd=makefile.parent,
+        capture_output=True,
+        text=True,
+    )
+    listed = re.findall(r"^  make ([a-z-]+) +\S", said.stdout, re.MULTILINE)
+    assert said.returncode == 0 and sorted(listed) == sorted(set(phony[1].split()) - internal)
+    targets = re.findall(r"^([a-z][a-z-]*):(?!=)", text, re.MULTILINE)
+    assert sorted(targets) == sorted(phony[1].split())
