@@ -169,7 +169,7 @@ def test_a_reason_arrives_letter_by_letter(project: Project, reason: str, given_
         project.make("rollback", f"REASON={reason}", CI="true")
     else:
         project.make("rollback", REASON=reason, CI="true")
-    assert project.called() == [["python", "-m", "ci_scripts", "rollback", "--reason", reason]]
+    assert project.called() == [["python", "-m", "ci_scripts", "rollback", f"--reason={reason}"]]
     assert not list(project.path.rglob("PWNED"))
 
 
@@ -185,7 +185,10 @@ def test_a_reason_arrives_letter_by_letter(project: Project, reason: str, given_
             "ci_scripts ship delay-v2 --canary 10 --key tailnum",
         ),
         ("ship MODEL=delay-v2 SHADOW=1", "ci_scripts ship delay-v2 --shadow"),
+        ("ship FREEZE=holidays", "ci_scripts ship --freeze=holidays"),
+        ("ship UNFREEZE=1 PUSH=1", "ci_scripts ship --unfreeze --push"),
         ("rollback", "ci_scripts rollback"),
+        ("rollback FREEZE=1 PUSH=1 DEPLOY=1", "ci_scripts rollback --freeze --push --deploy"),
         ("rollback TO=delay-v1", "ci_scripts rollback --to delay-v1"),
         ("deploy", "ci_scripts deploy"),
         (
@@ -194,6 +197,7 @@ def test_a_reason_arrives_letter_by_letter(project: Project, reason: str, given_
         ),
         ("serve PORT=0", "modelops.serving --port 0"),
         ("status", "ci_scripts status"),
+        ("status STORE=s REF=HEAD", "ci_scripts status --store s --ref HEAD"),
         ("monitor", "ci_scripts monitor"),
         ("doctor", "ci_scripts doctor"),
         ("test", "pytest -q"),
