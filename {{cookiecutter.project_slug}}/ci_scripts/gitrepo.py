@@ -19,6 +19,7 @@ FETCH_SECONDS = 20.0
 PUSH_SECONDS = 60.0
 # Stops git from waiting on a line that went dead while the fetch was under way.
 _DEAD_LINE = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=10")
+_CHATTER = ("hint:", "To ", "From ", "error: failed to push some refs", "warning: redirecting")
 _CLOBBERED = re.compile(
     r"^ ! \[rejected\] +(\S+) +-> +\S+ +\(would clobber existing tag\)$", re.MULTILINE
 )
@@ -264,10 +265,9 @@ def _verb(words: Sequence[str]) -> str:
 
 
 def _said(done: subprocess.CompletedProcess[bytes]) -> str:
+    """What matters of a failed command's output, in one line; of a push, the server's own words."""
     text = (done.stderr or done.stdout).decode(errors="replace")
-    lines = [
-        line.strip() for line in text.splitlines() if line.strip() and not line.startswith("hint:")
-    ]
-    shown = " · ".join(lines[-4:])
+    lines = [line.strip() for line in text.splitlines() if not line.startswith(_CHATTER)]
+    shown = " · ".join([line for line in lines if line][:4])
     # A token in a remote's address must not reach a log.
     return re.sub(r"://[^/@\s]+@", "://***@", shown) or f"exit code {done.returncode}"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,21 +8,53 @@ import pytest
 from ci_scripts import dvcfiles
 from tests.commands.world import Clone, World, isolated
 
+FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GITHUB_REPOSITORY", "GITHUB_TOKEN")
 
-@pytest.fixture(autouse=True)
-def _isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GITHUB_REPOSITORY", "GITHUB_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in isolated(tmp_path / "home").items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(dvcfiles, "stale_stages", lambda root: [])
+
+@pytest.fixture(scope="session", autouse=True)
+def _isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in FOREIGN:
+            patch.delenv(name, raising=False)
+        for name, value in isolated(tmp_path_factory.mktemp("home")).items():
+            patch.setenv(name, value)
+        patch.setattr(dvcfiles, "stale_stages", lambda root: [])
+        yield
+
+
+@pytest.fixture(scope="session")
+def _fresh(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World.create(tmp_path_factory.mktemp("fresh"))
+
+
+@pytest.fixture(scope="session")
+def _shipped(_fresh: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    world = _fresh.copy(tmp_path_factory.mktemp("shipped") / "world")
+    clone = world.clones[0]
+    clone.release(1)
+    clone.ship()
+    clone.release(2)
+    return world
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World.create(tmp_path)
+def world(_fresh: World, tmp_path: Path) -> World:
+    """An origin and one clone, without any release."""
+    return _fresh.copy(tmp_path / "world")
 
 
 @pytest.fixture
 def clone(world: World) -> Clone:
     return world.clones[0]
+
+
+@pytest.fixture
+def shipped(_shipped: World, tmp_path: Path) -> World:
+    """flight-delay-v1 in production, flight-delay-v2 released."""
+    return _shipped.copy(tmp_path / "shipped")
+
+
+@pytest.fixture
+def two(shipped: World) -> Clone:
+    """The clone of `shipped`."""
+    return shipped.clones[0]

@@ -237,13 +237,6 @@ def _damaged(clone: Clone) -> None:
     clone.write("build/model.tar", b"not the bundle")
 
 
-def _no_identity(clone: Clone) -> None:
-    clone.train(1)
-    clone.push()
-    clone.git("config", "--global", "--unset", "user.email")
-    clone.git("config", "--global", "user.useConfigOnly", "true")
-
-
 def _moved_tag(clone: Clone) -> None:
     clone.release(1)
     clone.train(2)
@@ -261,7 +254,6 @@ def _moved_tag(clone: Clone) -> None:
         (_other_lock, 4, "holds no build/model.tar. Train and commit it: make train"),
         (_no_bundle, 4, "is neither in build/ nor in DVC's cache; there is no DVC remote."),
         (_damaged, 4, "is neither in build/ nor in DVC's cache; there is no DVC remote."),
-        (_no_identity, 2, "git does not know who you are. Run: git config user.name"),
         (_moved_tag, 4, "origin has another tag flight-delay-v1 than this clone"),
     ],
 )
@@ -273,6 +265,17 @@ def test_refusals(world: World, clone: Clone, arrange: object, code: int, senten
     assert sentence in done.err
     assert done.code == code
     assert world.at_origin("for-each-ref", "refs/tags") == before
+
+
+def test_without_an_identity(world: World, clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    clone.train(1)
+    clone.push()
+    clone.git("config", "user.useConfigOnly", "true")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    done = clone.run("release")
+    assert done.code == 2
+    assert "git does not know who you are. Run: git config user.name" in done.err
+    assert world.at_origin("tag") == ""
 
 
 def test_an_unreachable_origin_gives_no_id(world: World, clone: Clone) -> None:

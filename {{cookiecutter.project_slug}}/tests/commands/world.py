@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -201,6 +202,14 @@ class World:
         subprocess.run(["git", "clone", "-q", self.origin, root], check=True, capture_output=True)
         made = Clone(root)
         self.clones.append(made)
+        return made
+
+    def copy(self, folder: Path) -> World:
+        """The same world elsewhere, for a test that will change it."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        made = World(folder, [Clone(folder / clone.root.name) for clone in self.clones])
+        for clone in made.clones:
+            clone.git("remote", "set-url", "origin", str(made.origin))
         return made
 
     def hide_origin(self) -> None:
