@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from modelops import prepared
 from modelops.contract import Contract
-from modelops.errors import ModelOpsError
+from modelops.errors import BadArtifact, ModelOpsError
 from modelops.evaluation import metrics
 from modelops.files import canonical_json, write_atomic
 from modelops.persistence import load
@@ -29,6 +29,12 @@ def main() -> None:
     # The pipeline wrote these bytes itself a moment ago, or DVC restored them by their hash.
     model = SklearnModel(load(Path("build/estimator.skops").read_bytes()), contract)
     scores = model.predict(prepared.columns(contract, table))
+    silent = ~np.isfinite(scores.reshape(len(scores), -1)).all(axis=1)
+    if silent.any():
+        raise BadArtifact(
+            f"the model answers NaN or infinity for {int(silent.sum()):,} of {len(scores):,} test rows; "
+            "nothing of it can be measured. Look at pipeline/train.py and its inputs."
+        )
     labels = prepared.labels(contract, table)
     context = metrics.context(contract)
     values = {
