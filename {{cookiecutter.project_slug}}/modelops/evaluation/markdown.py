@@ -17,7 +17,7 @@ _SPECIAL = re.compile(
     r"""
     (?P<entity>[&<>])            # tags, comments and entities
     |(?P<mark>[\\`*_\[\]|~!{}])  # Markdown's own marks
-    |(?P<start>^[-+](?=\s)|^[-=](?=[-=]*$))  # would begin a list or underline a heading
+    |(?P<start>^[-+](?=\s|$)|^[-=](?=[-=]*$))  # would begin a list or underline a heading
     |(?P<number>^\d+(?=[.)](?:\s|$)))        # would begin a numbered list
     |(?P<dollar>\$)              # would begin mathematics
     |(?P<reference>[@\#])        # mentions, issues
@@ -44,14 +44,16 @@ def escape(text: object, *, limit: int = 300) -> str:
 
     Nothing in it can open a tag, a comment, a table cell, a link or a picture, mention anybody or refer to an issue.
     """
-    source, used, at = plain(text), 0, 0
+    whole = plain(text)
+    # Every character takes at least one unit, so what lies behind `limit` cannot be shown.
+    source, used, at = whole[:limit], 0, 0
     parts: list[str] = []
     while at < len(source):
         match = _SPECIAL.match(source, at)
         piece = source[at] if match is None else _harmless(match)
         at = at + 1 if match is None else match.end()
         used += units(piece)
-        if used > limit - 1 and at < len(source):
+        if used > limit - (at < len(whole)):
             return "".join(parts).rstrip() + "…"
         parts.append(piece)
     return "".join(parts)
@@ -100,7 +102,7 @@ def assemble(blocks: Sequence[Block], *, limit: int, elsewhere: str = "the full 
     """The body, at most `limit` units. Blocks without rows are always kept; of the others, what fits.
 
     Small blocks are filled before large ones, so that one long table cannot push out the rest. When rows are left
-    out, the last line says how many of what.
+    out, a line before the last block (the footer) says how many of what.
     """
     fixed = [b for b in blocks if b.must or not b.rows]
     kept = {id(b): b.must for b in blocks}
@@ -112,8 +114,10 @@ def assemble(blocks: Sequence[Block], *, limit: int, elsewhere: str = "the full 
         for b in blocks
         if b.rows
     )
-    if everything > room:
-        room -= 80 + sum(len(b.noun) + 24 for b in blocks if b.rows)
+    note = 80 + sum(len(b.noun) + 24 for b in blocks if b.rows)
+    # A body too short for the note itself goes without.
+    told = everything > room >= note
+    room -= note if told else 0
     waiting = [b for b in blocks if b.rows]
     early = [b for b in waiting if b.first]
     late = sorted((b for b in waiting if not b.first), key=lambda b: _cost(b.rows))
@@ -128,22 +132,18 @@ def assemble(blocks: Sequence[Block], *, limit: int, elsewhere: str = "the full 
             kept[id(block)] += 1
         if kept[id(block)] > block.must:
             room -= used
-    parts = []
-    for block in blocks:
-        if kept[id(block)] or not block.rows:
-            parts += [block.before, *block.rows[: kept[id(block)]], block.after]
     left = [
         f"{len(b.rows) - kept[id(b)]:,} of {len(b.rows):,} {b.noun}"
         for b in waiting
         if kept[id(b)] < len(b.rows)
     ]
-    if left:
-        # The last block is the footer; the note stands just before it.
-        parts[-1:] = [
-            f"\nLeft out to fit: {', '.join(left)}. They are in {elsewhere}.\n",
-            parts[-1],
-        ]
-    return "".join(part for part in parts if part)
+    parts: list[str] = []
+    for block in blocks:
+        if told and left and block is blocks[-1]:
+            parts.append(f"\nLeft out to fit: {', '.join(left)}. They are in {elsewhere}.\n")
+        if kept[id(block)] or not block.rows:
+            parts += [block.before, *block.rows[: kept[id(block)]], block.after]
+    return "".join(parts)
 
 
 def table(header: Sequence[str], *, right: Iterable[int] = ()) -> str:

@@ -155,7 +155,7 @@ def _placed(
 ) -> tuple[float | None, float | None, float | None, float | None, float | None]:
     """(value, lower, upper, limit, production), larger is better."""
     limit, lower, upper = entry["limit"], entry["lower"], entry["upper"]
-    if entry["id"] in ("leakage", "schema", "slices"):
+    if entry["id"] in ("leakage", "schema", "slices") or entry["state"] == "not_compared":
         return None, None, None, None, None
     if entry["id"] == "latency":
         if entry["delta"] is None:

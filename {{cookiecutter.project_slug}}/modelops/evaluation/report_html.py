@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -41,6 +42,11 @@ def text(value: object, *, limit: int = 600) -> str:
     return escape(shown if len(shown) <= limit else shown[: limit - 1] + "…")
 
 
+def prose(value: str, *, limit: int = 600) -> str:
+    """A sentence in which `pairs of backticks` are shown as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text(value, limit=limit))
+
+
 def _page(check: Check, *, rows: int) -> str:
     parts = [_header(check)]
     if check.get("gates"):
@@ -66,19 +72,19 @@ def _page(check: Check, *, rows: int) -> str:
 
 
 def _header(check: Check) -> str:
-    word = view.VERDICTS.get(check["state"], ("", check["state"]))[1]
+    word = view.verdict(check)
     icon = _ICON.get(check["state"], '<path d="M6 17h22"/>')
     off = "".join(
         f"<li>OFF: {text(gate['gate'])} is turned off: {text(gate['reason'])}</li>"
         for gate in check.get("turned_off") or []
     )
-    special = "".join(f"<li>{text(warning)}</li>" for warning in view.warnings(check)[:40])
-    hint = f"<p>{text(check['hint'], limit=2000)}</p>" if check.get("hint") else ""
+    special = "".join(f"<li>{prose(warning)}</li>" for warning in view.warnings(check)[:40])
+    hint = f"<p>{prose(check['hint'], limit=2000)}</p>" if check.get("hint") else ""
     sentence = str(check["sentence"]).removeprefix(f"{word}: ")
     return (
         f'<header><h1><svg viewBox="0 0 34 34" aria-hidden="true">{icon}</svg>{text(word)}</h1>\n'
         + (f'<ul class="off">{off}</ul>' if off else "")
-        + f'<p class="lead">{text(_capital(sentence), limit=4000)}</p>{hint}{_figures(check)}'
+        + f'<p class="lead">{prose(_capital(sentence), limit=4000)}</p>{hint}{_figures(check)}'
         + (f'<ul class="warn" aria-label="Warnings">{special}</ul>' if special else "")
         + "</header>\n"
     )
@@ -123,7 +129,7 @@ def _gates(check: Check) -> str:
         )
         if told:
             body.append(
-                f'<tr class="why"><td colspan="7">{text(_capital(gate.sentence))}</td></tr>\n'
+                f'<tr class="why"><td colspan="7">{prose(_capital(gate.sentence))}</td></tr>\n'
             )
     return (
         '<section><h2>Gates</h2><p class="note">Right is better in every picture. The shaded side ends at the limit '
@@ -145,9 +151,7 @@ def _slices(check: Check, *, rows: int) -> str:
     body = []
     for s, strip in zip(shown, picture.strips, strict=True):
         mark, word = view.STATES[s["state"]]
-        bounds = (
-            view.span(s["lower"], s["upper"], relative=relative) if s["delta"] is not None else ""
-        )
+        bounds = view.slice_bounds(s, relative=relative)
         body.append(
             f'<tr><td class="name">{text(s["slice"], limit=120)}</td><td class="num" data-l="rows">{s["rows"]:,}</td>'
             f'<td class="num" data-l="production">{view.number(s["production"])}</td>'
@@ -186,7 +190,7 @@ def _curves(check: Check) -> str:
 def _metrics(check: Check) -> str:
     body = []
     for m in check["metrics"]:
-        bounds = view.span(m["lower"], m["upper"]) if m["delta"] is not None else ""
+        bounds = view.metric_bounds(m) if m["delta"] is not None else ""
         own = view.values(m["candidate_lower"], m["candidate_upper"], {"unit": "metric"})
         body.append(
             f'<tr><td class="name">{text(m["title"])}<small>{m["better"]} is better</small></td>'

@@ -35,7 +35,8 @@ def _head(check: Check) -> Block:
     title, sentence = view.title(check), str(check["sentence"])
     said = f"{prose(sentence, limit=2000)}\n" if sentence != title or len(title) > 250 else ""
     hint = f"\n{prose(check['hint'], limit=1500)}\n" if check.get("hint") else ""
-    return Block(before=f"### {mark} {prose(title, limit=300)}\n\n{''.join(off)}{said}{hint}")
+    rest = f"{''.join(off)}{said}{hint}".strip("\n")
+    return Block(before=f"### {mark} {prose(title, limit=300)}\n" + (f"\n{rest}\n" if rest else ""))
 
 
 def _blocks(check: Check) -> Iterable[Block]:
@@ -44,7 +45,6 @@ def _blocks(check: Check) -> Iterable[Block]:
             noun="warnings",
             before="\n> [!WARNING]\n",
             rows=[f"> - {prose(text, limit=500)}\n" for text in special],
-            first=True,
         )
     if not check.get("gates"):
         return
@@ -62,7 +62,7 @@ def _blocks(check: Check) -> Iterable[Block]:
     )
     why = [f"- {prose(gate.sentence)}\n" for gate in gates if gate.blocks]
     if len(why) > 1:
-        yield Block(noun="reasons", before="\n**Why it is blocked**\n\n", rows=why, first=True)
+        yield Block(noun="reasons", before="\n**Why it is blocked**\n\n", rows=why)
     yield Block(before=f"\n<sub>{_legend(check)}</sub>\n")
     yield from _details(check)
 
@@ -96,7 +96,7 @@ def _details(check: Check) -> Iterable[Block]:
                     view.number(m["production"]),
                     view.number(m["candidate"]),
                     escape(view.gain(m["delta"])),
-                    view.span(m["lower"], m["upper"]),
+                    view.metric_bounds(m),
                 ]
             )
             for m in check["metrics"]
@@ -154,7 +154,11 @@ def _slices(check: Check) -> Block:
     rows = []
     for s in entries:
         mark, word = view.STATES[s["state"]]
-        bar = f"`{_bar(s, limit, scale)}`" if s["delta"] is not None else ""
+        bar = (
+            f"`{_bar(s, limit, scale)}`"
+            if s["delta"] is not None
+            else view.slice_bounds(s, relative=relative)
+        )
         old, new = view.number(s["production"]), view.number(s["candidate"])
         change = escape(view.gain(s["delta"], relative=relative))
         rows.append(

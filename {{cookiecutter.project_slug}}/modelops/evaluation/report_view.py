@@ -36,8 +36,8 @@ STATES = {
 ROLES = {
     "primary": "primary",
     "risk": "risk",
-    "leakage": "no leak",
-    "schema": "callers",
+    "leakage": "leakage",
+    "schema": "compatibility",
     "slices": "worst slice",
     "latency": "one row",
     "latency_p95": "one row",
@@ -67,9 +67,16 @@ class GateRow:
     sentence: str
 
 
+def verdict(check: Check) -> str:
+    """The verdict in two or a few words."""
+    if check["state"] == "pass" and check.get("gates") and check.get("baseline") is None:
+        return "May ship as the first release"
+    return VERDICTS.get(check["state"], ("", str(check["state"])))[1]
+
+
 def title(check: Check) -> str:
     """The verdict in one short line with old → new, without its mark."""
-    word = VERDICTS.get(check["state"], ("", check["state"]))[1]
+    word = verdict(check)
     gates = check.get("gates") or []
     if check["state"] not in ("pass", "blocked") or not gates:
         return str(check["sentence"]) or word
@@ -81,8 +88,6 @@ def title(check: Check) -> str:
         more = f" and {len(blocking) - 2} more" if len(blocking) > 2 else ""
         word = f"Blocked: {len(blocking)} of {len(gates)} gates {verb} ({names}{more})"
         return f"{word}; {moved}" if moved else word
-    if check.get("baseline") is None and check["state"] == "pass":
-        word = "May ship as the first release"
     return f"{word}: {moved}" if moved else word
 
 
@@ -186,6 +191,20 @@ def values(lower: float | None, upper: float | None, entry: Entry) -> str:
     return " to ".join(ends)
 
 
+def metric_bounds(metric: Entry) -> str:
+    """Bounds of the gain, or of the candidate's own value when nothing is compared."""
+    if metric["delta"] is not None:
+        return span(metric["lower"], metric["upper"])
+    return values(metric["candidate_lower"], metric["candidate_upper"], {"unit": "metric"})
+
+
+def slice_bounds(entry: Entry, *, relative: bool) -> str:
+    """The same for a slice."""
+    if entry["delta"] is not None:
+        return span(entry["lower"], entry["upper"], relative=relative)
+    return values(entry["lower"], entry["upper"], {"unit": "metric"})
+
+
 def slices_relative(check: Check) -> bool:
     """Whether the slices' gains are shares of production's value."""
     return any(e["id"] == "slices" and e["relative"] for e in check.get("gates") or [])
@@ -284,7 +303,7 @@ def _gate_row(entry: Entry) -> GateRow:
         mark, word = "❌", "undecided, blocks"
     elif entry["state"] == "no_data":
         mark, word = "❌", "no data, blocks"
-    name = wording.title(entry)
+    name = wording.title(entry).removeprefix("the ")
     role = ROLES.get(entry["id"], "limit" if entry["id"].startswith("limit:") else "")
     found = entry["problems"]
     candidate = _optional(entry["candidate"], entry)

@@ -56,7 +56,8 @@ def strip(
     reference: float | None = None,
     limit: float | None = None,
 ) -> str:
-    """One value with its interval on `domain`; right is better. A missing bound runs to the edge.
+    """One value with its interval on `domain`; right is better. A missing bound runs to the edge; without
+    both there is only the point.
 
     `reference` is production, `limit` where the shaded bad side ends. The state is a shape as well as a colour:
     dot = pass, square = fail, diamond = undecided, ring = not judged; an arrow head where the value is off the scale.
@@ -72,11 +73,12 @@ def strip(
         )
     if reference is not None:
         parts.append(f'<path class="zero" d="M{n(x(reference))} 0V{height}"/>')
-    ends = [n(x(domain[i] if end is None else end)) for i, end in enumerate((lower, upper))]
-    parts.append(f'<path class="span" d="M{ends[0]} {n(middle)}H{ends[1]}"/>')
-    for end, bound in zip(ends, (lower, upper), strict=True):
-        if bound is not None and domain[0] <= bound <= domain[1]:
-            parts.append(f'<path class="span" d="M{end} {n(middle - 4)}v8"/>')
+    if lower is not None or upper is not None:
+        ends = [n(x(domain[i] if end is None else end)) for i, end in enumerate((lower, upper))]
+        parts.append(f'<path class="span" d="M{ends[0]} {n(middle)}H{ends[1]}"/>')
+        for end, bound in zip(ends, (lower, upper), strict=True):
+            if bound is not None and domain[0] <= bound <= domain[1]:
+                parts.append(f'<path class="span" d="M{end} {n(middle - 4)}v8"/>')
     parts.append(_mark(x(value), middle, state, off=(value > domain[1]) - (value < domain[0])))
     return (
         f'<svg class="strip s-{state}" viewBox="0 0 {width} {height}" role="img">'
