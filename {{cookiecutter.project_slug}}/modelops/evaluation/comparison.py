@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from modelops.evaluation import intervals, ranks
 from modelops.evaluation.columns import Context, decisions
-from modelops.evaluation.metrics import CATALOGUE, Linear, Metric, linear
+from modelops.evaluation.metrics import CATALOGUE, Linear, Metric, gradient_at, linear
 from modelops.evaluation.resampling import Resampler
 
 Array = npt.NDArray[np.float64]
@@ -59,6 +59,7 @@ class Comparison:
     """Gain of the candidate on one metric, oriented so that higher is better.
 
     `gain`, `lower`, `upper` and `error` are in units of the metric, or shares of production's value when `relative`.
+    `null_error` is the standard error where both models are equally good, for tests of "no worse".
     `wins` and `losses` (rows only one of the two got right) are set when Tango's method was used.
     None stands for "no data".
     """
@@ -73,6 +74,7 @@ class Comparison:
     lower: float | None = None
     upper: float | None = None
     error: float | None = None
+    null_error: float | None = None
     degrees: float | None = None
     wins: int | None = None
     losses: int | None = None
@@ -144,10 +146,15 @@ def compare(
     influence = _influence(metric, candidate, production, relative=relative)
     error = resampler.standard_error(influence)
     base |= {"gain": gain, "error": error, "degrees": float(resampler.units - 1)}
+    base["null_error"] = (
+        error
+        if metric.rank is not None
+        else resampler.standard_error(_null_influence(metric, candidate, production)) / scale
+    )
     if name == "roc_auc" and resampler.independent and not relative:
         _, _, error = ranks.delong(rows.labels, rows.candidate, rows.production)
         lower, upper = intervals.student(point=gain, error=error, degrees=math.inf, alpha=alpha)
-        base |= {"error": error, "degrees": None}
+        base |= {"error": error, "null_error": error, "degrees": None}
         return Comparison(**base, lower=lower, upper=upper, method="DeLong")
     if metric.rank is not None and metric.name == "roc_auc" or not resample:
         return _student(base, alpha=alpha, kind=resampler.kind)
@@ -213,7 +220,9 @@ def estimate(
 
 
 def _exact(base: dict[str, Any], *, gain: float, method: str) -> Comparison:
-    return Comparison(**base, gain=gain, lower=gain, upper=gain, error=0.0, method=method)
+    return Comparison(
+        **base, gain=gain, lower=gain, upper=gain, error=0.0, null_error=0.0, method=method
+    )
 
 
 def _student(base: dict[str, Any], *, alpha: float, kind: str) -> Comparison:
@@ -232,13 +241,14 @@ def _tango(
     wins, losses = int((right & ~was_right).sum()), int((was_right & ~right).sum())
     count = len(rows.labels)
     lower, upper = intervals.tango(b=wins, c=losses, n=count, alpha=alpha)
-    disagreement = (wins + losses) / count
+    error = math.sqrt(max((wins + losses) / count - gain * gain, 0.0) / count)
     return Comparison(
         **base,
         gain=gain,
         lower=lower,
         upper=upper,
-        error=math.sqrt(max(disagreement - gain * gain, 0.0) / count),
+        error=error,
+        null_error=error,
         wins=wins,
         losses=losses,
         method="Tango",
@@ -252,6 +262,19 @@ def _influence(metric: Metric, candidate: Linear, production: Linear, *, relativ
         return metric.sign * (of_candidate - of_production)
     size, ratio = abs(production.value), candidate.value / production.value
     return metric.sign * (of_candidate - ratio * of_production) / size
+
+
+def _null_influence(metric: Metric, candidate: Linear, production: Linear) -> Array:
+    """(n,) influence on the gain if both models were equally good: both weighed by the gradient at their middle.
+
+    With each model's own gradient an outlier of one model also shrinks that model's weight, and the test of
+    heavy-tailed errors becomes too eager: RMSE of t(5) errors on 300 rows blocked 6.8 % instead of at most 5 %.
+    """
+    pooled = (candidate.columns.mean(axis=0) + production.columns.mean(axis=0)) / 2
+    gradient = gradient_at(pooled, candidate.combine)
+    difference = (candidate.columns - production.columns) @ gradient
+    centred: Array = metric.sign * (difference - difference.mean())
+    return centred
 
 
 def _resampled_gains(

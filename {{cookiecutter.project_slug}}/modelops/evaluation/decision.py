@@ -1,46 +1,26 @@
 """From numbers to a verdict. Nothing here looks at rows, so anyone with check.json and gates.yaml can repeat it.
 
-`judge` is the only place where a number is compared with a limit. `decide` applies it to the measured gates, and
-`verdict_from_numbers` does so to a report that may be forged: it believes no state, only numbers, and those only when
-they fit together and fit the gates it was given.
+`judgement.judge` is the only place where a number is compared with a limit. `decide` applies it to the measured
+gates, and `verdict_from_numbers` does so to a report that may be forged: it believes no state, only numbers, and those
+only when they fit together and fit the gates it was given.
 """
 
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from modelops.evaluation import slices as slice_rules
 from modelops.evaluation import wording
 from modelops.evaluation.gates import ComparisonGate, Gates, Limit
+from modelops.evaluation.judgement import State, judge
 from modelops.evaluation.metrics import CATALOGUE
 
-State = Literal["pass", "fail", "inconclusive", "no_data", "not_compared", "off"]
 Json = dict[str, Any]
 
 TOLERANCE = 1e-6
-
-
-def judge(
-    *, value: float | None, lower: float | None, upper: float | None, limit: float, better: str
-) -> State:
-    """Three states of one number with bounds [lower, upper] against a limit, in the metric's direction.
-
-    pass: the whole interval is on the good side of the limit; fail: on the bad side; else inconclusive.
-    A missing value is `no_data`; a missing bound is unbounded. A number exactly on the limit does not pass.
-    """
-    if value is None or math.isnan(value):
-        return "no_data"
-    worst, best = (lower, upper) if better == "higher" else (upper, lower)
-    sign = 1 if better == "higher" else -1
-    if worst is not None and sign * worst > sign * limit:
-        return "pass"
-    if best is not None and sign * best < sign * limit:
-        return "fail"
-    return "inconclusive"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,8 +183,10 @@ def _contradictions(
         if demand.compares and entry["compared"] and entry["relative"] != demand.relative:
             found.append(f"{name} has a gain in other units than its margin")
         found.extend(f"{name}: {problem}" for problem in _impossible(entry))
+    guard = next((entry for entry in entries if entry["id"] == "slices"), blank("slices"))
     for numbers in check["slices"]:
-        found.extend(f"{numbers['slice']}: {problem}" for problem in _out_of_order(numbers))
+        problems = _out_of_order(numbers) + _wrong_gain(numbers, guard["metric"], guard["relative"])
+        found.extend(f"{numbers['slice']}: {problem}" for problem in problems)
     return found
 
 
@@ -224,16 +206,28 @@ def _incomplete(check: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
 
 def _impossible(entry: Mapping[str, Any]) -> list[str]:
     found = _out_of_order(entry)
-    metric = CATALOGUE.get(entry["metric"] or "")
-    new, old, gain = entry["candidate"], entry["production"], entry["delta"]
     if entry["id"] in ("primary", "risk") or entry["id"].startswith("prove:"):
-        if metric is not None and None not in (new, old, gain):
-            expected = metric.sign * (new - old) / (abs(old) if entry["relative"] and old else 1.0)
-            if abs(expected - gain) > TOLERANCE * max(1.0, abs(expected)):
-                found.append(f"{new} against {old} is not a gain of {gain}")
-    elif entry["id"] in ("memory", "artifact") and not new == entry["lower"] == entry["upper"]:
+        found += _wrong_gain(entry, entry["metric"], entry["relative"])
+    elif (
+        entry["id"] in ("memory", "artifact")
+        and not entry["candidate"] == entry["lower"] == entry["upper"]
+    ):
         found.append("a size has no interval")
     return found
+
+
+def _wrong_gain(numbers: Mapping[str, Any], name: str | None, relative: bool) -> list[str]:
+    metric = CATALOGUE.get(name or "")
+    new, old, gain = numbers["candidate"], numbers["production"], numbers["delta"]
+    if metric is None or None in (new, old, gain):
+        return []
+    expected = metric.sign * (new - old) / (abs(old) if relative and old else 1.0)
+    if abs(expected - gain) > TOLERANCE * max(1.0, abs(expected)):
+        return [f"{new} against {old} is not a gain of {gain}"]
+    wins, losses = numbers.get("wins"), numbers.get("losses")
+    if wins is not None and abs((wins - losses) / max(1, numbers["rows"]) - gain) > TOLERANCE:
+        return [f"{wins} wins and {losses} losses are not a gain of {gain}"]
+    return []
 
 
 def _out_of_order(entry: Mapping[str, Any]) -> list[str]:

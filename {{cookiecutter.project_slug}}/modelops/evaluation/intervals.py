@@ -55,6 +55,11 @@ def mcnemar_exact(*, b: int, c: int) -> float:
     return min(1.0, 2 * float(bdtr(float(min(b, c)), b + c, 0.5)))
 
 
+def mcnemar_less(*, b: int, c: int) -> float:
+    """One-sided exact p-value against "the candidate is right at least as often": P(binomial(b + c, 1/2) <= b)."""
+    return 1.0 if b + c == 0 else float(bdtr(float(b), b + c, 0.5))
+
+
 def wilson(*, right: float, n: int, alpha: float) -> tuple[float, float]:
     """Wilson's score bounds of one proportion `right` (0..1) on n independent rows."""
     z = float(ndtri(1 - alpha))

@@ -92,8 +92,8 @@ def _too_few(
         return []
     return [
         (
-            f"{where}.margin is {margin}: with {rows:,} test rows even a candidate that answers exactly like production "
-            f"could not pass; use at least {needed:,} rows, or a larger margin."
+            f"{where}.margin is {margin}: with {rows:,} test rows even a candidate that answers exactly like "
+            f"production could not pass; use at least {needed:,} rows, or a larger margin."
         )
     ]
 
@@ -102,8 +102,8 @@ def _margin(where: str, metric: Metric, margin: Margin) -> list[str]:
     if margin.relative and metric.lower is None:
         return [
             (
-                f"{where} is {margin}: {metric.name} may be zero or negative, where a share of it means nothing; give a "
-                "plain number. Example: margin: 0.02"
+                f"{where} is {margin}: {metric.name} may be zero or negative, where a share of it means nothing; give "
+                "a plain number. Example: margin: 0.02"
             )
         ]
     if margin.relative and margin.value >= 1 and metric.higher_is_better:

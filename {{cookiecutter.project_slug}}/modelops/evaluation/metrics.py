@@ -71,13 +71,17 @@ class Linear:
     def influence(self) -> Array:
         """(n,) influence of each row: the derivative of the metric with respect to the row's weight, mean 0."""
         mean = self.columns.mean(axis=0)
-        step = 1e-6 * np.maximum(np.abs(mean), 1e-6)
-        shift = np.diag(step)
-        with np.errstate(all="ignore"):
-            gradient = (self.combine(mean + shift) - self.combine(mean - shift)) / (2 * step)
-        gradient = np.where(np.isfinite(gradient), gradient, 0.0)
-        influence: Array = (self.columns - mean) @ gradient
+        influence: Array = (self.columns - mean) @ gradient_at(mean, self.combine)
         return influence
+
+
+def gradient_at(means: Array, combine: Callable[[Array], Array]) -> Array:
+    """(k,) derivative of `combine` at these column means, by central differences; 0 where it is not defined."""
+    step = 1e-6 * np.maximum(np.abs(means), 1e-6)
+    shift = np.diag(step)
+    with np.errstate(all="ignore"):
+        gradient = (combine(means + shift) - combine(means - shift)) / (2 * step)
+    return np.where(np.isfinite(gradient), gradient, 0.0)
 
 
 def _metric(

@@ -7,6 +7,7 @@ import pytest
 
 from modelops import config
 from modelops.evaluation import decision, verdict
+from modelops.evaluation.judgement import judge
 from tests.evaluation import cases
 
 
@@ -32,13 +33,13 @@ from tests.evaluation import cases
     ],
 )
 def test_judge(lower, upper, limit, better, state):
-    found = decision.judge(value=0.0, lower=lower, upper=upper, limit=limit, better=better)
+    found = judge(value=0.0, lower=lower, upper=upper, limit=limit, better=better)
     assert found == state
 
 
 @pytest.mark.parametrize("value", [None, float("nan")])
 def test_nothing_is_never_a_pass(value):
-    assert decision.judge(value=value, lower=1, upper=2, limit=0, better="higher") == "no_data"
+    assert judge(value=value, lower=1, upper=2, limit=0, better="higher") == "no_data"
 
 
 def result(**kwargs):
@@ -115,6 +116,8 @@ def primary(check):
         (lambda c: c.update(alpha=0.2), "confidence"),
         (lambda c: c["gates"].append(copy.deepcopy(c["gates"][0])), "twice"),
         (lambda c: c["slices"][0].update(upper=-0.9), "does not hold"),
+        (lambda c: c["slices"][0].update(wins=50), "50 wins and 0 losses are not a gain"),
+        (lambda c: c["slices"][0].update(candidate=0.1), "is not a gain of"),
         (lambda c: c["slices"].pop(), "the slices of depot hold"),
         (lambda c: c["slices"].clear(), "the slices of depot hold 0 of 4,000 rows"),
         (lambda c: cases.gate(c, "artifact").update(upper=1, lower=1), "does not hold"),

@@ -266,6 +266,12 @@ def test_mcnemar_agrees_with_scipys_binomial_test(b, c):
     assert intervals.mcnemar_exact(b=b, c=c) == pytest.approx(expected)
 
 
+def test_one_sided_mcnemar_agrees_with_scipy():
+    for b, c in ((3, 9), (9, 3), (0, 0), (20, 60)):
+        expected = stats.binomtest(b, b + c, alternative="less").pvalue if b + c else 1
+        assert intervals.mcnemar_less(b=b, c=c) == pytest.approx(expected)
+
+
 def test_wilson_agrees_with_scipy():
     expected = stats.binomtest(83, 120).proportion_ci(confidence_level=0.9, method="wilson")
     assert intervals.wilson(right=83 / 120, n=120, alpha=0.05) == pytest.approx(

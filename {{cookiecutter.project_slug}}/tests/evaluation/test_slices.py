@@ -55,7 +55,16 @@ LOST = {"delta": -0.2, "lower": -0.21, "upper": -0.19}
         ({"production": None, "delta": None}, "no_data"),
         ({"candidate": None, "production": None, "delta": None}, "too_small"),
         ({"lower": None, "upper": None}, "too_small"),
-        ({"delta": -0.06, "wins": 100, "losses": 160, "lower": -0.08, "upper": -0.03}, "pass"),
+        (
+            {"delta": -0.049, "lower": -0.05, "upper": -0.04},
+            "pass",
+        ),  # significant, too small to matter
+        (
+            {"delta": -0.06, "error": 0.05, "lower": -0.16, "upper": 0.04},
+            "pass",
+        ),  # large, may be chance
+        ({"delta": -0.05}, "pass"),  # exactly the margin is not more than it
+        ({"delta": -0.06, "wins": 1, "losses": 4, "lower": -0.11, "upper": -0.01}, "pass"),
         ({"delta": -0.2, "wins": 10, "losses": 210, "lower": -0.22, "upper": -0.18}, "fail"),
     ],
 )
@@ -64,9 +73,9 @@ def test_states(known, state):
     assert found == [state]
 
 
-def test_one_borderline_slice_among_many_does_not_fail_but_alone_it_does():
+def test_a_borderline_slice_fails_alone_but_not_among_many():
     # One-sided p of about 0.01: significant alone, not among twenty.
-    borderline = numbers(delta=-0.064, lower=-0.074, upper=-0.054)
+    borderline = numbers(delta=-0.07, error=0.03, lower=-0.12, upper=-0.02)
     assert slices.judge_all([borderline], margin=0.05, min_rows=1, alpha=0.05) == ["fail"]
     many = [borderline] + [numbers()] * 19
     assert slices.judge_all(many, margin=0.05, min_rows=1, alpha=0.05) == ["pass"] * 20
