@@ -19,7 +19,10 @@ FETCH_SECONDS = 20.0
 PUSH_SECONDS = 60.0
 # Stops git from waiting on a line that went dead while the fetch was under way.
 _DEAD_LINE = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=10")
-_CHATTER = ("hint:", "To ", "From ", "error: failed to push some refs", "warning: redirecting")
+_CHATTER = (
+    *("hint:", "To ", "From ", "error: failed to push some refs", "warning: redirecting"),
+    *("Please make sure you have the correct access rights", "and the repository exists."),
+)
 _CLOBBERED = re.compile(
     r"^ ! \[rejected\] +(\S+) +-> +\S+ +\(would clobber existing tag\)$", re.MULTILINE
 )
