@@ -7,7 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
 
 import synthetic  # noqa: E402
+import world  # noqa: E402
 from bare_git import BareGit  # noqa: E402
 from fake_github import FakeGitHub  # noqa: E402
+from world import World  # noqa: E402
 from zygote import Commands  # noqa: E402
 
 ROOT = HERE.parent.parent
@@ -112,3 +115,58 @@ def checks(
     assert done.code == 0, done.output
     loaded: dict[str, dict[str, object]] = json.loads(path.read_text())
     return loaded
+
+
+SMALL = {"last_month": "2013-01", "test_days": 12}
+
+
+def small(folder: Path, **model: object) -> None:
+    """A window and a model that train in seconds."""
+    path = folder / "params.yaml"
+    text = path.read_text()
+    for name, value in {**SMALL, **model}.items():
+        lines = [
+            f"{line.split(':')[0]}: {value}" if line.strip().startswith(f"{name}:") else line
+            for line in text.splitlines()
+        ]
+        text = "\n".join(lines) + "\n"
+    path.write_text(text)
+
+
+@pytest.fixture(scope="session")
+def trained(rendered: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Generated repositories with a trained model, by parameters; each is trained once."""
+    # Shared by the processes of pytest-xdist: whoever makes the folder trains, the others wait for its mark.
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "trained"
+
+    def get(**model: object) -> Path:
+        name = "-".join(f"{k}{v}" for k, v in sorted(model.items())) or "plain"
+        target, mark = folder / name / "model", folder / name / "done"
+        try:
+            (folder / name).mkdir(parents=True)
+        except FileExistsError:
+            deadline = time.monotonic() + 300
+            while not mark.exists():
+                assert time.monotonic() < deadline, f"{name} is still being trained"
+                time.sleep(0.2)
+            return target
+        shutil.copytree(rendered, target)
+        subprocess.run(["git", "init", "-q", "-b", "main"], cwd=target, check=True)
+        small(target, **model)
+        world.train(target)
+        mark.touch()
+        return target
+
+    return get
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[World]:
+    """An empty repository on GitHub."""
+    bare = tmp_path / "origin.git"
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
+    with FakeGitHub(bare) as fake:
+        place = World(fake, tmp_path)
+        yield place
+        assert fake.state.violations == []

@@ -249,7 +249,9 @@ class _Handler(BaseHTTPRequestHandler):
         fake, split = self.server.fake, urlsplit(self.path)
         raw = self._body()
         if found := GIT_PATH.fullmatch(split.path):
-            self._git(found["repo"], found["rest"], split.query, raw)
+            number = fake.next_call()
+            fake.on_call(number, "before")
+            self._git(found["repo"], found["rest"], split.query, raw, number)
             return
         if split.path.startswith("/_signed/"):
             self._signed(split.path)
@@ -363,7 +365,7 @@ class _Handler(BaseHTTPRequestHandler):
                     return
         self._send(404, b"", {})
 
-    def _git(self, repo: str, rest: str, query: str, raw: bytes) -> None:
+    def _git(self, repo: str, rest: str, query: str, raw: bytes, number: int) -> None:
         """Smart HTTP by git's own `http-backend`, behind the same tokens and permissions."""
         fake, token = self.server.fake, self._token()
         writes = "git-receive-pack" in rest or "git-receive-pack" in query
@@ -415,6 +417,7 @@ class _Handler(BaseHTTPRequestHandler):
         )  # fmt: skip
         if rest == "git-receive-pack":
             self._pushed(before, token)
+        fake.on_call(number, "after")
         self._send(status, body, headers)
 
     def _pushed(self, before: dict[str, str], token: Token) -> None:

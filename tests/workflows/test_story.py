@@ -10,57 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import world
 import yaml
-from fake_github import FakeGitHub
 from fake_state import BOT
 from world import World
-
-SMALL = {"last_month": "2013-01", "test_days": 12}
-
-
-def small(folder: Path, **model: object) -> None:
-    """A window and a model that train in seconds."""
-    path = folder / "params.yaml"
-    text = path.read_text()
-    for name, value in {**SMALL, **model}.items():
-        lines = [
-            f"{line.split(':')[0]}: {value}" if line.strip().startswith(f"{name}:") else line
-            for line in text.splitlines()
-        ]
-        text = "\n".join(lines) + "\n"
-    path.write_text(text)
-
-
-@pytest.fixture(scope="session")
-def trained(rendered: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Generated repositories with a trained model, by parameters; each is trained once."""
-    folder = tmp_path_factory.mktemp("trained")
-    made: dict[str, Path] = {}
-
-    def get(**model: object) -> Path:
-        name = "-".join(f"{k}{v}" for k, v in sorted(model.items())) or "plain"
-        if name not in made:
-            target = folder / name / "model"
-            shutil.copytree(rendered, target)
-            subprocess.run(["git", "init", "-q", "-b", "main"], cwd=target, check=True)
-            small(target, **model)
-            world.train(target)
-            made[name] = target
-        return made[name]
-
-    return get
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> World:
-    """An empty repository on GitHub."""
-    bare = tmp_path / "origin.git"
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
-    with FakeGitHub(bare) as fake:
-        place = World(fake, tmp_path)
-        yield place
-        assert fake.state.violations == []
 
 
 def take_over(town: World, source: Path) -> None:

@@ -1,0 +1,115 @@
+"""`doctor` names what is missing and how to get it, also where the plan or the token does not let it look."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from bare_git import BareGit
+from fake_github import FakeGitHub
+from zygote import Commands, Done
+
+PROTECTED = {
+    "rulesets": [
+        {
+            "id": 1, "name": "main", "target": "branch", "enforcement": "active",
+            "conditions": {"ref_name": {"include": ["refs/heads/main"], "exclude": []}},
+            "rules": [
+                {"type": "pull_request", "parameters": {
+                    "require_code_owner_review": True, "required_approving_review_count": 1,
+                    "dismiss_stale_reviews_on_push": False, "require_last_push_approval": False,
+                    "required_review_thread_resolution": False}},
+                {"type": "required_status_checks", "parameters": {
+                    "required_status_checks": [{"context": "model-gate"}],
+                    "strict_required_status_checks_policy": False}},
+            ],
+        },
+        {
+            "id": 2, "name": "releases", "target": "tag", "enforcement": "active",
+            "conditions": {"ref_name": {"include": ["refs/tags/flight-delay-v*"], "exclude": []}},
+            "rules": [{"type": "deletion"}, {"type": "update"}],
+        },
+    ],
+    "environments": {"production": {"deployment_branch_policy": {
+        "protected_branches": True, "custom_branch_policies": False}}},
+}  # fmt: skip
+
+
+@pytest.fixture
+def consult(fake: FakeGitHub, commands: Commands, rendered: Path, tmp_path: Path, bare: BareGit):  # type: ignore[no-untyped-def]
+    folder = tmp_path / "repo"
+    shutil.copytree(
+        rendered, folder, ignore=shutil.ignore_patterns("tests", "pipeline", "modelops")
+    )
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    owners = bare.text("hash-object", "-w", "--stdin", stdin=b"* @acme\n")
+    main = bare.ref("refs/heads/main")
+    tree = bare.text("mktree", stdin=f"100644 blob {owners}\tCODEOWNERS\n".encode())
+    bare.update("refs/heads/main", bare.commit_tree(tree, [str(main)], "Own\n"))
+
+    def ask(token: str = "ghp_owner0123456789") -> Done:
+        env = {"GITHUB_TOKEN": token, "GITHUB_API_URL": fake.url, "GITHUB_API_PACE": "0"}
+        return commands.run("doctor", "--repository", "acme/model", cwd=folder, env=env)
+
+    ask.folder = folder  # type: ignore[attr-defined]
+    return ask
+
+
+def states(done: Done) -> list[str]:
+    return [line[8:21].strip() for line in done.output.splitlines() if line.startswith("doctor: ")][
+        :-1
+    ]
+
+
+def test_everything_in_place(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
+    fake.settings.rulesets = PROTECTED["rulesets"]  # type: ignore[assignment]
+    fake.settings.environments = PROTECTED["environments"]  # type: ignore[assignment]
+    done = consult()
+    assert set(states(done)) == {"ok"} and done.code == 0, done.output
+
+
+def test_fresh_repository_names_each_way_out(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
+    fake.settings.actions_may_create_prs = False
+    fake.settings.immutable_releases = False
+    done = consult()
+    assert done.code == 1
+    assert states(done).count("missing") == 7, done.output
+    assert done.output.count("Click: http") + done.output.count("Command: gh ") == 7
+
+
+def test_free_private_plan(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
+    fake.settings.private = fake.settings.free_private_plan = True
+    done = consult()
+    assert states(done).count("not offered") == 4, done.output
+    assert "paid plan" in done.output
+
+
+def test_token_that_may_not_look(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
+    done = consult(fake.job_token("doctor", {"contents": "read"}))
+    assert "unknown" in states(done), done.output
+    assert "Traceback" not in done.output
+
+
+def test_storage_without_credentials(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
+    config = consult.folder / ".dvc" / "config"
+    config.write_text("[core]\n    remote = s\n['remote \"s\"']\n    url = s3://bucket/x\n")
+    assert "gh secret set DVC_CONFIG_LOCAL" in consult().output
+    fake.settings.secrets = ["DVC_CONFIG_LOCAL"]
+    assert "gh secret set" not in consult().output
+
+
+def test_wrong_owner_lines(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
+    fake.settings.codeowners_errors = [
+        {
+            "line": 1,
+            "column": 1,
+            "kind": "Unknown owner",
+            "message": "Unknown owner on line 1",
+            "path": "CODEOWNERS",
+        }
+    ]
+    assert "GitHub says: Unknown owner" in consult().output
+    (consult.folder / ".github" / "CODEOWNERS").write_text("/production.yaml @acme\n")
+    assert "without an owner: gates.yaml" in consult().output
