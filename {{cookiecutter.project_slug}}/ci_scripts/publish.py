@@ -322,6 +322,7 @@ def _resolved(check: Mapping[str, Any]) -> dict[str, Any]:
     shown = copy.deepcopy(dict(check))
     gates = gate_rules.parse(config.load(Path("gates.yaml"), "gates"))
     shown["gates"] = decide(shown["gates"], shown["slices"], gates, alpha=shown["alpha"])
+    shown["turned_off"] = gates.turned_off
     return shown
 
 
@@ -337,13 +338,10 @@ def _warnings(check: Mapping[str, Any] | None, files: list[str], state: str) -> 
         )
     if check is None or state not in ("pass", "blocked"):
         return found
-    found += [f"OFF: {g['gate']} is turned off: {g['reason']}" for g in _turned_off()]
     if any(f.startswith("data/") for f in files):
         found.append(
             "The data is changed here; both models were scored on this pull request's test rows."
         )
-    if check.get("test_set", {}).get("changed"):
-        found.append("The test set changed: production was scored again on the new rows.")
     if check.get("baseline") is None:
         found.append(
             "There is no baseline: nothing is in production, so limits and budgets alone decide."
@@ -352,12 +350,6 @@ def _warnings(check: Mapping[str, Any] | None, files: list[str], state: str) -> 
     return found + [
         w for w in check.get("warnings", []) if w not in known and "gates.yaml differs" not in w
     ]
-
-
-def _turned_off() -> list[dict[str, str]]:
-    from modelops.evaluation import gates as gate_rules
-
-    return gate_rules.parse(config.load(Path("gates.yaml"), "gates")).turned_off
 
 
 def maintainer_hint(pull: PullRequest | None) -> str:

@@ -21,7 +21,7 @@ VERDICTS = {
     "blocked": ("❌", "Blocked"),
     "not_evaluated": ("⚠️", "Not evaluated"),
     "nothing": ("➖", "Nothing to evaluate"),
-    "pending": ("⏳", "Not evaluated yet"),
+    "pending": ("⏳", "Not evaluated"),
 }
 STATES = {
     "pass": ("✅", "pass"),
@@ -78,11 +78,17 @@ def title(check: Check) -> str:
     """The verdict in one short line with old → new, without its mark."""
     word = verdict(check)
     gates = check.get("gates") or []
-    if check["state"] not in ("pass", "blocked") or not gates:
-        return str(check["sentence"]) or word
     blocking = _sorted([entry for entry in gates if entry["blocks"]])
+    if (
+        check["state"] not in ("pass", "blocked")
+        or not gates
+        or (check["state"] == "blocked") != bool(blocking)
+    ):
+        sentence = str(check["sentence"])
+        known = check["state"] in ("pass", "blocked") or sentence.startswith(word)
+        return sentence if known else f"{word}: {sentence}"
     moved = movement(check)
-    if check["state"] == "blocked" and blocking:
+    if blocking:
         verb = "blocks" if len(blocking) == 1 else "block"
         names = ", ".join(wording.title(entry) for entry in blocking[:2])
         more = f" and {len(blocking) - 2} more" if len(blocking) > 2 else ""

@@ -87,7 +87,7 @@ def test_the_trusted_side_may_replace_verdict_and_warnings() -> None:
         "warnings": ["Read `gates.yaml`."],
     }
     body = report_md.render(check)
-    assert body.startswith("### ⏳ Waiting.")
+    assert body.startswith("### ⏳ Not evaluated: Waiting.")
     assert "> - Read `gates.yaml`." in body
 
 
