@@ -123,11 +123,15 @@ def test_no_glob_matches_a_folder():
 
 
 @every_combination
-def test_python_and_workflows_are_byte_for_byte_those_of_the_template(baked: Baked, options):
-    plain = [n for n in template_files() if n.endswith(".py") or n.startswith(".github/workflows/")]
-    assert len(plain) > 20
-    for name in plain:
-        assert (baked(options) / name).read_bytes() == (TEMPLATE / name).read_bytes(), name
+def test_python_and_workflows_are_byte_for_byte_those_of_the_template(
+    template: Path, baked: Baked, options
+):
+    inside = template / TEMPLATE.name
+    plain = [*inside.rglob("*.py"), *(inside / ".github/workflows").iterdir()]
+    assert len(plain) > 50
+    for path in plain:
+        name = path.relative_to(inside)
+        assert (baked(options) / name).read_bytes() == path.read_bytes(), name
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
