@@ -13,11 +13,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelops.contract import FLOAT32_MAX, MISSING, Contract, incompatibilities
+from modelops.contract import MISSING, Contract, incompatibilities
 from modelops.errors import BadInput
 from modelops.runtime import columns_of
 from modelops.table import check_table
 from tests.factories import REQUEST, contract_dict, make_contract
+from tests.strategies import INPUT_RULES, VALUES
 
 VALIDATE = make_contract().row_validator()
 
@@ -91,46 +92,13 @@ def test_all_problems_of_a_request_are_named_at_once() -> None:
 
 # Parity: what the service refuses, imputes and feeds must be what training refused, imputed and fed.
 
-_INPUT = st.one_of(
-    st.fixed_dictionaries(
-        {"type": st.sampled_from(["number", "integer"])},
-        optional={
-            "min": st.integers(-50, 0),
-            "max": st.integers(1, 50),
-            "missing": st.sampled_from(["reject", "impute"]),
-        },
-    ),
-    st.fixed_dictionaries({"type": st.just("boolean")}, optional={"missing": st.just("impute")}),
-    st.fixed_dictionaries(
-        {"type": st.just("category")}, optional={"missing": st.sampled_from(["reject", "impute"])}
-    ),
-    st.fixed_dictionaries(
-        {"type": st.just("category"), "values": st.just(["a", "b"])},
-        optional={
-            "missing": st.sampled_from(["reject", "impute"]),
-            "unknown": st.sampled_from(["reject", "accept"]),
-        },
-    ),
-)
-_VALUE = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-60, 60),
-    st.integers(-(2**70), 2**70),
-    st.floats(allow_nan=False),
-    st.floats(-60, 60, width=32),
-    st.sampled_from(["a", "b", "A", "", "12.5", "nan", "None", "True", " a", "c" * 1001]),
-    st.text(max_size=5),
-    st.sampled_from([FLOAT32_MAX, 3.5e38, 1e300, -0.0, 2.0, math.inf, -math.inf]),
-)
-
 
 @given(data=st.data())
 @settings(max_examples=400, deadline=None)
 def test_one_row_and_a_table_are_judged_alike(data: st.DataObject) -> None:
-    rules = data.draw(st.dictionaries(st.sampled_from("xyz"), _INPUT, min_size=1))
+    rules = data.draw(st.dictionaries(st.sampled_from("xyz"), INPUT_RULES, min_size=1))
     names = sorted(rules)
-    row = st.fixed_dictionaries({}, optional=dict.fromkeys(names, _VALUE))
+    row = st.fixed_dictionaries({}, optional=dict.fromkeys(names, VALUES))
     rows = data.draw(st.lists(row, min_size=1, max_size=4))
     contract = make_contract(inputs=rules, slices=[])
 
@@ -206,12 +174,12 @@ def test_a_harmless_change_is_not(path: str, value: Any) -> None:
 @given(data=st.data())
 @settings(max_examples=200, deadline=None)
 def test_what_an_old_contract_accepts_a_compatible_new_one_accepts(data: st.DataObject) -> None:
-    inputs = st.dictionaries(st.sampled_from("xyz"), _INPUT, min_size=1)
+    inputs = st.dictionaries(st.sampled_from("xyz"), INPUT_RULES, min_size=1)
     old = make_contract(inputs=data.draw(inputs), slices=[])
     new = make_contract(inputs=data.draw(inputs), slices=[])
     if incompatibilities(old, new):
         return
-    row = data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(old.inputs, _VALUE)))
+    row = data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(old.inputs, VALUES)))
     if not old.row_validator()(row).problems:
         assert new.row_validator()(row).problems == []
 

@@ -52,7 +52,10 @@ def document(
 
 
 def inputs_schema(contract: Contract) -> Json:
-    """JSON Schema of one row of inputs; it accepts what `Contract.row_validator` accepts."""
+    """JSON Schema of one row of inputs: it accepts what `Contract.row_validator` accepts.
+
+    Only numbers beyond float32, which the validator also refuses, are left out of the schema.
+    """
     required = [name for name, rules in contract.inputs.items() if rules.missing == "reject"]
     properties = {name: _input_schema(rules) for name, rules in contract.inputs.items()}
     return _object(properties, required)

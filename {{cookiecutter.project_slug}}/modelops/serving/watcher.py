@@ -171,13 +171,13 @@ class Watcher:
         self._refusals = step.refusals
         if step.snapshot is not self.snapshot:
             self._switch(step.snapshot, step.warnings)
+        self._drop_unused()
         self._start_load(desired)
 
     def _switch(self, new: Snapshot, warnings: Iterable[str]) -> None:
         old, self.snapshot = self.snapshot, new
         for warning in warnings:
             logger.warning("%s", warning)
-        self._drop_unused()
         self._on_switch(old, new)
         roles = {role: served.ref.model for role, served in new.served().items()}
         before = {role: served.ref.model for role, served in old.served().items()}
@@ -223,7 +223,6 @@ class Watcher:
         finally:
             self._loads.pop(ref.sha256, None)
         self._reconcile()
-        self._drop_unused()
 
     def _report(self, failure: Failure) -> None:
         logger.error("%s", failure.sentence)

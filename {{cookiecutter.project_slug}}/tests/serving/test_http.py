@@ -302,7 +302,7 @@ def test_each_documented_address_exists(server: Server) -> None:
     values = {"name": "flight-delay", "version": "12"}
     for path, methods in server.get("/openapi.json").json["paths"].items():
         for method in methods.keys() - {"parameters"}:
-            body = {} if method == "post" else None
+            body: Any = {} if method == "post" else None
             reply = server.call(method.upper(), path.format(**values), body)
             assert reply.status in (200, 400, 422), (method, path, reply.text)
 

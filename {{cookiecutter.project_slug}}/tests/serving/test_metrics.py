@@ -57,3 +57,13 @@ def test_buckets_resolve_a_quarter_of_a_millisecond_to_two_seconds() -> None:
     assert 'bucket{le="0.00025",model="m",route="stable"} 0.0' in text
     assert 'bucket{le="0.0005",model="m",route="stable"} 1.0' in text
     assert 'le="2.0"' in text
+
+
+def test_made_up_methods_are_one_series() -> None:
+    metrics = Metrics()
+    for method in ("JUNK", "KNUJ", "GET"):
+        metrics.began()
+        metrics.ended(route="unmatched", method=method, status=404)
+    text = metrics.exposition().decode()
+    assert 'http_requests_total{method="other",route="unmatched",status="404"} 2.0' in text
+    assert "http_requests_in_progress 0.0" in text

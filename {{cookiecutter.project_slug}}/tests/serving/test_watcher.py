@@ -209,6 +209,27 @@ def test_models_nobody_names_any_more_are_dropped_after_the_switch(tmp_path: Pat
     asyncio.run(story())
 
 
+def test_a_late_load_is_not_kept_while_the_wanted_release_fails(tmp_path: Path) -> None:
+    async def story() -> None:
+        store, loads = Store(tmp_path), Loads()
+        one, two = store.add(1), store.add(2)
+        gone = {"model": "flight-delay-v3", "sha256": "3" * 64}
+        watcher = Watcher(tmp_path, load=loads)
+        async with _watching(watcher):
+            await _synced(watcher, store.point(one))
+            loads.slow = {"flight-delay-v2"}
+            store.point(two)
+            await _until(lambda: loads.calls["flight-delay-v2"] == 1)
+            store.point(gone)
+            await _until(lambda: _reasons(watcher) == ["missing"])
+            loads.release.set()
+            await _until(lambda: not watcher._loads)
+            assert set(watcher._loaded) == {one["sha256"]}
+        assert _stable(watcher) == "flight-delay-v1"
+
+    asyncio.run(story())
+
+
 def test_a_loader_that_crashes_is_a_failure_like_any_other(tmp_path: Path) -> None:
     def crash(folder: Path, ref: Ref) -> Loaded:
         raise MemoryError("no room\nat all")
