@@ -76,9 +76,7 @@ def lint() -> int:
         except BadInput as error:
             problems.extend(error.problems)
     if "gates" in data:
-        problems.extend(
-            f"gates.yaml: {sentence}" for sentence in baseline.lint_gates(data["gates"], contract)
-        )
+        problems.extend(baseline.lint_gates(data["gates"], contract))
     if problems:
         raise BadInput(problems)
     print(f"check: {', '.join(f'{kind}.yaml' for kind in ('contract', *FILES))} are in order")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import json
+import re
 from collections.abc import Hashable, Iterator
 from importlib import resources
 from pathlib import Path
@@ -16,6 +17,7 @@ from modelops.errors import BadInput
 
 Json = dict[str, Any]
 
+_CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
 _TYPE_WORDS = {
     "object": "a mapping",
     "array": "a list",
@@ -72,6 +74,12 @@ def load(path: Path, kind: str) -> Json:
 
 def parse(text: str, *, kind: str, name: str) -> Json:
     """Parse YAML `text` and validate it as `kind`; `name` is what messages call the file. Raises BadInput."""
+    conflict = _CONFLICT.search(text)
+    if conflict:
+        line = text.count("\n", 0, conflict.start()) + 1
+        raise BadInput(
+            f"{name}: line {line} begins a merge conflict; choose a side and delete the markers."
+        )
     try:
         data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506  a SafeLoader by inheritance
     except yaml.MarkedYAMLError as error:
@@ -122,6 +130,11 @@ def _problems(data: Any, kind: str, name: str) -> Iterator[str]:
 def _leaves(errors: Any) -> Iterator[Any]:
     """Unfold `anyOf`/`oneOf` to the branch the author most likely meant, so that the message is about that branch."""
     for error in errors:
+        plain = not isinstance(error.instance, (dict, list))
+        if plain and "title" in error.schema:
+            # Nothing tells which branch was meant, and the rule says in words what all of them allow.
+            yield error
+            continue
         if error.validator in ("anyOf", "oneOf") and error.context:
             branches: dict[int, list[Any]] = {}
             for child in error.context:
@@ -156,8 +169,10 @@ def _sentence(error: Any) -> str:
         keys = ", ".join(f"'{key}'" for key in missing)
         return f"{where} lacks {keys}; found: {', '.join(map(str, error.instance)) or 'nothing'}; add it."
     if error.validator in ("anyOf", "oneOf"):
-        allowed = " or ".join(_allowed(branch) for branch in error.validator_value)
-        return f"{where} is {_show(error.instance)}; allowed: {allowed}.{_example(rule)}"
+        return f"{where} is {_show(error.instance)}; allowed: {_allowed(rule)}.{_example(rule)}"
+    if error.validator == "uniqueItems":
+        twice = next(item for item in error.instance if error.instance.count(item) > 1)
+        return f"{where} holds {_show(twice)} more than once; allowed: each value once."
     if error.validator == "propertyNames" or "propertyNames" in error.schema_path:
         return f"{where} has the key {_show(error.instance)}; allowed as a key: {_allowed(rule)}."
     return f"{where} is {_show(error.instance)}; allowed: {_allowed(rule)}.{_example(rule)}"
@@ -182,6 +197,10 @@ def _show(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
+def _plain(bound: Any) -> str:
+    return f"{bound:.0f}" if isinstance(bound, float) and bound.is_integer() else str(bound)
+
+
 def _allowed(rule: Json) -> str:
     if "title" in rule:
         return str(rule["title"])
@@ -196,24 +215,25 @@ def _allowed(rule: Json) -> str:
     kinds: list[str] = declared if isinstance(declared, list) else [declared]
     words = " or ".join(_TYPE_WORDS.get(kind, kind) for kind in kinds)
     bounds = [
-        f"{word} {rule[key]}"
+        f"{word} {_plain(rule[key])}"
         for key, word in (
             ("exclusiveMinimum", "above"),
             ("minimum", "at least"),
             ("exclusiveMaximum", "below"),
             ("maximum", "at most"),
-            ("minItems", "with a length of at least"),
-            ("maxItems", "with a length of at most"),
-            ("minProperties", "with a number of keys of at least"),
-            ("minLength", "with a length of at least"),
-            ("maxLength", "with a length of at most"),
         )
         if key in rule
     ]
+    for low, high, unit in (
+        ("minItems", "maxItems", "entries"),
+        ("minProperties", "maxProperties", "keys"),
+        ("minLength", "maxLength", "characters"),
+    ):
+        if low in rule or high in rule:
+            least, most = rule.get(low, 0), rule.get(high)
+            bounds.append(f"of {least} to {most} {unit}" if most else f"of at least {least} {unit}")
     if "pattern" in rule:
         bounds.append(f"matching {rule['pattern']}")
-    if rule.get("uniqueItems"):
-        bounds.append("without repetition")
     if "required" in rule and "object" in kinds:
         bounds.append("with " + ", ".join(rule["required"]))
     return " ".join([words, " and ".join(bounds)]).strip()
