@@ -411,7 +411,7 @@ class _Handler(BaseHTTPRequestHandler):
         status = int(headers.pop("Status", "200").split()[0])
         fake.state.calls.append(
             Recorded(
-                number=0, method=self.command, path=self.path, status=status, headers={}, operation=f"git {rest}",
+                number=number, method=self.command, path=self.path, status=status, headers={}, operation=f"git {rest}",
                 job=token.job, permissions=[needed],
             )
         )  # fmt: skip

@@ -79,16 +79,14 @@ def publish(
     if known is not None:
         _check_published(known, files)
         return str(known.html_url)
-    drafts = [r for r in repository.get_releases() if r.draft and r.tag_name == model]
-    for extra in drafts[1:]:
-        extra.delete_release()
-    draft = (
-        drafts[0]
-        if drafts
-        else repository.create_git_release(
+    if not _drafts(repository, model):
+        repository.create_git_release(
             tag=model, name=model, message=note, draft=True, target_commitish=commit
         )
-    )
+    # A lost answer that was tried again leaves two drafts; so does a run that was killed at the wrong moment.
+    draft, *extra = _drafts(repository, model)
+    for other in extra:
+        other.delete_release()
     for name, content in files.items():
         _upload(draft, name, content)
     held = {asset.name: asset.size for asset in draft.get_assets()}
@@ -106,6 +104,15 @@ def publish(
     if known is None:
         raise ExternalFailure(f"the release {model} was published, but GitHub does not show it.")
     return str(known.html_url)
+
+
+def _drafts(repository: Repository, model: str) -> list[GitRelease]:
+    found = [
+        release
+        for release in repository.get_releases()
+        if release.draft and release.tag_name == model
+    ]
+    return sorted(found, key=lambda release: release.id)
 
 
 def _published(repository: Repository, model: str) -> GitRelease | None:

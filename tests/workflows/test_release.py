@@ -1,0 +1,250 @@
+"""A release on GitHub: killed anywhere and finished by the next run, and never two under one id."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bare_git import BareGit
+from fake_github import FakeGitHub
+from fake_state import BOT, Recorded
+from world import World
+from zygote import Commands, Done, Running
+
+PERMISSIONS = {"contents": "write", "pull-requests": "write", "statuses": "write"}
+WRITES = ("POST", "PATCH", "PUT", "DELETE", "git")
+
+
+@pytest.fixture(scope="session")
+def judged(
+    trained: Callable[..., Path], commands: Commands, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """origin.git with a trained main, and release/ as the build job hands it on."""
+    folder = tmp_path_factory.mktemp("judged")
+    bare = folder / "origin.git"
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
+    with FakeGitHub(bare) as fake:
+        town = World(fake, folder)
+        town.adopt(trained(trees=8))
+        town.push("main")
+        env = {"GITHUB_REPOSITORY": fake.full_name, "GITHUB_OUTPUT": str(folder / "output")}
+        done = commands.run("check", "--base", "HEAD", cwd=town.clone, env=env)
+        assert done.code == 0, done.output
+        (folder / "release").mkdir()
+        for name in ("check.json", "check.md", "check.html"):
+            shutil.copy(town.clone / "reports" / name, folder / "release" / name)
+        shutil.copy(town.clone / "build" / "model.tar", folder / "release" / "model.tar")
+    return folder
+
+
+class Shop:
+    """A repository that is about to be released, and runs of the release job in fresh checkouts."""
+
+    def __init__(self, judged: Path, commands: Commands, folder: Path) -> None:
+        self.commands, self.folder, self.judged = commands, folder, judged
+        shutil.copytree(judged / "origin.git", folder / "origin.git")
+        self.git = BareGit(folder / "origin.git")
+        self.fake = FakeGitHub(folder / "origin.git")
+        self.count = 0
+
+    def start(self, **env: str) -> Running:
+        self.count += 1
+        checkout = self.folder / f"checkout-{self.count}"
+        subprocess.run(
+            ["git", "clone", "-q", str(self.folder / "origin.git"), str(checkout)], check=True
+        )
+        subprocess.run(
+            ["git", "remote", "set-url", "origin", f"{self.fake.url}/acme/model.git"],
+            cwd=checkout,
+            check=True,
+        )
+        shutil.copytree(self.judged / "release", checkout / "release")
+        base = {
+            "GITHUB_REPOSITORY": "acme/model", "GITHUB_API_URL": self.fake.url, "GITHUB_SERVER_URL": self.fake.url,
+            "GITHUB_ACTIONS": "true", "GITHUB_API_PACE": "0", "GITHUB_RUN_ID": "77",
+            "GITHUB_TOKEN": self.fake.job_token("release", PERMISSIONS),
+        }  # fmt: skip
+        return self.commands.start("github_release", cwd=checkout, env={**base, **env})
+
+    def release(self) -> Done:
+        return self.start().wait()
+
+    def check_whole(self) -> None:
+        """One tag, one published release with all files and right sums, one pull request."""
+        state = self.fake.state
+        assert list(self.git.refs("refs/tags/")) == ["refs/tags/flight-delay-v1"]
+        (release,) = state.releases.values()
+        assert not release["draft"] and release["tag_name"] == "flight-delay-v1"
+        files = {a["name"]: state.assets[a["id"]] for a in release["assets"]}
+        assert set(files) == {
+            "model.tar",
+            "MODEL_CARD.md",
+            "SHA256SUMS",
+            "check.json",
+            "check.md",
+            "check.html",
+        }
+        sums = dict(
+            reversed(line.split("  ")) for line in files["SHA256SUMS"].decode().splitlines()
+        )
+        assert sums == {
+            n: hashlib.sha256(d).hexdigest() for n, d in files.items() if n != "SHA256SUMS"
+        }
+        assert files["model.tar"] == (self.judged / "release" / "model.tar").read_bytes()
+        (pull,) = state.pulls.values()
+        assert pull["title"] == "Ship flight-delay-v1" and pull["login"] == BOT
+        assert [b for b in self.git.refs("refs/heads/") if b != "refs/heads/main"] == [
+            f"refs/heads/{pull['head']}"
+        ]
+        gate = self.fake.latest_status(pull["head_sha"])
+        assert gate is not None and gate["state"] == "success"
+        assert state.violations == []
+
+
+@pytest.fixture
+def shop(judged: Path, commands: Commands, tmp_path: Path) -> Any:
+    place = Shop(judged, commands, tmp_path)
+    with place.fake:
+        yield place
+
+
+def test_release_and_again(shop: Shop) -> None:
+    done = shop.release()
+    assert done.code == 0, done.output
+    shop.check_whole()
+    again = shop.release()
+    assert again.code == 0, again.output
+    shop.check_whole()
+    message = shop.git.text("cat-file", "tag", "flight-delay-v1")
+    assert "state: pass" in message or "state: 'pass'" in message
+
+
+def calls(shop: Shop) -> list[tuple[int, str]]:
+    """Number and method of each call; a push is `git`, a fetch counts as GET."""
+
+    def method(call: Recorded) -> str:
+        if call.operation.startswith("git "):
+            return "git" if "receive-pack" in call.operation else "GET"
+        return call.method
+
+    return [(call.number, method(call)) for call in shop.fake.state.calls]
+
+
+@pytest.fixture(scope="session")
+def script(
+    judged: Path, commands: Commands, tmp_path_factory: pytest.TempPathFactory
+) -> list[tuple[int, str]]:
+    """The calls of an undisturbed release: number and method."""
+    place = Shop(judged, commands, tmp_path_factory.mktemp("script"))
+    with place.fake:
+        assert place.release().code == 0
+        return sorted(calls(place))
+
+
+def kill_and_finish(shop: Shop, number: int, phase: str) -> None:
+    running: list[Running] = []
+
+    def kill(seen: int, at: str) -> None:
+        if (seen, at) == (number, phase) and running:
+            running.pop().kill()
+
+    shop.fake.on_call = kill
+    shop.fake.reset_calls()
+    process = shop.start()
+    running.append(process)
+    first = process.wait()
+    shop.fake.on_call = lambda seen, at: None
+    assert not running, f"call {number} never came: {sorted(calls(shop))}"
+    done = shop.release()
+    assert done.code == 0, done.output
+    shop.check_whole()
+
+
+def test_killed_after_each_write_and_run_again(
+    script: list[tuple[int, str]], judged: Path, commands: Commands, tmp_path: Path
+) -> None:
+    # What GitHub holds changes only with writes: a kill after each covers every state a run can leave behind.
+    writes = [number for number, method in script if method in WRITES]
+    assert len(writes) >= 10
+    for number in writes:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        place = Shop(judged, commands, folder)
+        with place.fake:
+            kill_and_finish(place, number, "after")
+
+
+@pytest.mark.slow
+def test_killed_at_each_call_and_run_again(
+    script: list[tuple[int, str]], judged: Path, commands: Commands, tmp_path: Path
+) -> None:
+    for number, _ in script:
+        for phase in ("before", "after"):
+            folder = tmp_path / f"{number}-{phase}"
+            folder.mkdir()
+            place = Shop(judged, commands, folder)
+            with place.fake:
+                kill_and_finish(place, number, phase)
+
+
+def test_twenty_at_once_leave_one_release(shop: Shop) -> None:
+    running = [shop.start() for _ in range(20)]
+    done = [r.wait() for r in running]
+    for result in done:
+        assert result.code in (0, 5), result.output
+        assert "Traceback" not in result.output, result.output
+    final = shop.release()
+    assert final.code == 0, final.output
+    shop.check_whole()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH"])
+@pytest.mark.parametrize("kind", [429, 502, "reset"])
+def test_lost_answers_and_limits_are_survived(shop: Shop, method: str, kind: int | str) -> None:
+    shop.fake.fault(method=method, kind=kind, applied=kind != 429)
+    done = shop.release()
+    assert done.code == 0, done.output
+    shop.check_whole()
+
+
+def test_actions_may_not_open_pull_requests(shop: Shop) -> None:
+    shop.fake.settings.actions_may_create_prs = False
+    done = shop.release()
+    assert done.code == 0, done.output
+    assert "::warning::" in done.output and "make ship MODEL=flight-delay-v1" in done.output
+    assert list(shop.git.refs("refs/heads/")) == ["refs/heads/main"]
+    (release,) = shop.fake.state.releases.values()
+    assert not release["draft"]
+
+
+def test_id_taken_on_github_by_another_bundle_is_refused(shop: Shop) -> None:
+    assert shop.release().code == 0
+    (release,) = shop.fake.state.releases.values()
+    number = next(a["id"] for a in release["assets"] if a["name"] == "model.tar")
+    shop.fake.state.assets[number] = b"other bytes"
+    done = shop.release()
+    assert done.code == 4 and "another bundle" in done.output
+
+
+def test_release_carries_what_was_built_when_it_differs_from_the_lock(
+    shop: Shop, trained: Callable[..., Path], judged: Path
+) -> None:
+    other = (trained(trees=30) / "build" / "model.tar").read_bytes()
+    shop.judged = shop.folder / "other"
+    shutil.copytree(judged / "release", shop.judged / "release")
+    (shop.judged / "release" / "model.tar").write_bytes(other)
+    report = json.loads((shop.judged / "release" / "check.json").read_text())
+    report["candidate"]["sha256"] = hashlib.sha256(other).hexdigest()
+    (shop.judged / "release" / "check.json").write_text(json.dumps(report))
+    done = shop.release()
+    assert done.code == 0, done.output
+    (release,) = shop.fake.state.releases.values()
+    number = next(a["id"] for a in release["assets"] if a["name"] == "model.tar")
+    assert shop.fake.state.assets[number] == other
+    assert hashlib.sha256(other).hexdigest() in shop.git.text("cat-file", "tag", "flight-delay-v1")
