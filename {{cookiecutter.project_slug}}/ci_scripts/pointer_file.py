@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ci_scripts.desired import pointer_at
 from ci_scripts.gitrepo import Git
 from ci_scripts.releases import POINTER
 from modelops.errors import Blocked, ExternalFailure
@@ -11,12 +12,22 @@ from modelops.files import write_atomic
 from modelops.pointer import Pointer
 
 
-def require_clean(git: Git) -> None:
-    """Raises Blocked when production.yaml has changes that are not committed, which a command would overwrite."""
-    if git.changes(POINTER):
+def committed(git: Git) -> Pointer:
+    """The pointer at HEAD. Raises BadInput or BadArtifact when there is none that makes sense."""
+    return pointer_at(git, git.need("HEAD"))
+
+
+def write(git: Git, text: str) -> None:
+    """Replace the file by `text`, in one step.
+
+    Raises Blocked when it has changes that are not committed, and which this would overwrite. A killed run may have
+    left the very same text there; that is no reason to stop.
+    """
+    if git.changes(POINTER) and path(git).read_bytes() != text.encode():
         raise Blocked(
             f"{POINTER} has changes that are not committed. Commit them, or undo them: git checkout HEAD -- {POINTER}"
         )
+    write_atomic(path(git), text)
 
 
 def require_alone(git: Git) -> None:
@@ -27,11 +38,6 @@ def require_alone(git: Git) -> None:
             f"other files are staged ({', '.join(others[:5])}), and a commit that changes {POINTER} changes nothing "
             "else. Commit them first, or unstage them: git restore --staged ."
         )
-
-
-def write(git: Git, text: str) -> None:
-    """Replace the file."""
-    write_atomic(git.root / POINTER, text)
 
 
 def push(git: Git) -> None:

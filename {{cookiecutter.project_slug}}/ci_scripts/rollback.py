@@ -59,10 +59,9 @@ class Step:
 def run(args: argparse.Namespace) -> int:
     """Commit the way back, and say how it goes on."""
     git = Git.open(Path.cwd())
-    pointer_file.require_clean(git)
     _catch_up(git)
     line = served_line(git)
-    current = pointer_at(git, git.need("HEAD"))
+    current = pointer_file.committed(git)
     target, undone = aim(git, line, current, to=args.to)
     if args.freeze:
         reason = args.reason.strip() or f"rolled back from {pointer_file.describe(current)}"

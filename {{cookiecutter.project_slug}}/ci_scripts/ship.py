@@ -73,10 +73,9 @@ class Wish:
 def run(args: argparse.Namespace) -> int:
     """Check, write, and say what happens next."""
     git = Git.open(Path.cwd())
-    pointer_file.require_clean(git)
     if args.commit or args.push:
         pointer_file.require_alone(git)
-    current = Pointer.load(pointer_file.path(git))
+    current = pointer_file.committed(git)
     if args.freeze is not None or args.unfreeze:
         if args.model is not None:
             raise BadInput(

@@ -168,6 +168,15 @@ def test_an_edited_pointer_is_refused(two: Clone) -> None:
     assert two.git("rev-parse", "HEAD") == head
 
 
+def test_what_a_killed_run_left_is_taken_up(two: Clone) -> None:
+    old = (two.root / "production.yaml").read_text()
+    two.ship("flight-delay-v2")
+    two.write("production.yaml", old)
+    two.ok("rollback")
+    assert _stable(two) == "flight-delay-v1"
+    assert two.git("status", "--porcelain") == ""
+
+
 def test_offline_and_with_hooks_that_need_the_network(shipped: World, two: Clone) -> None:
     two.ship("flight-delay-v2")
     hook = two.root / ".git" / "hooks" / "pre-commit"

@@ -56,6 +56,14 @@ def test_shipping_what_is_shipped_changes_nothing(two: Clone) -> None:
     assert two.git("rev-parse", "HEAD") == before
 
 
+def test_a_change_that_was_written_can_be_committed_later(two: Clone) -> None:
+    two.ok("ship")
+    two.ok("ship")
+    assert "Committed as" in two.ok("ship", "--commit").out
+    assert two.git("status", "--porcelain") == ""
+    assert two.pointer.stable is not None and two.pointer.stable.model == "flight-delay-v2"
+
+
 def test_a_freeze_lets_only_a_rollback_through(two: Clone) -> None:
     two.ship("flight-delay-v2")
     two.release(3)
