@@ -16,7 +16,7 @@ A margin given as a share of production's value is compared with the relative ga
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,22 @@ class Rows:
     labels: Array
     candidate: Array
     production: Array | None
+    _known: dict[str, tuple[Linear | None, Linear | None]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    def linear(self, metric: Metric, ctx: Context) -> tuple[Linear | None, Linear | None]:
+        """The metric of candidate and production, kept because several gates ask for the same one.
+
+        `ctx` must be the same in every call on these rows.
+        """
+        if metric.name not in self._known:
+            both = [
+                None if scores is None else linear(metric, self.labels, scores, ctx)
+                for scores in (self.candidate, self.production)
+            ]
+            self._known[metric.name] = (both[0], both[1])
+        return self._known[metric.name]
 
     def subset(self, mask: npt.NDArray[np.bool_]) -> Rows:
         """The rows where `mask` is true."""
@@ -119,10 +135,7 @@ def compare(
     """
     metric = CATALOGUE[name]
     count = len(rows.labels)
-    candidate = linear(metric, rows.labels, rows.candidate, ctx)
-    production = (
-        None if rows.production is None else linear(metric, rows.labels, rows.production, ctx)
-    )
+    candidate, production = rows.linear(metric, ctx)
     base: dict[str, Any] = {
         "metric": name,
         "rows": count,
@@ -152,7 +165,7 @@ def compare(
         else resampler.standard_error(_null_influence(metric, candidate, production)) / scale
     )
     if name == "roc_auc" and resampler.independent and not relative:
-        _, _, error = ranks.delong(rows.labels, rows.candidate, rows.production)
+        error = ranks.delong_error(rows.labels, influence)
         lower, upper = intervals.student(point=gain, error=error, degrees=math.inf, alpha=alpha)
         base |= {"error": error, "null_error": error, "degrees": None}
         return Comparison(**base, lower=lower, upper=upper, method="DeLong")
@@ -174,17 +187,11 @@ def compare(
 
 
 def estimate(
-    name: str,
-    labels: Array,
-    scores: Array,
-    ctx: Context,
-    resampler: Resampler,
-    *,
-    alpha: float,
+    name: str, rows: Rows, ctx: Context, resampler: Resampler, *, alpha: float
 ) -> tuple[float | None, float | None, float | None, str]:
-    """(value, lower, upper, method) of one model on one metric, in the metric's own direction and units."""
-    metric = CATALOGUE[name]
-    found = linear(metric, labels, scores, ctx)
+    """(value, lower, upper, method) of the candidate on one metric, in the metric's own direction and units."""
+    metric, labels = CATALOGUE[name], rows.labels
+    found, _ = rows.linear(metric, ctx)
     if found is None:
         return None, None, None, "none"
     if metric.rank is not None and _rarest(labels) < MIN_CLASS_ROWS:
@@ -271,7 +278,7 @@ def _null_influence(metric: Metric, candidate: Linear, production: Linear) -> Ar
     heavy-tailed errors becomes too eager: RMSE of t(5) errors on 300 rows blocked 6.8 % instead of at most 5 %.
     """
     pooled = (candidate.columns.mean(axis=0) + production.columns.mean(axis=0)) / 2
-    gradient = gradient_at(pooled, candidate.combine)
+    gradient = gradient_at(pooled, candidate.columns.std(axis=0), candidate.combine)
     difference = (candidate.columns - production.columns) @ gradient
     centred: Array = metric.sign * (difference - difference.mean())
     return centred

@@ -44,9 +44,7 @@ def metric_gates(
     for limit in gates.limits:
         entry = blank(f"limit:{limit.metric}", metric=limit.metric, rows=len(rows.labels))
         if ctx.problem in CATALOGUE[limit.metric].problems:
-            value, lower, upper, method = estimate(
-                limit.metric, rows.labels, rows.candidate, ctx, resampler, alpha=alpha
-            )
+            value, lower, upper, method = estimate(limit.metric, rows, ctx, resampler, alpha=alpha)
             entry |= {"candidate": value, "lower": lower, "upper": upper, "method": method}
         entry["units"] = resampler.units
         entries.append(entry)
@@ -130,9 +128,7 @@ def metric_table(rows: Rows, ctx: Context, resampler: Resampler, *, alpha: float
     """Every metric of the problem for both models, with the gain between them; for report and model card."""
     table = []
     for metric in applicable(ctx):
-        value, lower, upper, method = estimate(
-            metric.name, rows.labels, rows.candidate, ctx, resampler, alpha=alpha
-        )
+        value, lower, upper, method = estimate(metric.name, rows, ctx, resampler, alpha=alpha)
         entry: Json = {
             "metric": metric.name,
             "title": metric.title,

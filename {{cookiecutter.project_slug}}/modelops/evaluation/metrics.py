@@ -62,22 +62,33 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True)
 class Linear:
-    """A metric on given rows: `combine(means)` of the row columns (n, k) is its value."""
+    """A metric on given rows: `combine(means)` of the row columns (n, k) is its value.
+
+    A rank metric's only column is the influence itself, and `ranked` is true.
+    """
 
     value: float
     columns: Array
     combine: Callable[[Array], Array]
+    ranked: bool = False
 
     def influence(self) -> Array:
         """(n,) influence of each row: the derivative of the metric with respect to the row's weight, mean 0."""
+        if self.ranked:
+            return self.columns[:, 0]
         mean = self.columns.mean(axis=0)
-        influence: Array = (self.columns - mean) @ gradient_at(mean, self.combine)
+        spread = self.columns.std(axis=0)
+        influence: Array = (self.columns - mean) @ gradient_at(mean, spread, self.combine)
         return influence
 
 
-def gradient_at(means: Array, combine: Callable[[Array], Array]) -> Array:
-    """(k,) derivative of `combine` at these column means, by central differences; 0 where it is not defined."""
-    step = 1e-6 * np.maximum(np.abs(means), 1e-6)
+def gradient_at(means: Array, spread: Array, combine: Callable[[Array], Array]) -> Array:
+    """(k,) derivative of `combine` at these column means, by central differences; 0 where it is not defined.
+
+    `spread` (k,) are the columns' standard deviations: steps follow them, so that units do not matter.
+    """
+    step = 1e-6 * np.maximum(np.abs(means), 1e-3 * spread)
+    step = np.where(step > 0, step, 1e-9)
     shift = np.diag(step)
     with np.errstate(all="ignore"):
         gradient = (combine(means + shift) - combine(means - shift)) / (2 * step)
@@ -158,6 +169,7 @@ def linear(metric: Metric, labels: Array, scores: Array, ctx: Context) -> Linear
                 value=value,
                 columns=influence[:, None],
                 combine=lambda means: point + np.asarray(means)[..., 0],
+                ranked=True,
             )
         else:
             assert metric.columns is not None, metric.name

@@ -54,11 +54,19 @@ def delong(labels: Array, first: Array, second: Array) -> tuple[float, float, fl
 
     At least two rows of each class are needed. The standard error is 0 when the two rank the rows alike.
     """
-    above_1, below_1 = placements(labels, first)
-    above_2, below_2 = placements(labels, second)
-    above, below = above_1 - above_2, below_1 - below_2
-    variance = above.var(ddof=1) / len(above) + below.var(ddof=1) / len(below)
-    return float(above_1.mean()), float(above_2.mean()), float(np.sqrt(variance))
+    one, of_one = roc_auc(labels, first)
+    other, of_other = roc_auc(labels, second)
+    return one, other, delong_error(labels, of_one - of_other)
+
+
+def delong_error(labels: Array, influence: Array) -> float:
+    """DeLong's standard error of an AUC, or of a difference of AUCs, from the influences (n,) of `roc_auc`."""
+    positive = labels == 1
+    high, low, rows = influence[positive], influence[~positive], len(labels)
+    # An influence is a centred placement value times rows / rows of its class.
+    above = high.var(ddof=1) * (len(high) / rows) ** 2 / len(high)
+    below = low.var(ddof=1) * (len(low) / rows) ** 2 / len(low)
+    return float(np.sqrt(above + below))
 
 
 def average_precision(labels: Array, scores: Array) -> tuple[float, Array]:

@@ -124,10 +124,37 @@ def test_pairing_is_used():
     data = Rows(labels=world.labels, candidate=near, production=base)
     _, _, error = ranks.delong(world.labels, near, base)
     found = compare("roc_auc", data, CONTEXTS["binary"], Resampler(2000, seed=0), alpha=0.05)
-    low, high = estimate(
-        "roc_auc", world.labels, near, CONTEXTS["binary"], Resampler(2000, seed=0), alpha=0.05
-    )[1:3]
-    assert found.error == error and found.upper - found.lower < (high - low) / 10
+    low, high = estimate("roc_auc", data, CONTEXTS["binary"], Resampler(2000, seed=0), alpha=0.05)[
+        1:3
+    ]
+    assert found.error == pytest.approx(error) and found.upper - found.lower < (high - low) / 10
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_units_of_the_label_do_not_matter(unit):
+    data = rows("regression", count=800, worse=0.5)
+    scaled = Rows(
+        labels=data.labels * unit,
+        candidate=data.candidate * unit,
+        production=data.production * unit,
+    )
+    for name in ("rmse", "mae", "r2"):
+        for resample in (True, False):
+            one, other = (
+                compare(
+                    name,
+                    r,
+                    CONTEXTS["regression"],
+                    Resampler(800, seed=0),
+                    alpha=0.05,
+                    resample=resample,
+                )
+                for r in (data, scaled)
+            )
+            factor = 1.0 if name == "r2" else unit
+            for field in ("gain", "lower", "upper", "error", "null_error"):
+                expected = getattr(one, field) * factor
+                assert getattr(other, field) == pytest.approx(expected, rel=1e-5), (name, field)
 
 
 def test_no_production_and_undefined_scores_are_no_data():
@@ -152,9 +179,7 @@ def test_a_rank_metric_with_nine_positives_has_a_gain_without_bounds():
 def test_estimates_lie_inside_their_bounds_and_those_inside_the_metrics(problem):
     ctx, data = CONTEXTS[problem], rows(problem)
     for metric in applicable(ctx):
-        point, low, high, _ = estimate(
-            metric.name, data.labels, data.candidate, ctx, Resampler(1500, seed=0), alpha=0.05
-        )
+        point, low, high, _ = estimate(metric.name, data, ctx, Resampler(1500, seed=0), alpha=0.05)
         assert low <= point <= high
         assert metric.lower is None or low >= metric.lower
         assert metric.upper is None or high <= metric.upper
