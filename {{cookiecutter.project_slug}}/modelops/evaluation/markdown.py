@@ -87,14 +87,13 @@ def prose(text: object, *, limit: int = 600) -> str:
 class Block:
     """A piece of a body that may be cut between its rows: `before`, rows, `after`, each text whole lines.
 
-    The first `must` rows are always kept; `first` blocks are filled before the others share what is left.
+    A `first` block takes all the room it needs, its rows from the top; the others share what is left.
     """
 
     noun: str = ""
     before: str = ""
     rows: Sequence[str] = ()
     after: str = ""
-    must: int = 0
     first: bool = False
 
 
@@ -104,33 +103,26 @@ def assemble(blocks: Sequence[Block], *, limit: int, elsewhere: str = "the full 
     Small blocks are filled before large ones, so that one long table cannot push out the rest. When rows are left
     out, a line before the last block (the footer) says how many of what.
     """
-    fixed = [b for b in blocks if b.must or not b.rows]
-    kept = {id(b): b.must for b in blocks}
-    room = limit - sum(_cost([b.before, *b.rows[: b.must], b.after]) for b in fixed)
+    kept = {id(b): 0 for b in blocks}
+    waiting = [b for b in blocks if b.rows]
+    room = limit - sum(_cost([b.before, b.after]) for b in blocks if not b.rows)
     if room < 0:
         return _clipped(blocks[0].before, limit)
-    everything = sum(
-        _cost(b.rows[b.must :]) + (0 if b.must else _cost([b.before, b.after]))
-        for b in blocks
-        if b.rows
-    )
-    note = 80 + sum(len(b.noun) + 24 for b in blocks if b.rows)
-    # A body too short for the note itself goes without.
-    told = everything > room >= note
+    # A body too short for the note on what was left out goes without.
+    note = 80 + sum(len(b.noun) + 24 for b in waiting)
+    told = sum(_cost([b.before, *b.rows, b.after]) for b in waiting) > room >= note
     room -= note if told else 0
-    waiting = [b for b in blocks if b.rows]
     early = [b for b in waiting if b.first]
     late = sorted((b for b in waiting if not b.first), key=lambda b: _cost(b.rows))
     for i, block in enumerate([*early, *late]):
-        share = room if block.first else room // (len(early) + len(late) - i)
-        frame = 0 if block.must else _cost([block.before, block.after])
-        used = frame
-        for row in block.rows[block.must :]:
+        share = room if block.first else room // (len(waiting) - i)
+        used = _cost([block.before, block.after])
+        for row in block.rows:
             if used + _cost([row]) > share:
                 break
             used += _cost([row])
             kept[id(block)] += 1
-        if kept[id(block)] > block.must:
+        if kept[id(block)]:
             room -= used
     left = [
         f"{len(b.rows) - kept[id(b)]:,} of {len(b.rows):,} {b.noun}"

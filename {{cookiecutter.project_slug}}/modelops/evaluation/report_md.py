@@ -57,7 +57,6 @@ def _blocks(check: Check) -> Iterable[Block]:
             right=(2, 3, 4),
         ),
         rows=[_gate(gate) for gate in gates],
-        must=sum(gate.blocks for gate in gates),
         first=True,
     )
     why = [f"- {prose(gate.sentence)}\n" for gate in gates if gate.blocks]

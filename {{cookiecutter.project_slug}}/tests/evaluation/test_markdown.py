@@ -88,7 +88,6 @@ def blocks(rows: int, others: int = 3) -> list[Block]:
             noun="gates",
             before="\n| g |\n| --- |\n",
             rows=[f"| gate {i} |\n" for i in range(12)],
-            must=2,
             first=True,
         ),
         Block(
@@ -128,5 +127,7 @@ def test_no_body_is_longer_than_its_limit(limit: int) -> None:
     body = markdown.assemble(blocks(300, others=40), limit=limit)
     assert markdown.units(body) <= limit
     assert body.count("<details>") == body.count("</details>")
-    if limit >= 120:
-        assert "| gate 0 |" in body and "| gate 1 |" in body and body.startswith("### verdict")
+    if limit >= 60:
+        assert body.startswith("### verdict")
+    if limit >= 300:
+        assert "| gate 0 |" in body and "| gate 1 |" in body
