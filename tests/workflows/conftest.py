@@ -28,18 +28,20 @@ ROOT = HERE.parent.parent
 TEMPLATE = ROOT / "{{cookiecutter.project_slug}}"
 
 
-@pytest.fixture(autouse=True)
-def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reads or writes the real HOME, git configuration or GitHub variables."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    for role in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
-        monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.test")
-    for name in list(os.environ):
-        if name.startswith(("GITHUB_", "ACTIONS_", "RUNNER_")):
-            monkeypatch.delenv(name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        for role in ("AUTHOR", "COMMITTER"):
+            patch.setenv(f"GIT_{role}_NAME", "Ada")
+            patch.setenv(f"GIT_{role}_EMAIL", "ada@example.test")
+        for name in list(os.environ):
+            if name.startswith(("GITHUB_", "ACTIONS_", "RUNNER_")) or name == "CI":
+                patch.delenv(name)
+        yield
 
 
 @pytest.fixture

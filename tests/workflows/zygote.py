@@ -74,7 +74,12 @@ class Commands:
         """Begin `python -m ci_scripts ARGV`, or run `code`."""
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(self._socket)
-        base = {"PATH": os.environ["PATH"], "HOME": str(cwd), "GIT_CONFIG_GLOBAL": os.devnull}
+        kept = ("PATH", "HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM")
+        base = {name: os.environ[name] for name in kept if name in os.environ}
+        if "GITHUB_ACTIONS" not in env:
+            base |= {
+                n: v for n, v in os.environ.items() if n.startswith(("GIT_AUTHOR", "GIT_COMMITTER"))
+            }
         request = {"argv": list(argv), "cwd": str(cwd), "env": {**base, **env}, "code": code}
         connection.sendall(json.dumps(request).encode() + b"\n")
         return Running(connection)

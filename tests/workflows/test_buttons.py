@@ -1,0 +1,329 @@
+"""Deploy, revert and rollback on GitHub: the right pointer, no stranded branch, and no permission too many or too few."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import filters
+import pytest
+import yaml
+from bare_git import BareGit
+from conftest import TEMPLATE
+from fake_github import FakeGitHub
+from fake_state import BOT
+from world import World
+from zygote import Commands, Done, Running
+
+WORKFLOWS = filters.load_all(TEMPLATE / ".github" / "workflows")
+MODULES = {
+    ("deploy.yml", "deploy"): "github_deploy",
+    ("deploy.yml", "revert"): "github_revert",
+    ("rollback.yml", "rollback"): "github_rollback",
+}
+
+
+@pytest.fixture(scope="session")
+def shipped(
+    trained: Callable[..., Path], commands: Commands, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """origin.git where v2 serves and v1 served before; both bundles lie in the DVC remote beside it."""
+    folder = tmp_path_factory.mktemp("shipped")
+    bare = folder / "origin.git"
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
+    with FakeGitHub(bare) as fake:
+        town = World(fake, folder)
+        town.adopt(trained(trees=8))
+        (town.clone / ".dvc" / "config").write_text(
+            f"[core]\n    remote = store\n['remote \"store\"']\n    url = {folder / 'dvc-remote'}\n"
+        )
+        town.push("main")
+        for source in (None, trained(trees=30)):
+            if source is not None:
+                for name in ("params.yaml", "dvc.lock"):
+                    shutil.copy(source / name, town.clone / name)
+                for name in ("build", "reports", ".dvc/cache"):
+                    shutil.copytree(source / name, town.clone / name, dirs_exist_ok=True)
+                town.push("main")
+            for words in (["check"], ["release"], ["ship", "--push"]):
+                done = commands.run(*words, cwd=town.clone, env={})
+                assert done.code == 0, done.output
+    return folder
+
+
+class Site:
+    """The repository of `shipped`, and jobs run in fresh checkouts of its main."""
+
+    def __init__(self, shipped: Path, commands: Commands, folder: Path) -> None:
+        self.commands, self.folder = commands, folder
+        shutil.copytree(shipped / "origin.git", folder / "origin.git")
+        self.git = BareGit(folder / "origin.git")
+        self.fake = FakeGitHub(folder / "origin.git")
+        self.v1, self.v2 = sorted(
+            ref.removeprefix("refs/tags/") for ref in self.git.refs("refs/tags/")
+        )
+        self.runs = 900
+
+    def checkout(self) -> Path:
+        self.runs += 1
+        folder = self.folder / f"checkout-{self.runs}"
+        subprocess.run(
+            ["git", "clone", "-q", str(self.folder / "origin.git"), str(folder)], check=True
+        )
+        origin = f"{self.fake.url}/acme/model.git"
+        subprocess.run(["git", "remote", "set-url", "origin", origin], cwd=folder, check=True)
+        return folder
+
+    def start(
+        self, file: str, job: str, *, without: str = "", run_id: int | None = None, **env: str
+    ) -> Running:
+        """Begin the command of a job with the permissions its workflow declares, less `without`."""
+        declared = WORKFLOWS[file]["jobs"][job]["permissions"]
+        granted = {name: level for name, level in declared.items() if name != without}
+        checkout = self.checkout()
+        base = {
+            "GITHUB_REPOSITORY": "acme/model", "GITHUB_API_URL": self.fake.url, "GITHUB_SERVER_URL": self.fake.url,
+            "GITHUB_ACTIONS": "true", "GITHUB_API_PACE": "0", "GITHUB_RUN_ID": str(run_id or self.runs),
+            "GITHUB_TOKEN": self.fake.job_token(f"{file}/{job}", granted), "GITHUB_ACTOR": "ada",
+            "GITHUB_STEP_SUMMARY": str(self.folder / "summary.md"), "DVC_NO_ANALYTICS": "1",
+        }  # fmt: skip
+        return self.commands.start(MODULES[file, job], cwd=checkout, env={**base, **env})
+
+    def run(self, file: str, job: str, **options: Any) -> Done:
+        return self.start(file, job, **options).wait()
+
+    def rollback(self, reason: str = "wrong", **options: Any) -> Done:
+        return self.run("rollback.yml", "rollback", REASON=reason, **options)
+
+    def pointer(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = yaml.safe_load(self.git.read("main", "production.yaml") or b"")
+        return loaded
+
+    def branches(self) -> list[str]:
+        return [name.removeprefix("refs/heads/") for name in self.git.refs("refs/heads/")]
+
+    def summary(self) -> str:
+        return (self.folder / "summary.md").read_text()
+
+
+@pytest.fixture
+def site(shipped: Path, commands: Commands, tmp_path: Path, bare: BareGit) -> Iterator[Site]:
+    place = Site(shipped, commands, tmp_path / "site")
+    with place.fake:
+        yield place
+        assert place.fake.state.violations == []
+
+
+def test_button_puts_the_previous_release_back(site: Site) -> None:
+    done = site.rollback("scores are all alike @acme <b>")
+    assert done.code == 0, done.output
+    pointer = site.pointer()
+    assert pointer["stable"]["model"] == site.v1 and "scores are all alike" in pointer["freeze"]
+    (pull,) = site.fake.state.pulls.values()
+    assert pull["merged_at"] and pull["login"] == BOT
+    assert [p for _, p in site.git.changed(pull["head_sha"] + "^", pull["head_sha"])] == [
+        "production.yaml"
+    ]
+    (event,) = site.fake.take_events()
+    assert event.name == "workflow_dispatch" and event.payload["workflow"].endswith("deploy.yml")
+    (incident,) = site.fake.state.issues.values()
+    assert incident["labels"] == ["incident"]
+    for word in ("Time", "Model", "Symptoms", site.v2):
+        assert word in incident["body"]
+    assert "@acme" not in incident["body"] and "<b>" not in incident["body"]
+
+
+def test_button_with_a_target(site: Site) -> None:
+    assert site.rollback(TO=site.v1).code == 0
+    assert site.pointer()["stable"]["model"] == site.v1
+
+
+@pytest.mark.parametrize(
+    ("env", "sentence"),
+    [
+        ({"TO": "flight-delay-v9"}, "is not a release"),
+        ({"TO": "x; touch PWNED"}, "is not a model id"),
+    ],
+)
+def test_button_refuses_what_is_no_release(site: Site, env: dict[str, str], sentence: str) -> None:
+    done = site.rollback(**env)
+    assert done.code in (2, 4) and sentence in done.output, done.output
+    assert site.branches() == ["main"]
+
+
+def test_button_where_actions_may_not_open_pull_requests(site: Site) -> None:
+    site.fake.settings.actions_may_create_prs = False
+    done = site.rollback()
+    assert done.code == 1
+    assert site.branches() == ["main"] and site.pointer()["stable"]["model"] == site.v2
+    assert "/compare/" in done.output and "make rollback" in done.output
+    (incident,) = site.fake.state.issues.values()
+    assert "/compare/" in incident["body"]
+    assert site.fake.take_events() == []
+
+
+def test_button_where_a_review_is_required(site: Site) -> None:
+    site.fake.settings.required_reviews = 1
+    done = site.rollback()
+    assert done.code == 1 and "Merge it now" in done.output, done.output
+    (pull,) = site.fake.state.pulls.values()
+    assert pull["state"] == "open"
+    assert site.fake.latest_status(pull["head_sha"])["state"] == "success"  # type: ignore[index]
+
+
+def test_button_where_issues_are_switched_off(site: Site) -> None:
+    site.fake.settings.issues_enabled = False
+    done = site.rollback()
+    assert done.code == 0, done.output
+    assert "::warning::Issues are switched off" in done.output
+
+
+def test_only_squash_only_rebase(site: Site) -> None:
+    site.fake.settings.allow_squash_merge = site.fake.settings.allow_merge_commit = False
+    assert site.rollback().code == 0
+    assert site.pointer()["stable"]["model"] == site.v1
+
+
+def test_button_killed_anywhere_goes_back_once(
+    shipped: Path, commands: Commands, tmp_path: Path
+) -> None:
+    first = Site(shipped, commands, tmp_path / "first")
+    with first.fake:
+        assert first.rollback(run_id=1).code == 0
+        numbers = [
+            c.number for c in first.fake.state.calls
+            if "receive-pack" in c.operation or (not c.operation.startswith("git") and c.method != "GET")
+        ]  # fmt: skip
+    assert len(numbers) >= 6
+    for number in numbers:
+        site = Site(shipped, commands, tmp_path / str(number))
+        with site.fake:
+            running: list[Running] = []
+
+            def kill(
+                seen: int, at: str, number: int = number, running: list[Running] = running
+            ) -> None:
+                if (seen, at) == (number, "after") and running:
+                    running.pop().kill()
+
+            site.fake.on_call = kill
+            site.fake.reset_calls()
+            process = site.start("rollback.yml", "rollback", REASON="wrong", run_id=1)
+            running.append(process)
+            process.wait()
+            assert not running, f"call {number} never came"
+            site.fake.on_call = lambda seen, at: None
+            done = site.rollback(run_id=1)
+            assert done.code == 0, f"after call {number}: {done.output}"
+            assert site.pointer()["stable"]["model"] == site.v1
+            assert len(site.fake.state.pulls) == 1 and len(site.fake.state.issues) == 1
+            assert site.fake.take_events()[-1].name == "workflow_dispatch"
+            assert site.fake.state.violations == []
+
+
+def test_rehearsal_deploys_what_main_says_and_records_it(site: Site) -> None:
+    done = site.run("deploy.yml", "deploy")
+    assert done.code == 0, done.output
+    (record,) = site.fake.state.deployments.values()
+    assert record["environment"] == "rehearsal" and record["sha"] == site.git.ref("refs/heads/main")
+    states = [s["state"] for s in site.fake.state.deployment_statuses[record["id"]]]
+    assert states == ["in_progress", "success"]
+    assert "Rehearsed" in site.summary()
+
+
+def test_unknown_way_of_deploying(site: Site) -> None:
+    done = site.run("deploy.yml", "deploy", DEPLOY="kubernetes")
+    assert done.code == 2 and "runner, agent, rehearsal" in done.output
+
+
+def test_failed_deployment_is_recorded_and_a_revert_is_proposed(site: Site) -> None:
+    # The bundle of v2 is damaged everywhere.
+    sha256 = site.pointer()["stable"]["sha256"]
+    text = (site.git.read("main", "production.yaml") or b"").decode()
+    broken = text.replace(sha256, "fe" * 32)
+    put(site.git, "production.yaml", broken)
+    done = site.run("deploy.yml", "deploy")
+    assert done.code == 4, done.output
+    (record,) = site.fake.state.deployments.values()
+    assert site.fake.state.deployment_statuses[record["id"]][-1]["state"] == "failure"
+    done = site.run("deploy.yml", "revert")
+    assert done.code == 0, done.output
+    (pull,) = site.fake.state.pulls.values()
+    assert pull["title"].startswith("Revert") and pull["state"] == "open"
+    proposed = yaml.safe_load(site.git.read(pull["head_sha"], "production.yaml") or b"")
+    assert proposed["stable"]["sha256"] == sha256
+
+
+def test_revert_where_actions_may_not_open_pull_requests(site: Site) -> None:
+    site.fake.settings.actions_may_create_prs = False
+    assert site.run("deploy.yml", "revert").code == 0
+    (issue,) = site.fake.state.issues.values()
+    assert "/compare/" in issue["body"]
+    assert site.branches() == ["main"]
+
+
+def put(git: BareGit, path: str, text: str) -> str:
+    """Commit one file on main."""
+    tip = git.ref("refs/heads/main")
+    assert tip is not None
+    blob = git.text("hash-object", "-w", "--stdin", stdin=text.encode())
+    lines = [
+        line for line in git.text("ls-tree", tip).splitlines() if not line.endswith("\t" + path)
+    ]
+    tree = git.text("mktree", stdin="\n".join([*lines, f"100644 blob {blob}\t{path}", ""]).encode())
+    sha = git.commit_tree(tree, [tip], f"Change {path}\n")
+    git.update("refs/heads/main", sha)
+    return sha
+
+
+def test_three_merges_in_a_moment_end_with_what_main_says(site: Site) -> None:
+    """Deploys that began for older pointers deploy the newest all the same: each reads main when it runs."""
+    store = site.folder / "store"
+    newest = site.git.read("main", "production.yaml") or b""
+    older = site.git.text("rev-list", "main", "--", "production.yaml").split()[1]
+    text = (site.git.read(older, "production.yaml") or b"").decode()
+    heads = [
+        put(site.git, "production.yaml", text),
+        put(site.git, "production.yaml", text + "# again\n"),
+    ]
+    heads.append(put(site.git, "production.yaml", newest.decode()))
+    assert site.git.ref("refs/heads/main") == heads[-1]
+    written: list[str] = []
+    for _ in heads:
+        checkout = site.checkout()
+        env = {
+            "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"http.{site.fake.url}/.extraheader",
+            "GIT_CONFIG_VALUE_0": "Authorization: Bearer ghp_owner0123456789",
+        }  # fmt: skip
+        done = site.commands.run("deploy", "--store", str(store), cwd=checkout, env=env)
+        assert done.code == 0, done.output
+        written.append(json.loads((store / "pointer.json").read_text())["commit"])
+    assert set(written) == {heads[-1]}
+    assert json.loads((store / "pointer.json").read_text())["pointer"]["stable"]["model"] == site.v2
+
+
+SCOPES = [
+    (file, job, scope)
+    for (file, job) in MODULES
+    for scope in WORKFLOWS[file]["jobs"][job]["permissions"]
+]
+
+
+@pytest.mark.parametrize(("file", "job", "scope"), SCOPES)
+def test_each_permission_is_needed_and_together_they_suffice(
+    site: Site, file: str, job: str, scope: str
+) -> None:
+    env = {"REASON": "wrong"} if job == "rollback" else {}
+    # Issues are the way out where pull requests may not be opened.
+    if job == "revert" and scope == "issues":
+        site.fake.settings.actions_may_create_prs = False
+    site.run(file, job, without=scope, **env)
+    assert site.fake.state.denials, f"nothing needed {scope}"
+    site.fake.state.denials.clear()
+    site.fake.state.issues.clear()
+    done = site.run(file, job, **env)
+    assert site.fake.state.denials == [], done.output
