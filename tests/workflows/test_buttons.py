@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from bare_git import BareGit
 from conftest import TEMPLATE
 from fake_github import FakeGitHub
 from fake_state import BOT
-from world import World
 from zygote import Commands, Done, Running
 
 WORKFLOWS = filters.load_all(TEMPLATE / ".github" / "workflows")
@@ -25,34 +24,6 @@ MODULES = {
     ("deploy.yml", "revert"): "github_revert",
     ("rollback.yml", "rollback"): "github_rollback",
 }
-
-
-@pytest.fixture(scope="session")
-def shipped(
-    trained: Callable[..., Path], commands: Commands, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """origin.git where v2 serves and v1 served before; both bundles lie in the DVC remote beside it."""
-    folder = tmp_path_factory.mktemp("shipped")
-    bare = folder / "origin.git"
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
-    with FakeGitHub(bare) as fake:
-        town = World(fake, folder)
-        town.adopt(trained(trees=8))
-        (town.clone / ".dvc" / "config").write_text(
-            f"[core]\n    remote = store\n['remote \"store\"']\n    url = {folder / 'dvc-remote'}\n"
-        )
-        town.push("main")
-        for source in (None, trained(trees=30)):
-            if source is not None:
-                for name in ("params.yaml", "dvc.lock"):
-                    shutil.copy(source / name, town.clone / name)
-                for name in ("build", "reports", ".dvc/cache"):
-                    shutil.copytree(source / name, town.clone / name, dirs_exist_ok=True)
-                town.push("main")
-            for words in (["check"], ["release"], ["ship", "--push"]):
-                done = commands.run(*words, cwd=town.clone, env={})
-                assert done.code == 0, done.output
-    return folder
 
 
 class Site:

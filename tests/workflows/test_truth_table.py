@@ -1,0 +1,228 @@
+"""What becomes of a pull request, by changing data, parameters, code or rules: check and publish under the runner."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import filters
+import pytest
+from conftest import TEMPLATE
+from fake_github import FakeGitHub
+from fake_state import BOT, Event
+from world import World
+
+WORKFLOWS = filters.load_all(TEMPLATE / ".github" / "workflows")
+PAYLOAD = 'x"; touch PWNED; "\n`touch PWNED` $(touch PWNED)'
+
+
+@pytest.fixture
+def served(shipped: Path, tmp_path: Path) -> Iterator[World]:
+    """A repository in which v2 serves, and a developer's clone of it."""
+    bare = tmp_path / "origin.git"
+    shutil.copytree(shipped / "origin.git", bare)
+    with FakeGitHub(bare) as fake:
+        place = World(fake, tmp_path)
+        shutil.copytree(shipped / "clone", place.clone, symlinks=True)
+        place.git("remote", "set-url", "origin", str(bare))
+        place.git("fetch", "-q", "--tags", "origin")
+        place.git("checkout", "-q", "-f", "-B", "main", "origin/main")
+        yield place
+        assert fake.state.violations == []
+
+
+def bring(town: World, source: Path) -> None:
+    """Parameters, lock and outputs of another training, as after `make train` and `dvc push`."""
+    for name in ("params.yaml", "dvc.lock", "data/raw.dvc"):
+        shutil.copy(source / name, town.clone / name)
+    for name in ("build", "reports"):
+        shutil.copytree(source / name, town.clone / name, dirs_exist_ok=True)
+    remote = town.folder / "objects"
+    shutil.copytree(source / ".dvc" / "cache" / "files", remote / "files", dirs_exist_ok=True)
+    text = (town.clone / ".dvc" / "config").read_text()
+    old = next(line for line in text.splitlines() if "url" in line)
+    shutil.copytree(Path(old.split("=")[1].strip()) / "files", remote / "files", dirs_exist_ok=True)
+    (town.clone / ".dvc" / "config").write_text(
+        text.replace(old.split("=")[1].strip(), str(remote))
+    )
+
+
+def judged(town: World, title: str = "Change", *, repo: str = "") -> tuple[str, str]:
+    """(state of model-gate, the comment) of the pull request that the working tree makes."""
+    if repo:
+        town.git("checkout", "-q", "-B", "topic")
+        town.git("add", "-A")
+        town.git("commit", "-q", "--no-verify", "-m", "From a fork")
+        town.git("push", "-q", "origin", f"HEAD:refs/forks/{repo.split('/')[0]}/topic")
+        number = town.open_pull(f"{repo.split('/')[0]}:topic", title)
+    else:
+        town.push("topic")
+        number = town.open_pull("topic", title)
+    results = town.settle(expect_failure=("check.yml",))
+    assert {r.workflow for r in results} == {"check.yml", "publish.yml"}
+    status = town.fake.latest_status(town.fake.pull(number)["head_sha"])
+    (comment,) = town.fake.comments_on(number)
+    assert status is not None and comment["login"] == BOT
+    return str(status["state"]), str(comment["body"])
+
+
+def test_equal_within_the_margin(served: World, trained: Callable[..., Path]) -> None:
+    bring(served, trained(trees=29))
+    state, body = judged(served)
+    assert state == "success" and "✅ May ship" in body, body
+
+
+def test_worse(served: World, trained: Callable[..., Path]) -> None:
+    bring(served, trained(trees=1))
+    state, body = judged(served)
+    assert state == "failure" and "▼ worse" in body
+
+
+def test_weakened_gates_are_judged_by_mains(served: World, trained: Callable[..., Path]) -> None:
+    bring(served, trained(trees=1))
+    gates = served.clone / "gates.yaml"
+    gates.write_text(
+        gates.read_text()
+        .replace("margin: 0.01", "margin: 0.9")
+        .replace("margin: 3%", "margin: 90%")
+    )
+    state, body = judged(served)
+    assert state == "failure"
+    first_screen = body.split("| | gate |")[0]
+    assert "gates.yaml is changed here" in first_screen
+
+
+def test_changed_test_set_is_said(served: World, trained: Callable[..., Path]) -> None:
+    bring(served, trained(trees=30, test_days=9))
+    state, body = judged(served)
+    assert state == "success", body
+    assert "The test set changed" in body.split("| | gate |")[0]
+
+
+def test_stale_lock(served: World) -> None:
+    params = served.clone / "params.yaml"
+    params.write_text(params.read_text().replace("learning_rate: 0.1", "learning_rate: 0.3"))
+    state, body = judged(served)
+    assert state == "error" and "dvc.lock is stale" in body and "make train" in body
+
+
+def test_fork_gets_no_secret_and_is_not_red(served: World, trained: Callable[..., Path]) -> None:
+    config = served.clone / ".dvc" / "config"
+    config.write_text(
+        "[core]\n    remote = store\n['remote \"store\"']\n    url = s3://acme-models/flights\n"
+    )
+    served.push("main")
+    served.fake.take_events()
+    served.runner.secrets["DVC_CONFIG_LOCAL"] = (
+        "['remote \"store\"']\n    access_key_id = SECRETKEY\n"
+    )
+    params = served.clone / "params.yaml"
+    params.write_text(params.read_text().replace("seed: 13", "seed: 14"))
+    state, body = judged(served, repo="eve/model")
+    assert state == "pending" and "git fetch origin pull/" in body
+    (check,) = [r for r in served.results if r.workflow == "check.yml"]
+    assert check.conclusion == "success" and "SECRETKEY" not in check.log
+    assert not any(c.job.startswith("check.yml") and c.method != "GET" and "git" not in c.operation
+                   for c in served.fake.state.calls)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["README.md", "docs/page.md", ".github/ISSUE_TEMPLATE/x.md"])
+def test_required_status_reports_for_documents_too(served: World, path: str) -> None:
+    (served.clone / path).parent.mkdir(parents=True, exist_ok=True)
+    (served.clone / path).write_text("words\n")
+    state, body = judged(served)
+    assert state == "success" and "Nothing to evaluate" in body
+
+
+def test_pointer_with_another_file_is_refused(served: World) -> None:
+    text = (served.clone / "production.yaml").read_text()
+    (served.clone / "production.yaml").write_text(text.replace("freeze: null", "freeze: a reason"))
+    (served.clone / "README.md").write_text("words\n")
+    state, body = judged(served)
+    assert state == "failure" and "changes nothing else" in body
+
+
+def test_pointer_to_bytes_that_are_not_the_releases(served: World) -> None:
+    text = (served.clone / "production.yaml").read_text()
+    stable = next(
+        line for line in text.splitlines() if line.startswith("stable") or "sha256" in line
+    )
+    digest = stable.split("sha256:")[1].strip(" '\"}")
+    (served.clone / "production.yaml").write_text(text.replace(digest, "fe" * 32, 1))
+    state, body = judged(served)
+    assert state == "failure" and "Blocked" in body, body
+
+
+def test_pointer_back_to_the_previous_release(served: World) -> None:
+    before = served.git("log", "-2", "--format=%H", "--", "production.yaml").splitlines()[1]
+    (served.clone / "production.yaml").write_text(
+        served.git("show", f"{before}:production.yaml") + "\n"
+    )
+    state, body = judged(served)
+    assert state == "success" and "May ship" in body, body
+
+
+def test_hostile_names_execute_nothing(served: World) -> None:
+    """Title, branch, file name and inputs with quotes, newlines and backticks."""
+    (served.clone / "docs").mkdir(exist_ok=True)
+    (served.clone / "docs" / 'a"; touch PWNED; "`touch PWNED`.md').write_text("x\n")
+    branch = 'x";touch${IFS}PWNED;"`touch${IFS}PWNED`'
+    served.push(branch)
+    served.open_pull(branch, PAYLOAD)
+    served.settle()
+    served.dispatch("rollback.yml", reason=PAYLOAD, target="")
+    served.settle()
+    assert not list(served.folder.rglob("PWNED"))
+
+
+READ_ONLY = [
+    ("check.yml", "check", "pull_request"),
+    ("check.yml", "test", "pull_request"),
+    ("publish.yml", "publish", "workflow_run"),
+    ("release.yml", "build", "push"),
+    ("monitor.yml", "monitor", "schedule"),
+]
+
+
+@pytest.mark.parametrize(("file", "job", "event"), READ_ONLY)
+def test_contents_read_is_needed_to_check_out(
+    served: World, file: str, job: str, event: str
+) -> None:
+    main = served.fake.git.ref("refs/heads/main") or ""
+    declared = WORKFLOWS[file]["jobs"][job]["permissions"]
+    rest = {name: level for name, level in declared.items() if name != "contents"}
+    alone = {
+        **WORKFLOWS[file],
+        "jobs": {job: {k: v for k, v in WORKFLOWS[file]["jobs"][job].items() if k != "needs"}},
+    }
+    result = served.runner.run(
+        file, Event(name=event, payload={"workflow_run": {"conclusion": "success"}}, actor="ada"), commit=main,
+        ref="refs/heads/main", permissions={job: rest}, workflow=alone,
+    )  # fmt: skip
+    assert result.jobs == {job: "failure"}
+    assert any("contents:read" in denial for denial in served.fake.state.denials)
+
+
+def test_every_declared_permission_is_covered_by_a_test() -> None:
+    """A new job or permission must join one of the tests that take permissions away."""
+    declared = {
+        (file, job, scope)
+        for file, workflow in WORKFLOWS.items()
+        for job, spec in workflow["jobs"].items()
+        for scope in spec["permissions"]
+    }
+    covered = {(file, job, "contents") for file, job, _ in READ_ONLY}
+    covered |= {
+        ("publish.yml", "publish", s) for s in ("actions", "contents", "pull-requests", "statuses")
+    }
+    covered |= {("release.yml", "release", s) for s in ("contents", "pull-requests", "statuses")}
+    covered |= {("deploy.yml", "deploy", s) for s in ("contents", "deployments")}
+    covered |= {
+        ("deploy.yml", "revert", s) for s in ("contents", "issues", "pull-requests", "statuses")
+    }
+    covered |= {
+        ("rollback.yml", "rollback", s)
+        for s in ("actions", "contents", "issues", "pull-requests", "statuses")
+    }
+    assert declared == covered
