@@ -119,7 +119,7 @@ def equal_models(metric, generator, n):
 )
 def test_the_guard_keeps_its_family_wise_error_on_every_metric(metric):
     # The margin is next to nothing here, so that only Holm's correction stands between chance and a red verdict.
-    trials, blocked = 600, 0
+    trials, blocked = 1000, 0
     columns = {"depot": np.arange(6000) % 20}
     for i in range(trials):
         ctx, data = equal_models(metric, np.random.default_rng([2, i]), 6000)
