@@ -70,9 +70,8 @@ def test_a_candidate_alone_is_timed_too():
 
 def test_peak_memory_is_that_of_the_child():
     grow = "x = bytearray(80_000_000)"
-    small = measure.peak_memory_mb([sys.executable, "-S", "-c", "pass"], repeats=1)
-    large = measure.peak_memory_mb([sys.executable, "-S", "-c", grow], repeats=1)
-    assert 75 < large - small < 90
+    # A bare interpreter takes 5 to 15 MB, depending on how much of it is touched.
+    assert 80 < measure.peak_memory_mb([sys.executable, "-S", "-c", grow], repeats=1) < 100
 
 
 def test_this_process_does_not_weigh_on_its_child():
