@@ -182,6 +182,8 @@ def _finish(
         print(
             f"ship: nothing to do, production.yaml already says: {pointer_file.describe(current)}."
         )
+        if args.push:
+            _push(git)
         return 0
     pointer_file.write(git, new.to_yaml())
     print(
@@ -195,13 +197,17 @@ def _finish(
     commit = git.commit_file(releases.POINTER, f"{subject}\n\n{body}".strip() + "\n")
     print(f"  Committed as {commit[:12]} on {git.branch() or 'a detached HEAD'}.")
     if args.push:
-        try:
-            pointer_file.push(git)
-        except ExternalFailure as error:
-            error.add_note("Nothing is deployed yet.")
-            raise
-        print("  Pushed.")
+        _push(git)
     print(
         f"  Next: once it is on {MAIN}, `make deploy` (or the agent, or the deploy workflow) makes it live."
     )
     return 0
+
+
+def _push(git: Git) -> None:
+    try:
+        pointer_file.push(git)
+    except ExternalFailure as error:
+        error.add_note("Nothing is deployed yet.")
+        raise
+    print("  Pushed.")
