@@ -108,7 +108,20 @@ def _arm(at: int) -> None:
 
         return wrapped
 
+    def written(write: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(path: Path, *args: Any, **options: Any) -> Any:
+            left[0] -= 1
+            if left[0] == 0:
+                # Writing in place empties the file first; that is the moment to die.
+                open(path, "wb").close()
+                os._exit(KILLED)
+            return write(path, *args, **options)
+
+        return wrapped
+
     subprocess.run = counted(subprocess.run)
+    Path.write_text = written(Path.write_text)  # type: ignore[method-assign]
+    Path.write_bytes = written(Path.write_bytes)  # type: ignore[method-assign]
     dvcfiles.dvc = counted(dvcfiles.dvc)
     os.replace = counted(os.replace)
     os.fsync = counted(os.fsync)

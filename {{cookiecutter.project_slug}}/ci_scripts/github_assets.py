@@ -44,9 +44,10 @@ def download(slug: str, *, tag: str, name: str, target: Path) -> None:
         timeout=TIMEOUT_SECONDS,
         retry=GithubRetry(total=RETRIES),
         user_agent="modelops-fetch",
+        lazy=True,
     )
     try:
-        release = client.get_repo(slug, lazy=True).get_release(tag)
+        release = client.get_repo(slug).get_release(tag)
         assets = {asset.name: asset for asset in release.assets}
         if name not in assets:
             raise ExternalFailure(f"release {tag} has no file {name}")
