@@ -33,8 +33,9 @@ ANSWERS_AFTER = 1500
 class Narrator:
     """Numbered steps, each with the commands a user would type, what came of them, and how long it took."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
         self._step = 0
+        self._quiet = quiet
         self._began = time.monotonic()
         self._colour = sys.stdout.isatty()
 
@@ -48,12 +49,14 @@ class Narrator:
 
     def do(self, words: str, action: Callable[[], str]) -> str:
         """Show a command, run it, and return its output."""
-        print(f"   $ {words}", flush=True)
+        if not self._quiet:
+            print(f"   $ {words}", flush=True)
         return action()
 
     def tell(self, text: str) -> None:
         """One fact."""
-        print(f"     {text}", flush=True)
+        if not self._quiet:
+            print(f"     {text}", flush=True)
 
     def tail(self, output: str, pattern: str) -> None:
         """The lines of a command's output that match."""
