@@ -21,6 +21,18 @@ from ci_scripts import demo  # noqa: E402
 from ci_scripts.bake import combinations  # noqa: E402
 from ci_scripts.stage import Stage  # noqa: E402
 
+BAKES = """
+import sys, time
+from pathlib import Path
+from ci_scripts.bake import bake, combinations, export
+folder = Path(sys.argv[1])
+template = export(folder / "template")
+began = time.perf_counter()
+for number, options in enumerate(combinations()):
+    bake(template, folder / str(number), options)
+print(time.perf_counter() - began, file=sys.stderr)
+"""
+
 
 def main() -> None:
     """Measure in the order of the loop."""
@@ -48,12 +60,9 @@ def main() -> None:
 
 def bakes(folder: Path) -> None:
     """Seconds of one bake, over all combinations of options, in one process without its start."""
-    script = "import sys, time; from ci_scripts.bake import *; t = export(Path(sys.argv[1]) / 't'); n = time.perf_counter(); "
-    script += "[bake(t, Path(sys.argv[1]) / str(i), o) for i, o in enumerate(combinations())]; "
-    script += "print(time.perf_counter() - n, file=sys.stderr)"
     # The hooks say what comes next on standard output, eighteen times.
     done = subprocess.run(
-        [sys.executable, "-c", script, str(folder)],
+        [sys.executable, "-c", BAKES, str(folder)],
         cwd=ROOT,
         check=True,
         stdout=subprocess.DEVNULL,
