@@ -28,6 +28,7 @@ HERE = Path(__file__).parent
 RUNNERS = {"ubuntu-24.04", "self-hosted"}
 SHIMMED = {"queue", "cache-mode", "deployment", "artifact-metadata"}
 TIMEOUT = 120
+SYSTEM_PATH = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
 
 
 class HarnessError(Exception):
@@ -185,7 +186,8 @@ class ActRunner:
         fake.git.run("config", "uploadpack.allowAnySHA1InWant", "true")
 
     def run(
-        self, file: str, event: Event, *, commit: str, ref: str, expect: set[str] | None = None, optional: frozenset[str] = frozenset(),
+        self, file: str, event: Event, *, commit: str, ref: str, expect: set[str] | None = None,
+        optional: frozenset[str] = frozenset(),
         fork: bool = False, permissions: dict[str, dict[str, str]] | None = None,
         workflow: dict[str, Any] | None = None, inputs: dict[str, str] | None = None, run_id: int | None = None,
     ) -> Result:  # fmt: skip
@@ -217,7 +219,7 @@ class ActRunner:
         done = subprocess.run(
             self._command(home, workflow, event, secrets, inputs or {}, run_id),
             cwd=home, capture_output=True, text=True, timeout=TIMEOUT, check=False,
-            env={"PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin", "HOME": str(home / "home"), "SHA_REF": commit},
+            env={"PATH": SYSTEM_PATH, "HOME": str(home / "home"), "SHA_REF": commit},
         )  # fmt: skip
         result = self._collect(home, file, run_id, done, os.times().elapsed - started)
         wanted = set(workflow["jobs"]) - optional if expect is None else expect

@@ -130,7 +130,7 @@ def clean(node: Any, *, names: bool = False) -> Any:
     result = {
         key: clean(value, names=key == "properties")
         for key, value in node.items()
-        if key not in PROSE and not (key == "nullable")
+        if key not in PROSE and key != "nullable"
     }
     if result.get("format") in DROPPED_FORMATS:
         del result["format"]

@@ -24,7 +24,9 @@ def check(loss, *, rows=6000, seed=3, baseline="a" * 64, candidate="b" * 64, sli
     slices = {name: (origin if name == "origin" else rng.choice(["AA", "B6", "DL"], rows)) for name in contract.slices}
     seconds = 0.0003 + rng.random(400) * 1e-5
     def answers(model, sha, scores):
-        return v.Answers(model=model, sha256=sha, keys=keys, scores=scores, seconds=seconds, memory_mb=120.0, size_bytes=200_000)
+        return v.Answers(
+            model=model, sha256=sha, keys=keys, scores=scores, seconds=seconds, memory_mb=120.0, size_bytes=200_000
+        )
     return v.evaluate(
         test=v.TestSet(keys=keys, labels=labels, sha256="c" * 64, window=("2013-03-04", "2013-03-31"), slices=slices),
         candidate=answers(None, candidate, worse),

@@ -13,13 +13,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import filters
 import pytest
 from bare_git import BareGit
+from conftest import TEMPLATE
 from fake_github import FakeGitHub
 from fake_state import BODY_LIMIT, BOT, utf16_length
 from zygote import Commands, Done, Running
 
-PERMISSIONS = {"actions": "read", "contents": "read", "pull-requests": "write", "statuses": "write"}
+PUBLISH = filters.load((TEMPLATE / ".github/workflows/publish.yml").read_text())
+PERMISSIONS = PUBLISH["jobs"]["publish"]["permissions"]
 MARKER = '<!-- model-gate {"attempt": 1, "head_sha": "x", "run_id": 1, "schema": 1} -->'
 
 

@@ -10,14 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import filters
 import pytest
 from bare_git import BareGit
+from conftest import TEMPLATE
 from fake_github import FakeGitHub
 from fake_state import BOT, Recorded
 from world import World
 from zygote import Commands, Done, Running
 
-PERMISSIONS = {"contents": "write", "pull-requests": "write", "statuses": "write"}
+RELEASE = filters.load((TEMPLATE / ".github/workflows/release.yml").read_text())
+PERMISSIONS = RELEASE["jobs"]["release"]["permissions"]
 WRITES = ("POST", "PATCH", "PUT", "DELETE", "git")
 
 
@@ -53,7 +56,7 @@ class Shop:
         self.fake = FakeGitHub(folder / "origin.git")
         self.count = 0
 
-    def start(self, **env: str) -> Running:
+    def start(self, without: str = "", **env: str) -> Running:
         self.count += 1
         checkout = self.folder / f"checkout-{self.count}"
         subprocess.run(
@@ -68,7 +71,9 @@ class Shop:
         base = {
             "GITHUB_REPOSITORY": "acme/model", "GITHUB_API_URL": self.fake.url, "GITHUB_SERVER_URL": self.fake.url,
             "GITHUB_ACTIONS": "true", "GITHUB_API_PACE": "0", "GITHUB_RUN_ID": "77",
-            "GITHUB_TOKEN": self.fake.job_token("release", PERMISSIONS),
+            "GITHUB_TOKEN": self.fake.job_token(
+                "release", {k: v for k, v in PERMISSIONS.items() if k != without}
+            ),
         }  # fmt: skip
         return self.commands.start("github_release", cwd=checkout, env={**base, **env})
 
@@ -125,6 +130,15 @@ def test_release_and_again(shop: Shop) -> None:
     assert "state: pass" in message or "state: 'pass'" in message
 
 
+@pytest.mark.parametrize("scope", PERMISSIONS)
+def test_each_permission_is_needed(shop: Shop, scope: str) -> None:
+    shop.start(without=scope).wait()
+    assert shop.fake.state.denials, f"nothing needed {scope}"
+    shop.fake.state.denials.clear()
+    assert shop.release().code == 0
+    assert shop.fake.state.denials == []
+
+
 def calls(shop: Shop) -> list[tuple[int, str]]:
     """Number and method of each call; a push is `git`, a fetch counts as GET."""
 
@@ -158,7 +172,7 @@ def kill_and_finish(shop: Shop, number: int, phase: str) -> None:
     shop.fake.reset_calls()
     process = shop.start()
     running.append(process)
-    first = process.wait()
+    process.wait()
     shop.fake.on_call = lambda seen, at: None
     assert not running, f"call {number} never came: {sorted(calls(shop))}"
     done = shop.release()

@@ -11,7 +11,7 @@ import pytest
 from conftest import TEMPLATE
 from fake_github import FakeGitHub
 from fake_state import BOT, Event
-from world import World
+from world import World, train
 
 WORKFLOWS = filters.load_all(TEMPLATE / ".github" / "workflows")
 PAYLOAD = 'x"; touch PWNED; "\n`touch PWNED` $(touch PWNED)'
@@ -76,7 +76,36 @@ def test_equal_within_the_margin(served: World, trained: Callable[..., Path]) ->
 def test_worse(served: World, trained: Callable[..., Path]) -> None:
     bring(served, trained(trees=1))
     state, body = judged(served)
-    assert state == "failure" and "▼ worse" in body
+    assert state == "failure" and "▼" in body, body
+
+
+def test_worse_on_one_slice_only(
+    served: World, trained: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The labels of one airport are swapped before training; the other two stay as they are."""
+    folder = tmp_path / "sliced"
+    shutil.copytree(trained(trees=30), folder, symlinks=True)
+    path = folder / "pipeline" / "train.py"
+    text = path.read_text()
+    fit = "    model.fit(table[list(contract.inputs)], labels)\n"
+    swap = '    labels = labels.where(table["origin"] != "LGA", 1 - labels)\n'
+    assert fit in text
+    path.write_text(text.replace(fit, swap + fit))
+    train(folder)
+    bring(served, folder)
+    shutil.copy(path, served.clone / "pipeline" / "train.py")
+    state, body = judged(served)
+    assert state == "failure" and "Slice guard" in body and "origin=LGA" in body, body
+
+
+def test_first_release_has_no_baseline(served: World, trained: Callable[..., Path]) -> None:
+    none = "stable: null\nprevious: null\ncanary: null\nshadow: null\nfreeze: null\n"
+    (served.clone / "production.yaml").write_text(none)
+    served.push("main")
+    served.fake.take_events()
+    bring(served, trained(trees=29))
+    state, body = judged(served)
+    assert state == "success" and "first release" in body, body
 
 
 def test_weakened_gates_are_judged_by_mains(served: World, trained: Callable[..., Path]) -> None:

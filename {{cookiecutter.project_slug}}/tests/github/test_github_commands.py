@@ -1,0 +1,155 @@
+"""What the GitHub commands decide without GitHub: kinds of change, credentials, artifacts, owners."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from ci_scripts import changes, comment, doctor, github, github_check, github_deploy, publish
+from modelops.errors import BadArtifact, BadInput
+
+
+@pytest.mark.parametrize(
+    ("paths", "kind"),
+    [
+        ([], "nothing"),
+        (["README.md", "docs/RUNBOOK.md"], "nothing"),
+        (["gates.yaml"], "nothing"),
+        (["dvc.lock"], "model"),
+        (["data/raw.dvc"], "model"),
+        (["docs/a.md", "pipeline/train.py"], "model"),
+        (["production.yaml"], "pointer"),
+        (["production.yaml", "dvc.lock"], "pointer"),
+        (["docs/production.yaml"], "nothing"),
+    ],
+)
+def test_kind_of_a_change(paths: list[str], kind: str) -> None:
+    assert changes.kind(paths) == kind
+
+
+def test_run_names_all_that_is_missing_and_hides_its_token() -> None:
+    with pytest.raises(BadInput) as caught:
+        github.Run.from_environ({"GITHUB_REPOSITORY": "x", "GITHUB_API_PACE": "fast"})
+    assert len(caught.value.problems) == 3
+    run = github.Run.from_environ({"GITHUB_REPOSITORY": "acme/m", "GITHUB_TOKEN": "ghp_secret"})
+    assert "ghp_secret" not in repr(run)
+    assert run.run_url == "https://github.com/acme/m/actions/runs/0"
+
+
+def test_event_that_is_not_json(tmp_path: Path) -> None:
+    path = tmp_path / "event.json"
+    path.write_text("{")
+    with pytest.raises(BadInput, match="cannot be read as JSON"):
+        github.Run.from_environ(
+            {"GITHUB_REPOSITORY": "a/b", "GITHUB_EVENT_PATH": str(path)}, token=False
+        )
+
+
+def zipped(*members: tuple[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def test_one_member_is_read_and_nothing_else() -> None:
+    assert publish.unzip_member(zipped(("check.json", b"{}"), ("../x", b"y"))) == b"{}"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"PK", zipped(("a", b"b")), zipped(("check.json", b"0" * (publish.MEMBER_LIMIT + 1)))],
+)
+def test_artifacts_that_are_refused(data: bytes) -> None:
+    with pytest.raises(BadArtifact):
+        publish.unzip_member(data)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "NaN", '{"schema": 1}', "[" * 100_000, '{"schema": 1, "state": "pass"}']
+)
+def test_reports_that_are_refused(text: str) -> None:
+    with pytest.raises(BadArtifact):
+        publish.parse(text.encode())
+
+
+def test_marker_is_read_back_and_only_from_the_first_line() -> None:
+    footing = comment.Footing(state="nothing", sentence="s", head_sha="a" * 40, run_id=7)
+    body = comment.render(None, footing)
+    assert comment.read_marker(body) == {
+        "schema": 1,
+        "head_sha": "a" * 40,
+        "run_id": 7,
+        "attempt": 1,
+    }
+    assert comment.read_marker("hello\n" + body) is None
+    assert comment.read_marker("<!-- model-gate [1] -->") is None
+
+
+@pytest.mark.parametrize(
+    ("config", "secret", "withheld"),
+    [
+        ("", "", False),
+        ("[core]\n    remote = s\n['remote \"s\"']\n    url = /mnt/dvc\n", "", False),
+        ("[core]\n    remote = s\n['remote \"s\"']\n    url = ../dvc\n", "", False),
+        ("[core]\n    remote = s\n['remote \"s\"']\n    url = s3://b/p\n", "", True),
+        ("[core]\n    remote = s\n['remote \"s\"']\n    url = s3://b/p\n", "x", False),
+        ("[core]\n    remote = s\n['remote \"s\"']\n    url = ssh://h/p\n", " ", True),
+    ],
+)
+def test_when_credentials_are_missing(
+    tmp_path: Path, config: str, secret: str, withheld: bool
+) -> None:
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc" / "config").write_text(config)
+    found = github_check.missing_credentials(tmp_path, {"DVC_CONFIG_LOCAL": secret})
+    assert (found is not None) is withheld
+
+
+def test_credentials_are_readable_by_nobody_else(tmp_path: Path) -> None:
+    (tmp_path / ".dvc").mkdir()
+    github_check.write_credentials(tmp_path, {"DVC_CONFIG_LOCAL": "[core]"})
+    path = tmp_path / ".dvc" / "config.local"
+    assert path.stat().st_mode & 0o077 == 0 and path.read_text() == "[core]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        ("* @a", ["@a"]),
+        ("/production.yaml @a @b", ["@a", "@b"]),
+        ("* @a\nproduction.yaml", []),
+        ("# production.yaml @a", []),
+        ("/docs/ @a", []),
+        ("*.yaml @a", ["@a"]),
+    ],
+)
+def test_owners_of_a_file(text: str, expected: list[str]) -> None:
+    assert doctor.owners(text, "production.yaml") == expected
+
+
+def test_ways_of_deploying() -> None:
+    assert github_deploy.chosen_mode("") == "rehearsal"
+    with pytest.raises(BadInput, match="allowed: runner, agent, rehearsal"):
+        github_deploy.chosen_mode("kubernetes")
+
+
+def test_summary_and_output(tmp_path: Path) -> None:
+    run = github.Run(
+        repository="a/b",
+        token="",
+        summary=tmp_path / "s.md",
+        output=tmp_path / "o",
+        event=json.loads("{}"),
+    )
+    run.summarise("one")
+    run.summarise("x" * 2_000_000)
+    run.set_output("release", "true\nother=1")
+    assert (tmp_path / "s.md").stat().st_size < 1_048_576
+    assert (tmp_path / "o").read_text() == "release=true other=1\n"
