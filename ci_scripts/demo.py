@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from ci_scripts.bake import bake, export
+from ci_scripts.bake import ROOT, bake, export
 from ci_scripts.load import Load
 from ci_scripts.stage import Stage, StageError
 
@@ -28,6 +28,8 @@ RATE = 240
 # Load before, and after, the rollback: long enough that a lost request would show on either side.
 ANSWERS_BEFORE = 500
 ANSWERS_AFTER = 1500
+# The reports of a story whose folder is deleted.
+KEPT = ROOT / "build/demo"
 
 
 class Narrator:
@@ -276,15 +278,21 @@ def report(stage: Stage, figures: dict[str, Any], *, kept: bool) -> None:
     if stored.exists():
         found = hashlib.sha256(stored.read_bytes()).hexdigest()
         print(f"   of the bytes   {found}  store/bundles")
+    reports = stage.folder if kept else KEPT
+    print("\nWhere to look")
+    print(f"   why the worse candidate was refused   {reports / 'check-refused.html'}")
+    print(f"   the model card                        {reports / 'MODEL_CARD.md'}")
+    print(f"   everything every command printed      {reports / 'demo.log'}")
     print(
-        "\nWhere to look"
-        + ("" if kept else " (the folder is deleted now; keep it with `make demo KEEP=1 DIR=...`)")
+        f"   the generated repository              {stage.repo if kept else 'deleted; keep it: make demo KEEP=1'}"
     )
-    card = stage.folder / "MODEL_CARD.md"
-    print(f"   why the worse candidate was refused   {stage.folder / 'check-refused.html'}")
-    print(f"   the model card                        {card}")
-    print(f"   the generated repository              {stage.repo}")
-    print(f"   everything every command printed      {stage.folder / 'demo.log'}")
+
+
+def keep_files(stage: Stage) -> None:
+    """Copy what is worth a look out of a folder that is about to be deleted."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    for name in ("check-refused.html", "MODEL_CARD.md", "demo.log", "figures.json"):
+        shutil.copy(stage.folder / name, KEPT / name)
 
 
 def save_card(stage: Stage) -> None:
@@ -330,6 +338,7 @@ def main() -> int:
         stage.stop_service()
     report(stage, figures, kept=kept)
     if not kept:
+        keep_files(stage)
         stage.remove()
     well = (
         figures["lost"] == figures["wrong"] == 0 and figures["seconds_to_first_answer"] is not None
