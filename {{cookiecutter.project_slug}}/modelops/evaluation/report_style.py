@@ -32,6 +32,7 @@ table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th{font-size:12px;font-weight:600;color:var(--soft);text-align:left;padding:6px 10px 6px 0;vertical-align:bottom;
 border-bottom:1px solid var(--line)}
 td{padding:8px 10px 8px 0;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:break-word}
+td:not([class]){overflow-wrap:anywhere}
 tr:last-child td{border-bottom:0}
 .num{text-align:right;white-space:nowrap}
 td.name{min-width:150px}
