@@ -24,6 +24,7 @@ from modelops.pointer import Pointer, Ref
 HELP = "make the store equal to production.yaml on main, and confirm what the service serves"
 KEPT_VERSIONS = 5
 CONFIRM_SECONDS = 30.0
+BACK_SECONDS = 5.0
 POLL_SECONDS = 5.0
 
 
@@ -206,7 +207,7 @@ def _confirm(goal: Target, stored: Stored, before: Stored | None, started: float
         seconds = time.monotonic() - started
         compared = confirm.golden(goal.url, goal.store.folder, stable)
     except ModelOpsError as error:
-        raise _put_back(goal.store, stored, former, error) from error
+        raise _put_back(goal, stored, former, error) from error
     goal.store.confirm()
     canary = stored.pointer.canary
     share = f", canary {canary.model} at {canary.percent:g} %" if canary else ""
@@ -215,20 +216,28 @@ def _confirm(goal: Target, stored: Stored, before: Stored | None, started: float
 
 
 def _put_back(
-    store: Store, stored: Stored, former: Stored | None, error: ModelOpsError
+    goal: Target, stored: Stored, former: Stored | None, error: ModelOpsError
 ) -> ModelOpsError:
     """The error to raise, after the store points again to what was last seen to be served."""
     if former is not None and former.pointer == stored.pointer:
         error.add_note("The pointer stays as it is: it is the one that was last seen to be served.")
         return error
-    store.restore(former)
-    if former is None or former.pointer.stable is None:
+    restored = goal.store.restore(former)
+    if restored is None or restored.pointer.stable is None or goal.url is None:
         error.add_note("The store is as it was before: empty. Nothing is served.")
-    else:
-        error.add_note(
-            f"{former.pointer.stable.model} keeps serving, and the store points to it again. main still asks for "
-            f"{stored.pointer.stable.model if stored.pointer.stable else 'nothing'}: revert it with `make rollback`."
+        return error
+    name = restored.pointer.stable.model
+    try:
+        confirm.wait(goal.url, restored, seconds=BACK_SECONDS)
+        words = f"The store points to {name} again, which serves"
+    except ModelOpsError:
+        words = (
+            f"The store points to {name} again; whether it serves is not known: see `make status`"
         )
+    wanted = stored.pointer.stable.model if stored.pointer.stable else "nothing"
+    error.add_note(
+        f"{words}. main still asks for {wanted}: go back there too with `make rollback`."
+    )
     return error
 
 

@@ -106,12 +106,12 @@ class Store:
         if data is not None and data != _bytes(self.confirmed_path):
             write_atomic(self.confirmed_path, data)
 
-    def restore(self, former: Stored | None) -> None:
-        """Put a former pointer back, or none if there was none."""
+    def restore(self, former: Stored | None) -> Stored | None:
+        """Put a former pointer back, or none if there was none. Returns it as it lies there now."""
         if former is None:
             self.pointer_path.unlink(missing_ok=True)
-        else:
-            self.write(former.pointer, commit=former.commit)
+            return None
+        return self.write(former.pointer, commit=former.commit)
 
     def collect(self, keep: Iterable[Ref]) -> list[str]:
         """Delete the bundles of all other releases and what killed writes left behind. Returns their sha256."""

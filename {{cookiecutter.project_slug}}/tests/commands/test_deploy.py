@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ci_scripts import dvcfiles
+from ci_scripts import dvcfiles, service
 from ci_scripts.agent import Agent
 from ci_scripts.store import Store
 from modelops.errors import BadArtifact
@@ -253,8 +253,8 @@ def test_a_release_the_service_refuses_is_taken_back(two: Clone, tmp_path: Path)
         done = two.run("deploy")
         assert done.code == 4
         assert f"{model} is not served" in done.err
-        assert "flight-delay-v1 keeps serving, and the store points to it again" in done.err
-        assert f"main still asks for {model}: revert it with `make rollback`" in done.err
+        assert "The store points to flight-delay-v1 again, which serves." in done.err
+        assert f"main still asks for {model}: go back there too with `make rollback`." in done.err
         assert two.stable() == "flight-delay-v1"
         assert two.run("status").code == 1
         two.ok("rollback")
@@ -316,6 +316,33 @@ def test_another_service_at_that_address(two: Clone) -> None:
         thread.join()
     assert done.code == 5
     assert "is not this service; check url in serving.yaml" in done.err
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"output": {"delayed": True, "probability": 0.999}}, "but {'delayed': "),
+        ({"route": "fallback"}, "answers golden request 1 of flight-delay-v2 with the fallback."),
+    ],
+)
+def test_a_service_that_answers_differently_is_caught(
+    two: Clone,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, object],
+    sentence: str,
+) -> None:
+    """It says that it serves v2, and what it answers is not what v2 answers."""
+    with served(two, tmp_path):
+        two.ok("deploy")
+        two.ship("flight-delay-v2")
+        ask = service.predict
+        monkeypatch.setattr(service, "predict", lambda url, body: {**ask(url, body), **change})
+        done = two.run("deploy")
+    assert done.code == 4
+    assert sentence in done.err
+    assert "The store points to flight-delay-v1 again, which serves." in done.err
+    assert two.stable() == "flight-delay-v1"
 
 
 def test_a_canary_is_confirmed_and_the_stable_model_is_asked(two: Clone, tmp_path: Path) -> None:
