@@ -62,6 +62,28 @@ def test_first_push_without_secrets_or_storage_is_green(
     assert [p for _, p in town.fake.git.changed("main", ship["head_sha"])] == ["production.yaml"]
 
 
+@pytest.mark.slow
+def test_without_storage_bundles_come_from_the_releases(
+    town: World, trained: Callable[..., Path]
+) -> None:
+    """Private, no DVC remote, no secret: CI trains, and production is fetched from its GitHub Release."""
+    town.fake.settings.private = True
+    town.adopt(trained(trees=8))
+    town.push("main")
+    town.settle()
+    model = newest_release(town)
+    town.merge(open_pull_titled(town, f"Ship {model}"))
+    town.settle()
+    assert deployed(town) == (model, "success")
+    town.git("checkout", "-q", "-B", "better", "main")
+    take_over(town, trained(trees=30))
+    town.push("better")
+    number = town.open_pull("better", "More trees")
+    town.settle()
+    (comment,) = town.fake.comments_on(number)
+    assert "✅ May ship" in comment["body"] and model in comment["body"]
+
+
 def remote(town: World) -> None:
     """A DVC remote in a folder, as a team with a mounted disk has it."""
     dvc(town, "remote", "add", "-q", "-f", "-d", "store", str(town.folder / "dvc-remote"))

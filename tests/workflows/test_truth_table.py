@@ -67,18 +67,21 @@ def judged(town: World, title: str = "Change", *, repo: str = "") -> tuple[str, 
     return str(status["state"]), str(comment["body"])
 
 
+@pytest.mark.slow
 def test_equal_within_the_margin(served: World, trained: Callable[..., Path]) -> None:
     bring(served, trained(trees=29))
     state, body = judged(served)
     assert state == "success" and "✅ May ship" in body, body
 
 
+@pytest.mark.slow
 def test_worse(served: World, trained: Callable[..., Path]) -> None:
     bring(served, trained(trees=1))
     state, body = judged(served)
     assert state == "failure" and "▼" in body, body
 
 
+@pytest.mark.slow
 def test_worse_on_one_slice_only(
     served: World, trained: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -88,7 +91,7 @@ def test_worse_on_one_slice_only(
     path = folder / "pipeline" / "train.py"
     text = path.read_text()
     fit = "    model.fit(table[list(contract.inputs)], labels)\n"
-    swap = '    labels = labels.where(table["origin"] != "LGA", 1 - labels)\n'
+    swap = '    here = (table["origin"] == "LGA").to_numpy()\n    labels[here] = 1 - labels[here]\n'
     assert fit in text
     path.write_text(text.replace(fit, swap + fit))
     train(folder)
@@ -103,7 +106,7 @@ def test_first_release_has_no_baseline(served: World, trained: Callable[..., Pat
     (served.clone / "production.yaml").write_text(none)
     served.push("main")
     served.fake.take_events()
-    bring(served, trained(trees=29))
+    bring(served, trained(trees=30))
     state, body = judged(served)
     assert state == "success" and "first release" in body, body
 
@@ -122,6 +125,7 @@ def test_weakened_gates_are_judged_by_mains(served: World, trained: Callable[...
     assert "gates.yaml is changed here" in first_screen
 
 
+@pytest.mark.slow
 def test_changed_test_set_is_said(served: World, trained: Callable[..., Path]) -> None:
     bring(served, trained(trees=30, test_days=9))
     state, body = judged(served)
@@ -156,7 +160,7 @@ def test_fork_gets_no_secret_and_is_not_red(served: World, trained: Callable[...
                    for c in served.fake.state.calls)  # fmt: skip
 
 
-@pytest.mark.parametrize("path", ["README.md", "docs/page.md", ".github/ISSUE_TEMPLATE/x.md"])
+@pytest.mark.parametrize("path", ["README.md", ".github/ISSUE_TEMPLATE/x.md"])
 def test_required_status_reports_for_documents_too(served: World, path: str) -> None:
     (served.clone / path).parent.mkdir(parents=True, exist_ok=True)
     (served.clone / path).write_text("words\n")
