@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,14 +33,15 @@ def _start(clone: Clone, gate: tuple[int, int], said: Path) -> int:
     if child:
         return child
     try:
-        out = os.open(said, os.O_WRONLY | os.O_CREAT, 0o644)
-        os.dup2(out, 1)
-        os.dup2(out, 2)
         os.chdir(clone.root)
         os.close(gate[1])
         os.read(gate[0], 1)
-        code = main(["release"])
-        os.fsync(out)
+        with (
+            said.open("w") as out,
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(out),
+        ):
+            code = main(["release"])
         os._exit(code)
     except BaseException:
         os._exit(99)
