@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from ci_scripts import dvcfiles, fetch, releases, scoring
 from ci_scripts.baseline import Baseline
 from ci_scripts.gitrepo import Git
 from modelops import prepared
 from modelops.bundle import Bundle
 from modelops.contract import incompatibilities
-from modelops.errors import BadArtifact, CannotEvaluate, ExternalFailure
-from modelops.evaluation import ledger, verdict
+from modelops.errors import BadArtifact, BadInput, CannotEvaluate, ExternalFailure
+from modelops.evaluation import ledger, lint, verdict
 from modelops.files import sha256_file, write_atomic
 from modelops.pointer import Ref
 
@@ -41,6 +43,7 @@ def judge(baseline: Baseline) -> dict[str, Any]:
         raise CannotEvaluate(
             f"{TEST} is not the file build/prepared/data.json describes. Run `make train`."
         )
+    _refuse_idle_gates(baseline, candidate, table)
     keys = list(test.keys)
     _say(f"candidate {candidate.sha256[:12]} answers {len(keys):,} test rows")
     new, new_model = scoring.answers(
@@ -117,8 +120,11 @@ def looks(git: Git, *, test_sha256: str, candidate_sha256: str) -> list[ledger.L
     for commit in git.out(
         "log", "--all", f"--max-count={LOOKED_AT}", "--format=%H", "--", "dvc.lock"
     ).split():
-        text = git.read(commit, "dvc.lock")
-        then = {} if text is None else dvcfiles.outs(text.decode(errors="replace"))
+        try:
+            then = dvcfiles.outs((git.read(commit, "dvc.lock") or b"").decode(errors="replace"))
+        except BadInput:
+            # Somebody once committed a merge conflict; that is no reason to stop judging for ever.
+            continue
         if TEST in then and str(CANDIDATE) in then:
             test, model = then[TEST].md5, then[str(CANDIDATE)].md5
             found.append(
@@ -127,6 +133,20 @@ def looks(git: Git, *, test_sha256: str, candidate_sha256: str) -> list[ledger.L
                 )
             )
     return found
+
+
+def _refuse_idle_gates(baseline: Baseline, candidate: Bundle, table: pd.DataFrame) -> None:
+    """Raises CannotEvaluate for gates that could never pass, or never fail, on this many rows."""
+    sizes = {
+        f"{name}={value}": int(count)
+        for name in candidate.contract.slices
+        for value, count in table[name].value_counts().items()
+    }
+    problems = lint.lint(baseline.gates, candidate.contract, rows=len(table), slices=sizes)
+    if problems:
+        raise CannotEvaluate(
+            f"the gates of {baseline.ref} cannot judge this test set: {' '.join(problems)}"
+        )
 
 
 def _here(git: Git, path: str) -> None:
