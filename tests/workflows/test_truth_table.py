@@ -133,6 +133,37 @@ def test_changed_test_set_is_said(served: World, trained: Callable[..., Path]) -
     assert "The test set changed" in body.split("| | gate |")[0]
 
 
+@pytest.mark.slow
+def test_a_metric_without_a_value_blocks(
+    served: World, trained: Callable[..., Path], tmp_path: Path
+) -> None:
+    """No flight of the test days was late: ROC AUC is not defined, which is no reason to pass."""
+    folder = tmp_path / "no-late-flight"
+    shutil.copytree(trained(trees=30), folder, symlinks=True)
+    path = folder / "pipeline" / "prepare.py"
+    text = path.read_text()
+    split = "train, test = ordered[~later], ordered[later]\n"
+    assert split in text
+    path.write_text(text.replace(split, split + "    test = test[test['late'] == 0]\n"))
+    train(folder)
+    bring(served, folder)
+    shutil.copy(path, served.clone / "pipeline" / "prepare.py")
+    state, body = judged(served)
+    assert state == "failure" and "no data" in body, body
+
+
+def test_a_model_that_answers_nan_has_no_lock_to_be_judged_by(served: World) -> None:
+    """The pipeline stops at such a model, so the code that makes it comes with the lock of another one."""
+    path = served.clone / "pipeline" / "train.py"
+    text = path.read_text()
+    fit = "    model.fit(table[list(contract.inputs)], labels)\n"
+    assert fit in text
+    spoilt = fit + "    model['model'].init_.class_prior_[:] = float('nan')\n"
+    path.write_text(text.replace(fit, spoilt))
+    state, body = judged(served)
+    assert state == "error" and "dvc.lock is stale" in body, body
+
+
 def test_stale_lock(served: World) -> None:
     params = served.clone / "params.yaml"
     params.write_text(params.read_text().replace("learning_rate: 0.1", "learning_rate: 0.3"))

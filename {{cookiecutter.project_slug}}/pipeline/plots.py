@@ -36,7 +36,8 @@ def draw(
         )
     else:
         pictures["calibration.png"] = _calibration(labels, scores, contract.output.name)
-        pictures["curves.png"] = _curves(labels, scores)
+        if 0 < labels.sum() < len(labels):
+            pictures["curves.png"] = _curves(labels, scores)
     paths = []
     for name, figure in pictures.items():
         # Without a date or a version in it, the same picture is the same file.
