@@ -54,7 +54,7 @@ test-unit: env ## The generated repository's own tests, run in the template dire
 	cd '$(TEMPLATE)' && python -m pytest -q -n $(JOBS)
 
 test-template: env ## Bakes, workflows and stories: the template's tests, without those marked slow
-	python -m pytest -q -n $(JOBS) -m "not slow"
+	python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow"
 
 test-slow: env ## The tests marked slow: kills at every step, soak and simulation
 	python -m pytest -q -n $(JOBS) -m slow

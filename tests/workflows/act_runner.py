@@ -174,14 +174,14 @@ class ActRunner:
     """Runs workflows of the repository behind `fake`; keeps run ids, tokens and artifacts apart."""
 
     def __init__(
-        self, fake: FakeGitHub, folder: Path, *, secrets: dict[str, str] | None = None
+        self, fake: FakeGitHub, folder: Path, *, python: Path = Path(sys.executable)
     ) -> None:
         self.fake = fake
         self.folder = folder
-        self.secrets = secrets or {}
+        self.secrets: dict[str, str] = {}
         self.variables: dict[str, str] = {}
         self.environment: dict[str, str] = {}
-        self.python = sys.executable
+        self.python = str(python)
         self._next_run = 5000
         fake.git.run("config", "uploadpack.allowAnySHA1InWant", "true")
 
@@ -252,9 +252,7 @@ class ActRunner:
         for name in ("python3", "python3.11"):
             (home / "bin" / name).symlink_to("python")
         for tool in TOOLS:
-            found = shutil.which(tool, path=str(Path(self.python).parent))
-            if found:
-                (home / "bin" / tool).symlink_to(found)
+            (home / "bin" / tool).symlink_to(Path(self.python).parent / tool)
         for tool in SKIPPED_TOOLS:
             (home / "bin" / tool).write_text(f'#!/bin/bash\necho "harness: {tool} $*"\n')
             (home / "bin" / tool).chmod(0o755)

@@ -7,22 +7,24 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
-if str(HERE) not in sys.path:
-    sys.path.insert(0, str(HERE))
+for folder in (HERE, HERE.parent / "support"):
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
 
 import synthetic  # noqa: E402
 import world  # noqa: E402
 from bare_git import BareGit  # noqa: E402
+from commands import Commands  # noqa: E402
 from fake_github import FakeGitHub  # noqa: E402
+from once import once, shared_folder  # noqa: E402
+from warm import Warm  # noqa: E402
 from world import World  # noqa: E402
-from zygote import Commands  # noqa: E402
 
 ROOT = HERE.parent.parent
 TEMPLATE = ROOT / "{{cookiecutter.project_slug}}"
@@ -100,9 +102,9 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+def commands(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
     """The generated repository's commands in forked processes."""
-    running = Commands(TEMPLATE, tmp_path_factory.mktemp("zygote"))
+    running = Commands(TEMPLATE, tmp_path_factory.mktemp("commands"), warm)
     yield running
     running.close()
 
@@ -136,67 +138,74 @@ def small(folder: Path, **model: object) -> None:
 
 
 @pytest.fixture(scope="session")
-def trained(rendered: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    """A `python` and a `dvc` that start at once."""
+    running = Warm(tmp_path_factory.mktemp("warm"))
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def trained(
+    rendered: Path, warm: Warm, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
     """Generated repositories with a trained model, by parameters; each is trained once."""
-    # Shared by the processes of pytest-xdist: whoever makes the folder trains, the others wait for its mark.
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "trained"
+    folder = shared_folder(tmp_path_factory) / "trained"
+
+    def begin(target: Path) -> None:
+        shutil.copytree(rendered, target, dirs_exist_ok=True)
+        subprocess.run(["git", "init", "-q", "-b", "main"], cwd=target, check=True)
+        small(target)
+        world.data(target, warm)
+
+    def make(target: Path, **model: object) -> None:
+        shutil.copytree(once(folder / "data", begin), target, dirs_exist_ok=True)
+        small(target, **model)
+        world.train(target, warm)
 
     def get(**model: object) -> Path:
         name = "-".join(f"{k}{v}" for k, v in sorted(model.items())) or "plain"
-        target, mark = folder / name / "model", folder / name / "done"
-        try:
-            (folder / name).mkdir(parents=True)
-        except FileExistsError:
-            deadline = time.monotonic() + 300
-            while not mark.exists():
-                assert time.monotonic() < deadline, f"{name} is still being trained"
-                time.sleep(0.2)
-            return target
-        shutil.copytree(rendered, target)
-        subprocess.run(["git", "init", "-q", "-b", "main"], cwd=target, check=True)
-        small(target, **model)
-        world.train(target)
-        mark.touch()
-        return target
+        return once(folder / name, lambda target: make(target, **model))
 
     return get
 
 
 @pytest.fixture
-def town(tmp_path: Path) -> Iterator[World]:
+def town(tmp_path: Path, warm: Warm) -> Iterator[World]:
     """An empty repository on GitHub."""
     bare = tmp_path / "origin.git"
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
     with FakeGitHub(bare) as fake:
-        place = World(fake, tmp_path)
+        place = World(fake, tmp_path, warm)
         yield place
         assert fake.state.violations == []
 
 
 @pytest.fixture(scope="session")
 def shipped(
-    trained: Callable[..., Path], commands: Commands, tmp_path_factory: pytest.TempPathFactory
+    trained: Callable[..., Path],
+    commands: Commands,
+    warm: Warm,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """origin.git where v2 serves and v1 served before; both bundles lie in the DVC remote beside it."""
-    folder = tmp_path_factory.mktemp("shipped")
-    bare = folder / "origin.git"
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
-    with FakeGitHub(bare) as fake:
-        town = World(fake, folder)
-        town.adopt(trained(trees=8))
-        (town.clone / ".dvc" / "config").write_text(
-            f"[core]\n    remote = store\n['remote \"store\"']\n    url = {folder / 'dvc-remote'}\n"
-        )
-        town.push("main")
-        for source in (None, trained(trees=30)):
-            if source is not None:
-                for name in ("params.yaml", "dvc.lock"):
-                    shutil.copy(source / name, town.clone / name)
-                for name in ("build", "reports", ".dvc/cache"):
-                    shutil.copytree(source / name, town.clone / name, dirs_exist_ok=True)
-                town.push("main")
-            for words in (["check"], ["release"], ["ship", "--push"]):
-                done = commands.run(*words, cwd=town.clone, env={})
-                assert done.code == 0, done.output
-    return folder
+
+    def make(folder: Path) -> None:
+        bare = folder / "origin.git"
+        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
+        with FakeGitHub(bare) as fake:
+            town = World(fake, folder, warm)
+            town.adopt(trained(trees=8))
+            (town.clone / ".dvc" / "config").write_text(
+                f"[core]\n    remote = store\n['remote \"store\"']\n    url = {folder / 'dvc-remote'}\n"
+            )
+            town.push("main")
+            for source in (None, trained(trees=30)):
+                if source is not None:
+                    town.take_over(source)
+                    town.push("main")
+                for words in (["check"], ["release"], ["ship", "--push"]):
+                    done = commands.run(*words, cwd=town.clone, env={})
+                    assert done.code == 0, done.output
+
+    return once(shared_folder(tmp_path_factory) / "shipped", make)

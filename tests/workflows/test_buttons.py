@@ -16,7 +16,7 @@ from bare_git import BareGit
 from conftest import TEMPLATE
 from fake_github import FakeGitHub
 from fake_state import BOT
-from zygote import Commands, Done, Running
+from commands import Commands, Done, Running
 
 WORKFLOWS = filters.load_all(TEMPLATE / ".github" / "workflows")
 MODULES = {

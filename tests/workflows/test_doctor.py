@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from bare_git import BareGit
 from fake_github import FakeGitHub
-from zygote import Commands, Done
+from commands import Commands, Done
 
 PROTECTED = {
     "rulesets": [

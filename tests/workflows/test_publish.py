@@ -19,7 +19,7 @@ from bare_git import BareGit
 from conftest import TEMPLATE
 from fake_github import FakeGitHub
 from fake_state import BODY_LIMIT, BOT, utf16_length
-from zygote import Commands, Done, Running
+from commands import Commands, Done, Running
 
 PUBLISH = filters.load((TEMPLATE / ".github/workflows/publish.yml").read_text())
 PERMISSIONS = PUBLISH["jobs"]["publish"]["permissions"]

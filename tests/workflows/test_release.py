@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,9 @@ from bare_git import BareGit
 from conftest import TEMPLATE
 from fake_github import FakeGitHub
 from fake_state import BOT, Recorded
+from warm import Warm
 from world import World
-from zygote import Commands, Done, Running
+from commands import Commands, Done, Running
 
 RELEASE = filters.load((TEMPLATE / ".github/workflows/release.yml").read_text())
 PERMISSIONS = RELEASE["jobs"]["release"]["permissions"]
@@ -26,14 +29,17 @@ WRITES = ("POST", "PATCH", "PUT", "DELETE", "git")
 
 @pytest.fixture(scope="session")
 def judged(
-    trained: Callable[..., Path], commands: Commands, tmp_path_factory: pytest.TempPathFactory
+    trained: Callable[..., Path],
+    commands: Commands,
+    warm: Warm,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """origin.git with a trained main, and release/ as the build job hands it on."""
     folder = tmp_path_factory.mktemp("judged")
     bare = folder / "origin.git"
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
     with FakeGitHub(bare) as fake:
-        town = World(fake, folder)
+        town = World(fake, folder, warm)
         town.adopt(trained(trees=8))
         town.push("main")
         env = {"GITHUB_REPOSITORY": fake.full_name, "GITHUB_OUTPUT": str(folder / "output")}
@@ -207,7 +213,7 @@ def test_killed_at_each_call_and_run_again(
                 kill_and_finish(place, number, phase)
 
 
-def test_twenty_at_once_leave_one_release(shop: Shop) -> None:
+def test_twenty_at_once_of_one_bundle_leave_one_release(shop: Shop) -> None:
     running = [shop.start() for _ in range(20)]
     done = [r.wait() for r in running]
     for result in done:
@@ -215,6 +221,85 @@ def test_twenty_at_once_leave_one_release(shop: Shop) -> None:
         assert "Traceback" not in result.output, result.output
     final = shop.release()
     assert final.code == 0, final.output
+    shop.check_whole()
+
+
+def variant(data: bytes, number: int) -> bytes:
+    """Another valid bundle: the same model, with a line more in its card."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=io.BytesIO(data)) as old, tarfile.open(fileobj=buffer, mode="w") as new:
+        for member in old:
+            stream = old.extractfile(member)
+            assert stream is not None
+            content = stream.read()
+            if member.name == "MODEL_CARD.md":
+                content += f"\nVariant {number}.\n".encode()
+                member.size = len(content)
+            new.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def test_twenty_at_once_of_fourteen_bundles(shop: Shop) -> None:
+    """Every bundle gets one id of its own and every id a whole release, or the run says clearly that it did not."""
+    first = shop.judged
+    folders = []
+    for number in range(14):
+        folder = shop.folder / f"variant-{number}"
+        shutil.copytree(first / "release", folder / "release")
+        data = variant((first / "release" / "model.tar").read_bytes(), number)
+        (folder / "release" / "model.tar").write_bytes(data)
+        report = json.loads((folder / "release" / "check.json").read_text())
+        report["candidate"]["sha256"] = hashlib.sha256(data).hexdigest()
+        (folder / "release" / "check.json").write_text(json.dumps(report))
+        folders.append(folder)
+    running = []
+    for shop.judged in [*folders, *folders[:6]]:
+        running.append(shop.start())
+    unfinished = []
+    for number, done in enumerate([r.wait() for r in running]):
+        assert done.code in (0, 5), done.output
+        assert "Traceback" not in done.output, done.output
+        if done.code == 5:
+            assert "again" in done.output, done.output
+            unfinished.append([*folders, *folders[:6]][number])
+    for shop.judged in unfinished:
+        again = shop.release()
+        assert again.code == 0, again.output
+    tags = sorted(shop.git.refs("refs/tags/"))
+    assert tags == sorted(f"refs/tags/flight-delay-v{n}" for n in range(1, 15))
+    state = shop.fake.state
+    assert not any(r["draft"] for r in state.releases.values())
+    assert sorted(r["tag_name"] for r in state.releases.values()) == [
+        t.removeprefix("refs/tags/") for t in tags
+    ]
+    digests = set()
+    for release in state.releases.values():
+        files = {a["name"]: state.assets[a["id"]] for a in release["assets"]}
+        digest = hashlib.sha256(files["model.tar"]).hexdigest()
+        assert f"{digest}  model.tar" in files["SHA256SUMS"].decode()
+        assert digest in shop.git.text("cat-file", "tag", release["tag_name"])
+        digests.add(digest)
+    assert len(digests) == 14
+
+
+def test_another_run_publishes_between_making_the_draft_and_looking_for_it(shop: Shop) -> None:
+    assert shop.release().code == 0
+    releases = shop.fake.state.releases
+    ((number, whole),) = releases.items()
+    tag = whole["tag_name"]
+    whole["tag_name"] = "not-yet-there"
+    shop.fake.state.burned_tags.clear()
+
+    def overtake(seen: int, at: str) -> None:
+        call = shop.fake.state.calls[-1]
+        if at == "after" and call.method == "POST" and call.path.endswith("/releases"):
+            releases.pop(max(set(releases) - {number}))
+            whole["tag_name"] = tag
+
+    shop.fake.on_call = overtake
+    done = shop.release()
+    assert done.code == 0, done.output
+    assert len(releases) == 1 and whole["tag_name"] == tag
     shop.check_whole()
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,17 +11,6 @@ import pytest
 import yaml
 from fake_state import BOT
 from world import World
-
-
-def take_over(town: World, source: Path) -> None:
-    """Bring another training's parameters, lock and outputs into the clone, as after `make train`."""
-    for name in ("params.yaml", "dvc.lock", "data/raw.dvc", "build", "reports", ".dvc/cache"):
-        target = town.clone / name
-        if target.is_dir():
-            shutil.copytree(source / name, target, dirs_exist_ok=True)
-        else:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source / name, target)
 
 
 def pointer(town: World) -> dict[str, object]:
@@ -76,7 +63,7 @@ def test_without_storage_bundles_come_from_the_releases(
     town.settle()
     assert deployed(town) == (model, "success")
     town.git("checkout", "-q", "-B", "better", "main")
-    take_over(town, trained(trees=30))
+    town.take_over(trained(trees=30))
     town.push("better")
     number = town.open_pull("better", "More trees")
     town.settle()
@@ -86,27 +73,14 @@ def test_without_storage_bundles_come_from_the_releases(
 
 def remote(town: World) -> None:
     """A DVC remote in a folder, as a team with a mounted disk has it."""
-    dvc(town, "remote", "add", "-q", "-f", "-d", "store", str(town.folder / "dvc-remote"))
-
-
-def dvc(town: World, *words: str) -> None:
-    env = {**os.environ, "DVC_NO_ANALYTICS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *words],
-        cwd=town.clone,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    town.dvc("remote", "add", "-q", "-f", "-d", "store", str(town.folder / "dvc-remote"))
 
 
 def propose(town: World, branch: str, source: Path, title: str) -> int:
     """A branch with another training's result, pushed to storage and GitHub, and its pull request."""
     town.git("checkout", "-q", "-B", branch, "main")
-    take_over(town, source)
-    dvc(town, "push", "-q")
+    town.take_over(source)
+    town.dvc("push", "-q")
     town.push(branch)
     return town.open_pull(branch, title)
 
@@ -117,7 +91,7 @@ def test_the_whole_story(town: World, trained: Callable[..., Path]) -> None:
     plain, better, worse = trained(trees=8), trained(trees=30), trained(trees=1)
     town.adopt(plain)
     remote(town)
-    dvc(town, "push", "-q")
+    town.dvc("push", "-q")
     town.push("main")
     town.settle()
     v1 = newest_release(town)

@@ -11,6 +11,7 @@ import pytest
 from conftest import TEMPLATE
 from fake_github import FakeGitHub
 from fake_state import BOT, Event
+from warm import Warm
 from world import World, train
 
 WORKFLOWS = filters.load_all(TEMPLATE / ".github" / "workflows")
@@ -18,12 +19,12 @@ PAYLOAD = 'x"; touch PWNED; "\n`touch PWNED` $(touch PWNED)'
 
 
 @pytest.fixture
-def served(shipped: Path, tmp_path: Path) -> Iterator[World]:
+def served(shipped: Path, tmp_path: Path, warm: Warm) -> Iterator[World]:
     """A repository in which v2 serves, and a developer's clone of it."""
     bare = tmp_path / "origin.git"
     shutil.copytree(shipped / "origin.git", bare)
     with FakeGitHub(bare) as fake:
-        place = World(fake, tmp_path)
+        place = World(fake, tmp_path, warm)
         shutil.copytree(shipped / "clone", place.clone, symlinks=True)
         place.git("remote", "set-url", "origin", str(bare))
         place.git("fetch", "-q", "--tags", "origin")
@@ -94,7 +95,7 @@ def test_worse_on_one_slice_only(
     swap = '    here = (table["origin"] == "LGA").to_numpy()\n    labels[here] = 1 - labels[here]\n'
     assert fit in text
     path.write_text(text.replace(fit, swap + fit))
-    train(folder)
+    train(folder, served.warm)
     bring(served, folder)
     shutil.copy(path, served.clone / "pipeline" / "train.py")
     state, body = judged(served)
@@ -145,7 +146,7 @@ def test_a_metric_without_a_value_blocks(
     split = "train, test = ordered[~later], ordered[later]\n"
     assert split in text
     path.write_text(text.replace(split, split + "    test = test[test['late'] == 0]\n"))
-    train(folder)
+    train(folder, served.warm)
     # Without a late flight there is no curve to draw: that picture is gone from the folder.
     shutil.rmtree(served.clone / "reports" / "plots")
     bring(served, folder)

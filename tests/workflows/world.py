@@ -6,10 +6,8 @@ nothing happens any more, as GitHub would. Concurrency groups are served one aft
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from fake_actions_routes import run_json
 from fake_api import HANDLERS
 from fake_github import FakeGitHub
 from fake_state import Event, Token
+from warm import Warm
 
 ZERO = "0" * 40
 # Jobs that run only after another one failed, or when another one said so.
@@ -28,9 +27,9 @@ CONDITIONAL = {"deploy.yml": {"revert"}, "release.yml": {"release"}}
 class World:
     """`origin` behind the fake, a developer's clone, and the runner."""
 
-    def __init__(self, fake: FakeGitHub, folder: Path) -> None:
-        self.fake, self.folder = fake, folder
-        self.runner = ActRunner(fake, folder)
+    def __init__(self, fake: FakeGitHub, folder: Path, warm: Warm) -> None:
+        self.fake, self.folder, self.warm = fake, folder, warm
+        self.runner = ActRunner(fake, folder, python=warm.python)
         self.runner.environment["GITHUB_API_PACE"] = "0"
         self.clone = folder / "clone"
         self.results: list[Result] = []
@@ -50,6 +49,19 @@ class World:
         if not (self.clone / ".git").exists():
             self.git("init", "-q", "-b", "main")
         self.git("remote", "add", "origin", str(self.fake.git.path))
+
+    def take_over(self, source: Path) -> None:
+        """Bring another training's parameters, lock and outputs into the clone, as after `make train`."""
+        for name in ("params.yaml", "dvc.lock", "data/raw.dvc", "build", "reports", ".dvc/cache"):
+            target = self.clone / name
+            if (source / name).is_dir():
+                shutil.copytree(source / name, target, dirs_exist_ok=True)
+            else:
+                shutil.copy(source / name, target)
+
+    def dvc(self, *words: str) -> None:
+        """A dvc command in the clone."""
+        run(self.warm, "dvc", *words, folder=self.clone)
 
     def push(self, branch: str, *, actor: str = "ada") -> str:
         """Commit everything on `branch`, push it, and raise the events of a push by a person."""
@@ -205,24 +217,18 @@ class World:
         return number
 
 
-def train(folder: Path) -> None:
-    """`make data` and `make train` of a generated repository, with the interpreter of the tests."""
-    env = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "DVC_NO_ANALYTICS": "1",
-    }
-    for words in (
-        ["-m", "pipeline.example_data"],
-        ["-m", "dvc", "add", "-q", "data/raw"],
-        ["-m", "dvc", "repro", "-q"],
-    ):
-        done = subprocess.run(
-            [sys.executable, *words],
-            cwd=folder,
-            env=env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+def run(warm: Warm, module: str, *words: str, folder: Path) -> None:
+    """`python -m MODULE WORDS`, which must end well."""
+    done = warm.run("-m", module, *words, cwd=folder, env=warm.environment())
+    assert done.code == 0, done.output
+
+
+def data(folder: Path, warm: Warm) -> None:
+    """`make data` of a generated repository."""
+    run(warm, "pipeline.example_data", folder=folder)
+    run(warm, "dvc", "add", "-q", "data/raw", folder=folder)
+
+
+def train(folder: Path, warm: Warm) -> None:
+    """`make train` of a generated repository."""
+    run(warm, "dvc", "repro", "-q", folder=folder)

@@ -53,9 +53,13 @@ def propose(git: Git, repository: Repository, job: github.Run, wanted: Proposal)
     """
     commit = write_commit(git, wanted)
     with github.git_as(job):
-        problem = git.push(f"{commit}:refs/heads/{wanted.branch}")
-    if problem:
-        raise ExternalFailure(f"branch {wanted.branch} cannot be pushed: {problem}.")
+        ref = f"refs/heads/{wanted.branch}"
+        problem = git.push(f"{commit}:{ref}")
+        # Another run may have pushed the same proposal at the same moment.
+        if problem and git.remote_refs(ref).get(ref) != commit:
+            raise ExternalFailure(
+                f"branch {wanted.branch} cannot be pushed: {problem}. Run the command again."
+            )
     compare = job.page(f"compare/{wanted.base[:12]}...{commit[:12]}")
     with github.calling(f"open the pull request '{wanted.title}'"):
         pull = _open(repository, job, wanted)

@@ -79,12 +79,21 @@ def publish(
     if known is not None:
         _check_published(known, files)
         return str(known.html_url)
-    if not _drafts(repository, model):
+    drafts = _drafts(repository, model)
+    if not drafts:
         repository.create_git_release(
             tag=model, name=model, message=note, draft=True, target_commitish=commit
         )
+        drafts = _drafts(repository, model)
+    if not drafts:
+        # Another run has published it meanwhile, and deleted the draft of this one.
+        known = _published(repository, model)
+        if known is None:
+            raise ExternalFailure(f"GitHub does not show the draft of {model} that was just made.")
+        _check_published(known, files)
+        return str(known.html_url)
     # A lost answer that was tried again leaves two drafts; so does a run that was killed at the wrong moment.
-    draft, *extra = _drafts(repository, model)
+    draft, *extra = drafts
     for other in extra:
         other.delete_release()
     for name, content in files.items():

@@ -1,0 +1,44 @@
+"""`python -m ci_scripts` of the template as a forked process, with the template's own modules imported already."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
+from warm import Done, Running, Warm
+
+__all__ = ["Commands", "Done", "Running"]
+PRELOAD = (
+    "github", "requests", "jsonschema", "yaml", "numpy", "pandas", "scipy.stats", "narwhals.stable.v2",
+    "narwhals._pandas_like.namespace", "modelops.evaluation.verdict", "modelops.evaluation.decision",
+    "ci_scripts.check", "ci_scripts.publish", "ci_scripts.doctor", "ci_scripts.github_release",
+    "ci_scripts.github_deploy", "ci_scripts.github_revert", "ci_scripts.github_rollback",
+)  # fmt: skip
+KEPT = ("PATH", "HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM")
+
+
+class Commands:
+    """The commands of the template in the directory `template`, ready to run."""
+
+    def __init__(self, template: Path, folder: Path, warm: Warm) -> None:
+        # What the commands start themselves, as dvc, gets the libraries of `warm`.
+        self._warm = Warm(folder, preload=PRELOAD, path=[template], python=warm.python)
+
+    def close(self) -> None:
+        self._warm.close()
+
+    def start(self, *argv: str, cwd: Path, env: dict[str, str], code: str = "") -> Running:
+        """Begin `python -m ci_scripts ARGV`, or run `code`."""
+        base = {name: os.environ[name] for name in KEPT if name in os.environ}
+        if "GITHUB_ACTIONS" not in env:
+            base |= {
+                n: v for n, v in os.environ.items() if n.startswith(("GIT_AUTHOR", "GIT_COMMITTER"))
+            }
+        words = ("-c", code) if code else ("-m", "ci_scripts", *argv)
+        return self._warm.start(*words, cwd=cwd, env={**base, **env})
+
+    def run(self, *argv: str, cwd: Path, env: dict[str, str], code: str = "") -> Done:
+        return self.start(*argv, cwd=cwd, env=env, code=code).wait()
