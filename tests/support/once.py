@@ -20,13 +20,18 @@ def shared_folder(factory: pytest.TempPathFactory) -> Path:
 
 def once(folder: Path, make: Callable[[Path], None]) -> Path:
     """`folder`, filled by the first process that comes with `make(folder)`; the others wait until it is done."""
-    done, failed = folder.with_name(folder.name + ".done"), folder.with_name(folder.name + ".failed")
+    done, failed = (
+        folder.with_name(folder.name + ".done"),
+        folder.with_name(folder.name + ".failed"),
+    )
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
         deadline = time.monotonic() + DEADLINE
         while not done.exists():
-            assert not failed.exists(), f"{folder.name} could not be made: see the first test that failed"
+            assert not failed.exists(), (
+                f"{folder.name} could not be made: see the first test that failed"
+            )
             assert time.monotonic() < deadline, f"{folder.name} is still being made"
             time.sleep(0.05)
         return folder

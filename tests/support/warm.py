@@ -24,9 +24,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 LIBRARIES = (
-    "dvc.cli.parser", "dvc.repo.open_repo", "dvc.repo.index", "dvc.repo.plots", "dvc.data_cloud", "dvc.rwlock", "dvc.lock",
-    "dvc.cachemgr", "dvc.scm", "dvc.stage.cache", "dvc.output", "dvc._debug", "dvc.repo.stage", "dvc.utils.strictyaml",
-    "dvc_data.hashfile.db.local", "dulwich.ignore", "networkx", "fsspec.implementations.memory",
+    "dvc.cli.parser", "dvc.repo.open_repo", "dvc.repo.index", "dvc.repo.plots", "dvc.data_cloud", "dvc.rwlock",
+    "dvc.lock", "dvc.cachemgr", "dvc.scm", "dvc.stage.cache", "dvc.output", "dvc._debug", "dvc.repo.stage",
+    "dvc.utils.strictyaml", "dvc_data.hashfile.db.local", "dulwich.ignore", "networkx", "fsspec.implementations.memory",
     "github", "requests", "jsonschema", "yaml", "numpy", "pandas", "scipy.stats", "sklearn.ensemble",
     "sklearn.pipeline", "sklearn.compose", "sklearn.preprocessing", "sklearn.inspection",
     "matplotlib.pyplot", "matplotlib.backends.backend_agg", "skops.io", "onnx", "skl2onnx",
@@ -105,7 +105,9 @@ class Warm:
 
     def environment(self) -> dict[str, str]:
         """The variables of this process, with the PATH beginning in `bin`."""
-        path = f"{self.bin}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        path = (
+            f"{self.bin}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        )
         return {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1"}
 
     def close(self) -> None:
@@ -115,7 +117,7 @@ class Warm:
 
     def start(self, *words: str, cwd: Path, env: dict[str, str]) -> Running:
         """Begin `python WORDS` in `cwd`; its output is kept."""
-        capture = tempfile.NamedTemporaryFile()
+        capture = tempfile.NamedTemporaryFile()  # noqa: SIM115  `wait` closes it
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(self._socket)
         with open(os.devnull, "rb") as null:

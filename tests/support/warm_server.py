@@ -83,7 +83,7 @@ def serve(connection: socket.socket) -> None:
     os.environ.clear()
     os.environ.update(env)
     for number, mode in ((0, "r"), (1, "w"), (2, "w")):
-        stream = open(number, mode, closefd=False, encoding="utf-8")
+        stream = open(number, mode, closefd=False, encoding="utf-8")  # noqa: SIM115
         if number == 2:
             stream.reconfigure(line_buffering=True)
         setattr(sys, ("stdin", "stdout", "stderr")[number], stream)

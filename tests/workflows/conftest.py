@@ -209,3 +209,18 @@ def shipped(
                     assert done.code == 0, done.output
 
     return once(shared_folder(tmp_path_factory) / "shipped", make)
+
+
+@pytest.fixture
+def served(shipped: Path, tmp_path: Path, warm: Warm) -> Iterator[World]:
+    """A repository in which v2 serves, and a developer's clone of it."""
+    bare = tmp_path / "origin.git"
+    shutil.copytree(shipped / "origin.git", bare)
+    with FakeGitHub(bare) as fake:
+        place = World(fake, tmp_path, warm)
+        shutil.copytree(shipped / "clone", place.clone, symlinks=True)
+        place.git("remote", "set-url", "origin", str(bare))
+        place.git("fetch", "-q", "--tags", "origin")
+        place.git("checkout", "-q", "-f", "-B", "main", "origin/main")
+        yield place
+        assert fake.state.violations == []

@@ -13,10 +13,10 @@ import filters
 import pytest
 import yaml
 from bare_git import BareGit
+from commands import Commands, Done, Running
 from conftest import TEMPLATE
 from fake_github import FakeGitHub
 from fake_state import BOT
-from commands import Commands, Done, Running
 
 WORKFLOWS = filters.load_all(TEMPLATE / ".github" / "workflows")
 MODULES = {

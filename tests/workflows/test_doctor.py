@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from bare_git import BareGit
-from fake_github import FakeGitHub
 from commands import Commands, Done
+from fake_github import FakeGitHub
 
 PROTECTED = {
     "rulesets": [

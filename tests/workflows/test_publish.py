@@ -16,10 +16,10 @@ from typing import Any
 import filters
 import pytest
 from bare_git import BareGit
+from commands import Commands, Done, Running
 from conftest import TEMPLATE
 from fake_github import FakeGitHub
 from fake_state import BODY_LIMIT, BOT, utf16_length
-from commands import Commands, Done, Running
 
 PUBLISH = filters.load((TEMPLATE / ".github/workflows/publish.yml").read_text())
 PERMISSIONS = PUBLISH["jobs"]["publish"]["permissions"]

@@ -24,7 +24,7 @@ def by_file(results: list, file: str):  # type: ignore[no-untyped-def,type-arg]
 def test_first_push_without_secrets_or_storage_is_green(
     town: World, trained: Callable[..., Path]
 ) -> None:
-    town.adopt(trained(trees=20))
+    town.adopt(trained(trees=8))
     shutil.rmtree(town.clone / "build", ignore_errors=True)
     town.git("config", "core.hooksPath", "/dev/null")
     subprocess.run(["git", "checkout", "-q", "--", "."], cwd=town.clone, check=False)
@@ -71,51 +71,36 @@ def test_without_storage_bundles_come_from_the_releases(
     assert "✅ May ship" in comment["body"] and model in comment["body"]
 
 
-def remote(town: World) -> None:
-    """A DVC remote in a folder, as a team with a mounted disk has it."""
-    town.dvc("remote", "add", "-q", "-f", "-d", "store", str(town.folder / "dvc-remote"))
-
-
 def propose(town: World, branch: str, source: Path, title: str) -> int:
     """A branch with another training's result, pushed to storage and GitHub, and its pull request."""
     town.git("checkout", "-q", "-B", branch, "main")
-    town.take_over(source)
-    town.dvc("push", "-q")
+    town.bring(source)
     town.push(branch)
     return town.open_pull(branch, title)
 
 
-def test_the_whole_story(town: World, trained: Callable[..., Path]) -> None:
-    fake = town.fake
+def test_the_whole_story(served: World, trained: Callable[..., Path]) -> None:
+    """Better, merged, released, shipped, live; worse, refused; the button, and the one before is live again."""
+    town, fake = served, served.fake
     fake.settings.required_statuses = ["model-gate"]
-    plain, better, worse = trained(trees=8), trained(trees=30), trained(trees=1)
-    town.adopt(plain)
-    remote(town)
-    town.dvc("push", "-q")
-    town.push("main")
-    town.settle()
-    v1 = newest_release(town)
-    town.merge(open_pull_titled(town, f"Ship {v1}"))
-    town.settle()
-    assert pointer(town)["stable"]["model"] == v1  # type: ignore[index]
-    assert deployed(town) == (v1, "success")
+    v2 = pointer(town)["stable"]["model"]  # type: ignore[index]
 
-    number = propose(town, "better", better, "More trees")
+    number = propose(town, "better", trained(trees=60), "More trees")
     town.settle()
     (comment,) = fake.comments_on(number)
     assert comment["login"] == BOT and "✅ May ship" in comment["body"] and "→" in comment["body"]
-    assert v1 in comment["body"]
+    assert v2 in comment["body"]
     assert fake.latest_status(fake.pull(number)["head_sha"])["state"] == "success"  # type: ignore[index]
     town.merge(number)
     town.settle()
-    v2 = newest_release(town)
-    assert v2 != v1
-    town.merge(open_pull_titled(town, f"Ship {v2}"))
+    v3 = newest_release(town)
+    assert v3 not in (v2, "")
+    town.merge(open_pull_titled(town, f"Ship {v3}"))
     town.settle()
-    assert pointer(town)["stable"]["model"] == v2  # type: ignore[index]
-    assert deployed(town) == (v2, "success")
+    assert pointer(town)["stable"]["model"] == v3  # type: ignore[index]
+    assert deployed(town) == (v3, "success")
 
-    number = propose(town, "worse", worse, "Fewer trees")
+    number = propose(town, "worse", trained(trees=1), "Fewer trees")
     results = town.settle(expect_failure=("check.yml",))
     assert by_file(results, "check.yml")[0].jobs["check"] == "failure"
     status = fake.latest_status(fake.pull(number)["head_sha"])
@@ -129,13 +114,10 @@ def test_the_whole_story(town: World, trained: Callable[..., Path]) -> None:
     results = town.settle()
     assert {"rollback.yml", "deploy.yml"} <= {r.workflow for r in results}
     after = pointer(town)
-    assert after["stable"]["model"] == v1 and after["freeze"]  # type: ignore[index]
-    assert deployed(town) == (v1, "success")
+    assert after["stable"]["model"] == v2 and after["freeze"]  # type: ignore[index]
+    assert deployed(town) == (v2, "success")
     (incident,) = fake.state.issues.values()
-    assert "delays are predicted" in incident["body"] and v2 in incident["body"]
-    assert [r.seconds for r in town.results] and sum(r.seconds for r in town.results) < 600
-    for result in town.results:
-        print(f"{result.workflow:14} {result.seconds:5.1f} s {result.jobs}")
+    assert "delays are predicted" in incident["body"] and v3 in incident["body"]
 
 
 def newest_release(town: World) -> str:

@@ -3,50 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import filters
 import pytest
 from conftest import TEMPLATE
-from fake_github import FakeGitHub
 from fake_state import BOT, Event
-from warm import Warm
 from world import World, train
 
 WORKFLOWS = filters.load_all(TEMPLATE / ".github" / "workflows")
 PAYLOAD = 'x"; touch PWNED; "\n`touch PWNED` $(touch PWNED)'
-
-
-@pytest.fixture
-def served(shipped: Path, tmp_path: Path, warm: Warm) -> Iterator[World]:
-    """A repository in which v2 serves, and a developer's clone of it."""
-    bare = tmp_path / "origin.git"
-    shutil.copytree(shipped / "origin.git", bare)
-    with FakeGitHub(bare) as fake:
-        place = World(fake, tmp_path, warm)
-        shutil.copytree(shipped / "clone", place.clone, symlinks=True)
-        place.git("remote", "set-url", "origin", str(bare))
-        place.git("fetch", "-q", "--tags", "origin")
-        place.git("checkout", "-q", "-f", "-B", "main", "origin/main")
-        yield place
-        assert fake.state.violations == []
-
-
-def bring(town: World, source: Path) -> None:
-    """Parameters, lock and outputs of another training, as after `make train` and `dvc push`."""
-    for name in ("params.yaml", "dvc.lock", "data/raw.dvc"):
-        shutil.copy(source / name, town.clone / name)
-    for name in ("build", "reports"):
-        shutil.copytree(source / name, town.clone / name, dirs_exist_ok=True)
-    remote = town.folder / "objects"
-    shutil.copytree(source / ".dvc" / "cache" / "files", remote / "files", dirs_exist_ok=True)
-    text = (town.clone / ".dvc" / "config").read_text()
-    old = next(line for line in text.splitlines() if "url" in line)
-    shutil.copytree(Path(old.split("=")[1].strip()) / "files", remote / "files", dirs_exist_ok=True)
-    (town.clone / ".dvc" / "config").write_text(
-        text.replace(old.split("=")[1].strip(), str(remote))
-    )
 
 
 def judged(town: World, title: str = "Change", *, repo: str = "") -> tuple[str, str]:
@@ -68,21 +35,18 @@ def judged(town: World, title: str = "Change", *, repo: str = "") -> tuple[str, 
     return str(status["state"]), str(comment["body"])
 
 
-@pytest.mark.slow
 def test_equal_within_the_margin(served: World, trained: Callable[..., Path]) -> None:
-    bring(served, trained(trees=29))
+    served.bring(trained(trees=29))
     state, body = judged(served)
     assert state == "success" and "✅ May ship" in body, body
 
 
-@pytest.mark.slow
 def test_worse(served: World, trained: Callable[..., Path]) -> None:
-    bring(served, trained(trees=1))
+    served.bring(trained(trees=1))
     state, body = judged(served)
     assert state == "failure" and "▼" in body, body
 
 
-@pytest.mark.slow
 def test_worse_on_one_slice_only(
     served: World, trained: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -96,7 +60,7 @@ def test_worse_on_one_slice_only(
     assert fit in text
     path.write_text(text.replace(fit, swap + fit))
     train(folder, served.warm)
-    bring(served, folder)
+    served.bring(folder)
     shutil.copy(path, served.clone / "pipeline" / "train.py")
     state, body = judged(served)
     assert state == "failure" and "Slice guard" in body and "origin=LGA" in body, body
@@ -107,13 +71,13 @@ def test_first_release_has_no_baseline(served: World, trained: Callable[..., Pat
     (served.clone / "production.yaml").write_text(none)
     served.push("main")
     served.fake.take_events()
-    bring(served, trained(trees=30))
+    served.bring(trained(trees=30))
     state, body = judged(served)
     assert state == "success" and "first release" in body, body
 
 
 def test_weakened_gates_are_judged_by_mains(served: World, trained: Callable[..., Path]) -> None:
-    bring(served, trained(trees=1))
+    served.bring(trained(trees=1))
     gates = served.clone / "gates.yaml"
     gates.write_text(
         gates.read_text()
@@ -126,15 +90,13 @@ def test_weakened_gates_are_judged_by_mains(served: World, trained: Callable[...
     assert "gates.yaml is changed here" in first_screen
 
 
-@pytest.mark.slow
 def test_changed_test_set_is_said(served: World, trained: Callable[..., Path]) -> None:
-    bring(served, trained(trees=30, test_days=9))
+    served.bring(trained(trees=30, test_days=9))
     state, body = judged(served)
     assert state == "success", body
     assert "The test set changed" in body.split("| | gate |")[0]
 
 
-@pytest.mark.slow
 def test_a_metric_without_a_value_blocks(
     served: World, trained: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -149,7 +111,7 @@ def test_a_metric_without_a_value_blocks(
     train(folder, served.warm)
     # Without a late flight there is no curve to draw: that picture is gone from the folder.
     shutil.rmtree(served.clone / "reports" / "plots")
-    bring(served, folder)
+    served.bring(folder)
     shutil.copy(path, served.clone / "pipeline" / "prepare.py")
     state, body = judged(served)
     assert state == "failure" and "no data" in body, body

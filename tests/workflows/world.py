@@ -59,6 +59,20 @@ class World:
             else:
                 shutil.copy(source / name, target)
 
+    def bring(self, source: Path) -> None:
+        """Another training's parameters, lock and outputs, as after `make train` and `dvc push`."""
+        for name in ("params.yaml", "dvc.lock", "data/raw.dvc"):
+            shutil.copy(source / name, self.clone / name)
+        for name in ("build", "reports"):
+            shutil.copytree(source / name, self.clone / name, dirs_exist_ok=True)
+        # The remote of `shipped` belongs to all tests: this world gets one of its own.
+        remote, config = self.folder / "objects", self.clone / ".dvc" / "config"
+        text = config.read_text()
+        old = next(line for line in text.splitlines() if "url" in line).split("=")[1].strip()
+        for objects in {Path(old), source / ".dvc" / "cache"} - {remote}:
+            shutil.copytree(objects / "files", remote / "files", dirs_exist_ok=True)
+        config.write_text(text.replace(old, str(remote)))
+
     def dvc(self, *words: str) -> None:
         """A dvc command in the clone."""
         run(self.warm, "dvc", *words, folder=self.clone)
