@@ -30,7 +30,7 @@ LIBRARIES = (
     "github", "requests", "jsonschema", "yaml", "numpy", "pandas", "scipy.stats", "sklearn.ensemble",
     "sklearn.pipeline", "sklearn.compose", "sklearn.preprocessing", "sklearn.inspection",
     "matplotlib.pyplot", "matplotlib.backends.backend_agg", "skops.io", "onnx", "skl2onnx",
-    "narwhals.stable.v2", "narwhals._pandas_like.namespace", "starlette.applications", "uvicorn",
+    "narwhals.stable.v2", "narwhals._pandas_like.namespace",
 )  # fmt: skip
 WRAPPER = """#!/bin/bash
 case "$1 $2" in

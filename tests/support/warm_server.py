@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import atexit
+import gc
 import hashlib
 import importlib
 import importlib.machinery
@@ -27,6 +28,9 @@ def main(address: str, path: str, modules: list[str]) -> None:
     if threads := len(list(Path("/proc/self/task").iterdir())) - 1:
         raise SystemExit(f"the libraries started {threads} threads")
     remember_compiled(Path(address + ".compiled"))
+    # A collection in a forked process would touch, and so copy, every page that it shares with this one.
+    gc.collect()
+    gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address + ".tmp")

@@ -26,8 +26,24 @@ from once import once, shared_folder  # noqa: E402
 from warm import Warm  # noqa: E402
 from world import World  # noqa: E402
 
+from ci_scripts.bake import bake, export  # noqa: E402
+
 ROOT = HERE.parent.parent
 TEMPLATE = ROOT / "{{cookiecutter.project_slug}}"
+
+
+LONGEST_FIRST = ("test_story", "test_truth_table", "test_buttons")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, so that no process ends with one of them while the others have nothing left to do."""
+
+    def rank(item: pytest.Item) -> int:
+        name = item.path.stem
+        here = item.path.parent == HERE and name in LONGEST_FIRST
+        return LONGEST_FIRST.index(name) if here else len(LONGEST_FIRST)
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -69,36 +85,11 @@ def fake(bare: BareGit) -> Iterator[FakeGitHub]:
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A generated repository, without Git: the template's files as cookiecutter writes them."""
-    from cookiecutter.main import cookiecutter
 
-    folder = tmp_path_factory.mktemp("rendered")
-    # Only what Git knows or would take: caches of tools lie about in the template directory.
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "-co", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    ).stdout.decode()
-    for name in filter(None, listed.split("\0")):
-        if (
-            name.startswith((TEMPLATE.name, "hooks", "cookiecutter.json"))
-            and (ROOT / name).is_file()
-        ):
-            (folder / "template" / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / "template" / name)
-    os.environ.pop("PYTHONPYCACHEPREFIX", None)
-    home = folder / "home"
-    home.mkdir()
-    (home / "config.yaml").write_text(
-        f"cookiecutters_dir: {home / 'cookiecutters'}\nreplay_dir: {home / 'replay'}\n"
-    )
-    made = cookiecutter(
-        str(folder / "template"),
-        no_input=True,
-        output_dir=str(folder),
-        config_file=str(home / "config.yaml"),
-    )
-    return Path(made)
+    def make(folder: Path) -> None:
+        bake(export(folder / "template"), folder, {})
+
+    return once(shared_folder(tmp_path_factory) / "rendered", make) / "flight-delay"
 
 
 @pytest.fixture(scope="session")
@@ -114,10 +105,14 @@ def checks(
     rendered: Path, commands: Commands, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, object]]:
     """Check reports by name: pass, worse, first."""
-    path = tmp_path_factory.mktemp("checks") / "checks.json"
-    done = commands.run(cwd=rendered, env={}, code=f"OUT = {str(path)!r}" + synthetic.CODE)
-    assert done.code == 0, done.output
-    loaded: dict[str, dict[str, object]] = json.loads(path.read_text())
+
+    def make(folder: Path) -> None:
+        code = f"OUT = {str(folder / 'checks.json')!r}" + synthetic.CODE
+        done = commands.run(cwd=rendered, env={}, code=code)
+        assert done.code == 0, done.output
+
+    made = once(shared_folder(tmp_path_factory) / "checks", make)
+    loaded: dict[str, dict[str, object]] = json.loads((made / "checks.json").read_text())
     return loaded
 
 
@@ -157,6 +152,8 @@ def trained(
         subprocess.run(["git", "init", "-q", "-b", "main"], cwd=target, check=True)
         small(target)
         world.data(target, warm)
+        # Most trainings differ in the model alone, and share what is prepared.
+        world.train(target, warm, "prepare")
 
     def make(target: Path, **model: object) -> None:
         shutil.copytree(once(folder / "data", begin), target, dirs_exist_ok=True)
@@ -197,7 +194,8 @@ def shipped(
             town = World(fake, folder, warm)
             town.adopt(trained(trees=8))
             (town.clone / ".dvc" / "config").write_text(
-                f"[core]\n    remote = store\n['remote \"store\"']\n    url = {folder / 'dvc-remote'}\n"
+                "[core]\n    remote = store\n    analytics = false\n"
+                f"['remote \"store\"']\n    url = {folder / 'dvc-remote'}\n"
             )
             town.push("main")
             for source in (None, trained(trees=30)):

@@ -19,6 +19,7 @@ from commands import Commands, Done, Running
 from conftest import TEMPLATE
 from fake_github import FakeGitHub
 from fake_state import BOT, Recorded
+from once import once, shared_folder
 from warm import Warm
 from world import World
 
@@ -35,21 +36,23 @@ def judged(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """origin.git with a trained main, and release/ as the build job hands it on."""
-    folder = tmp_path_factory.mktemp("judged")
-    bare = folder / "origin.git"
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
-    with FakeGitHub(bare) as fake:
-        town = World(fake, folder, warm)
-        town.adopt(trained(trees=8))
-        town.push("main")
-        env = {"GITHUB_REPOSITORY": fake.full_name, "GITHUB_OUTPUT": str(folder / "output")}
-        done = commands.run("check", "--base", "HEAD", cwd=town.clone, env=env)
-        assert done.code == 0, done.output
-        (folder / "release").mkdir()
-        for name in ("check.json", "check.md", "check.html"):
-            shutil.copy(town.clone / "reports" / name, folder / "release" / name)
-        shutil.copy(town.clone / "build" / "model.tar", folder / "release" / "model.tar")
-    return folder
+
+    def make(folder: Path) -> None:
+        bare = folder / "origin.git"
+        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
+        with FakeGitHub(bare) as fake:
+            town = World(fake, folder, warm)
+            town.adopt(trained(trees=8))
+            town.push("main")
+            env = {"GITHUB_REPOSITORY": fake.full_name, "GITHUB_OUTPUT": str(folder / "output")}
+            done = commands.run("check", "--base", "HEAD", cwd=town.clone, env=env)
+            assert done.code == 0, done.output
+            (folder / "release").mkdir()
+            for name in ("check.json", "check.md", "check.html"):
+                shutil.copy(town.clone / "reports" / name, folder / "release" / name)
+            shutil.copy(town.clone / "build" / "model.tar", folder / "release" / "model.tar")
+
+    return once(shared_folder(tmp_path_factory) / "judged", make)
 
 
 class Shop:
@@ -212,17 +215,6 @@ def test_killed_at_each_call_and_run_again(
             place = Shop(judged, commands, folder)
             with place.fake:
                 kill_and_finish(place, number, phase)
-
-
-def test_twenty_at_once_of_one_bundle_leave_one_release(shop: Shop) -> None:
-    running = [shop.start() for _ in range(20)]
-    done = [r.wait() for r in running]
-    for result in done:
-        assert result.code in (0, 5), result.output
-        assert "Traceback" not in result.output, result.output
-    final = shop.release()
-    assert final.code == 0, final.output
-    shop.check_whole()
 
 
 def variant(data: bytes, number: int) -> bytes:

@@ -243,6 +243,6 @@ def data(folder: Path, warm: Warm) -> None:
     run(warm, "dvc", "add", "-q", "data/raw", folder=folder)
 
 
-def train(folder: Path, warm: Warm) -> None:
-    """`make train` of a generated repository."""
-    run(warm, "dvc", "repro", "-q", folder=folder)
+def train(folder: Path, warm: Warm, *stages: str) -> None:
+    """`make train` of a generated repository, or some of its stages."""
+    run(warm, "dvc", "repro", "-q", *stages, folder=folder)

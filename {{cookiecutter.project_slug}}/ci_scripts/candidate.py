@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,7 @@ def judge(baseline: Baseline) -> dict[str, Any]:
             f"dvc.lock is stale ({'; '.join(stale)}): the candidate is not what this code and data build. "
             "Run `make train` and commit dvc.lock."
         )
-    for out in (str(CANDIDATE), TEST, TRAIN):
-        _here(git, out)
+    _bring(git, (str(CANDIDATE), TEST, TRAIN))
     candidate = Bundle.read(CANDIDATE, sha256=sha256_file(CANDIDATE))
     table = prepared.read(candidate.contract, "test")
     described = scoring.described()
@@ -149,27 +149,28 @@ def _refuse_idle_gates(baseline: Baseline, candidate: Bundle, table: pd.DataFram
         )
 
 
-def _here(git: Git, path: str) -> None:
-    """Make sure an output is in the working tree as dvc.lock has it. Raises CannotEvaluate."""
+def _bring(git: Git, paths: Sequence[str]) -> None:
+    """Make sure these outputs are in the working tree as dvc.lock has them. Raises CannotEvaluate."""
     lock = git.root / "dvc.lock"
-    out = dvcfiles.locked_out(lock.read_text(encoding="utf-8"), path) if lock.exists() else None
-    if out is None:
+    known = dvcfiles.outs(lock.read_text(encoding="utf-8")) if lock.exists() else {}
+    if unknown := [path for path in paths if path not in known]:
         raise CannotEvaluate(
-            f"dvc.lock does not hold {path}: nothing was trained yet. Run `make data train` and commit dvc.lock."
+            f"dvc.lock does not hold {', '.join(unknown)}: nothing was trained yet. Run `make data train` and commit "
+            "dvc.lock."
         )
-    file = git.root / path
-    if not file.exists():
-        _say(f"pulling {path}")
+    if missing := [path for path in paths if not (git.root / path).exists()]:
+        _say(f"pulling {', '.join(missing)}")
         try:
-            dvcfiles.pull_out(git.root, path)
+            dvcfiles.pull_outs(git.root, missing)
         except ExternalFailure as error:
             raise CannotEvaluate(
-                f"{path} is not here and cannot be pulled ({error}) Run `make train`."
+                f"what dvc.lock names is not here and cannot be pulled ({error}) Run `make train`."
             ) from error
-    if dvcfiles.file_md5(file) != out.md5:
-        raise CannotEvaluate(
-            f"{path} is not the file dvc.lock names. Run `make train` and commit dvc.lock."
-        )
+    for path in paths:
+        if dvcfiles.file_md5(git.root / path) != known[path].md5:
+            raise CannotEvaluate(
+                f"{path} is not the file dvc.lock names. Run `make train` and commit dvc.lock."
+            )
 
 
 def _production_file(git: Git, stable: Ref) -> Path:

@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,11 +177,11 @@ def push_out(root: Path, path: str) -> None:
         raise ExternalFailure(f"`dvc push {path}` failed: {said(done)}.")
 
 
-def pull_out(root: Path, path: str) -> None:
-    """`dvc pull` of one output into the working tree. Raises ExternalFailure."""
-    done = dvc(root, "pull", path)
-    if done.returncode != 0 or not (root / path).exists():
-        raise ExternalFailure(f"`dvc pull {path}` failed: {said(done)}.")
+def pull_outs(root: Path, paths: Sequence[str]) -> None:
+    """`dvc pull` of outputs into the working tree, in one process. Raises ExternalFailure."""
+    done = dvc(root, "pull", *paths)
+    if done.returncode != 0 or not all((root / path).exists() for path in paths):
+        raise ExternalFailure(f"`dvc pull {' '.join(paths)}` failed: {said(done)}.")
 
 
 # Is dvc.lock stale?

@@ -29,14 +29,21 @@ def main() -> int:
     ref = ref or "HEAD"
     git("init", "-q", "-b", "main")
     git("remote", "add", "origin", url)
-    fetch = ["-c", f"http.extraheader={header}", "fetch", "-q", "--no-write-fetch-head"]
+    command = [
+        "git",
+        "-C",
+        str(folder),
+        "-c",
+        f"http.extraheader={header}",
+        "-c",
+        "maintenance.auto=false",
+    ]
+    command += ["fetch", "-q"]
     if env["INPUT_DEPTH"] == "0":
-        git(*fetch, "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*")
-        depth = []
+        command += ["--tags", "origin", ref, "+refs/heads/*:refs/remotes/origin/*"]
     else:
-        depth = ["--depth", env["INPUT_DEPTH"] or "1"]
-    command = ["git", "-C", str(folder), "-c", f"http.extraheader={header}"]
-    command += ["fetch", "-q", "--no-tags", *depth, "origin", ref]
+        command += ["--no-tags", "--depth", env["INPUT_DEPTH"] or "1", "origin", ref]
+    # What is fetched first stands first in FETCH_HEAD.
     done = subprocess.run(command, check=False)
     if done.returncode:
         return done.returncode
