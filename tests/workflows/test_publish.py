@@ -235,9 +235,9 @@ def test_five_megabytes(scene: Scene, checks: dict[str, Any]) -> None:
     report["slices"] = [{**row, "slice": f"carrier={'x' * 250}{i}"} for i in range(2000)]
     report["warnings"] = ["w" * 3900 + str(i) for i in range(100)]
     report["params_diff"] = [
-        {"name": f"p{i}" + "y" * 1000, "production": "z" * 4000, "candidate": 1} for i in range(500)
+        {"name": f"p{i}" + "y" * 1000, "production": "z" * 8000, "candidate": 1} for i in range(500)
     ]
-    assert len(json.dumps(report)) > 3_000_000
+    assert len(json.dumps(report)) > 5_000_000
     head = scene.push()
     done = scene.publish(scene.checked(head, report))
     assert done.code == 0, done.output

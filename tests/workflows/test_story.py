@@ -89,7 +89,7 @@ def test_the_whole_story(served: World, trained: Callable[..., Path]) -> None:
     town.settle()
     (comment,) = fake.comments_on(number)
     assert comment["login"] == BOT and "✅ May ship" in comment["body"] and "→" in comment["body"]
-    assert v2 in comment["body"]
+    assert f"compared with production {v2}, released 20" in comment["body"]
     assert fake.latest_status(fake.pull(number)["head_sha"])["state"] == "success"  # type: ignore[index]
     town.merge(number)
     town.settle()

@@ -35,7 +35,6 @@ class Footing:
     production_age: str | None = None
     warnings: Sequence[str] = field(default_factory=tuple)
     hint: str | None = None
-    monitored: str | None = None
 
 
 def render(check: Mapping[str, Any] | None, footing: Footing) -> str:
@@ -95,6 +94,4 @@ def _footer(check: Mapping[str, Any], footing: Footing) -> str:
         parts.append(f"compared with production {escape(production, limit=100)}{age}")
     else:
         parts.append("nothing is in production yet")
-    if footing.monitored:
-        parts.append(escape(footing.monitored))
     return f"<sub>{' · '.join(parts)}</sub>"

@@ -30,11 +30,12 @@ _CLOBBERED = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Tag:
-    """An annotated tag: `object` is the tag's own hash, `commit` what it points to."""
+    """An annotated tag: `object` is the tag's own hash, `commit` what it points to, `when` it was made, in seconds."""
 
     name: str
     object: str
     commit: str
+    when: int
     message: str
 
 
@@ -174,14 +175,17 @@ class Git:
 
     def tags(self, pattern: str) -> list[Tag]:
         """Annotated tags whose name matches the glob `pattern`. Lightweight tags are no releases and are left out."""
-        form = "%(objecttype)%00%(refname:lstrip=2)%00%(objectname)%00%(*objectname)%00%(contents)%00%00"
+        fields = "objecttype refname:lstrip=2 objectname *objectname taggerdate:unix contents"
+        form = "%00".join(f"%({field})" for field in fields.split()) + "%00%00"
         text = self.out("for-each-ref", f"--format={form}", f"refs/tags/{pattern}")
         found = []
         for entry in text.split("\0\0"):
             kind, _, rest = entry.lstrip("\n").partition("\0")
             if kind == "tag":
-                name, own, commit, message = rest.split("\0")
-                found.append(Tag(name=name, object=own, commit=commit, message=message))
+                name, own, commit, when, message = rest.split("\0")
+                found.append(
+                    Tag(name=name, object=own, commit=commit, when=int(when or 0), message=message)
+                )
         return found
 
     def tag_names(self, pattern: str) -> list[str]:

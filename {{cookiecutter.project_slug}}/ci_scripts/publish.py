@@ -8,18 +8,15 @@ comes last therefore leaves the newest verdict, in any order and at any concurre
 from __future__ import annotations
 
 import argparse
-import io
-import json
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ci_scripts import changes, comment, github
-from modelops import config
-from modelops.contract import Contract
+from ci_scripts import changes, check_artifact, comment, github, recompute, releases
+from ci_scripts.gitrepo import Git
 from modelops.errors import BadArtifact, BadInput, ExternalFailure, ModelOpsError
 from modelops.pointer import Pointer
 
@@ -30,9 +27,7 @@ if TYPE_CHECKING:
 HELP = "publish a check's verdict on its pull request: one comment, one status (runs in GitHub Actions)"
 
 ARTIFACT = "check"
-MEMBER = "check.json"
 ZIP_LIMIT = 64_000_000
-MEMBER_LIMIT = 16_000_000
 ROUNDS = 4
 # GitHub lists no more files of a pull request, and of a comparison, than this; beyond, everything may have changed.
 FILES_LISTED = 3000
@@ -100,7 +95,7 @@ def judge(repository: Repository, started: Mapping[str, Any], *, job: github.Run
     try:
         with github.calling("fetch the check's artifact"):
             data, report_url = read_member(repository, job, int(started["id"]))
-        check = parse(data)
+        check = check_artifact.parse(data)
     except BadArtifact as error:
         trouble = error
     footing = _footing(
@@ -113,7 +108,11 @@ def judge(repository: Repository, started: Mapping[str, Any], *, job: github.Run
         report_url=report_url,
         job=job,
     )
-    shown = _resolved(check) if check is not None and footing.state in ("pass", "blocked") else None
+    shown = (
+        recompute.resolved(check)
+        if check is not None and footing.state in ("pass", "blocked")
+        else None
+    )
     status = {"pass": "success", "nothing": "success", "blocked": "failure", "pending": "pending"}
     return Verdict(
         number=None if pull is None else pull.number,
@@ -138,7 +137,7 @@ def find_pull(repository: Repository, started: Mapping[str, Any]) -> PullRequest
 
 
 def read_member(repository: Repository, job: github.Run, run_id: int) -> tuple[bytes, str]:
-    """The bytes of MEMBER in the run's artifact, and the artifact's page. Nothing is ever unpacked to disk.
+    """The bytes of check.json in the run's artifact, and the artifact's page. Nothing is ever unpacked to disk.
 
     Raises BadArtifact when there is none, or when it is not what `check` uploads.
     """
@@ -149,63 +148,7 @@ def read_member(repository: Repository, job: github.Run, run_id: int) -> tuple[b
     newest = max(usable, key=lambda a: a["id"])
     path = f"/actions/artifacts/{newest['id']}/zip"
     data = github.get_bytes(repository, path, limit=ZIP_LIMIT, what="the check's artifact")
-    return unzip_member(data), job.page(f"actions/runs/{run_id}/artifacts/{newest['id']}")
-
-
-def unzip_member(data: bytes) -> bytes:
-    """MEMBER out of a zip, read with a cap on what it really unpacks to, whatever its header says."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if archive.namelist().count(MEMBER) != 1:
-                raise BadArtifact(f"The check's artifact does not hold exactly one {MEMBER}.")
-            with archive.open(MEMBER) as member:
-                content = member.read(MEMBER_LIMIT + 1)
-    except (
-        zipfile.BadZipFile,
-        NotImplementedError,
-        RuntimeError,
-        OSError,
-        ValueError,
-        EOFError,
-    ) as error:
-        raise BadArtifact(
-            f"The check's artifact is not a readable zip ({type(error).__name__})."
-        ) from error
-    except Exception as error:
-        # zlib.error and lzma errors share no useful base; damaged input must end in a sentence like any other.
-        if isinstance(error, ModelOpsError):
-            raise
-        raise BadArtifact(f"The check's artifact is damaged ({type(error).__name__}).") from error
-    if len(content) > MEMBER_LIMIT:
-        raise BadArtifact(f"{MEMBER} unpacks to more than {MEMBER_LIMIT:,} bytes.")
-    return content
-
-
-def parse(data: bytes) -> dict[str, Any]:
-    """A schema-valid check.json. Raises BadArtifact for anything else."""
-    try:
-        found = json.loads(data.decode("utf-8"), parse_constant=_no_constant)
-        config.check(found, kind="check", name=MEMBER)
-    except BadInput as error:
-        raise BadArtifact(
-            f"The report does not fit its schema: {error.problems[0][:300]}"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise BadArtifact(f"The report is not valid JSON ({type(error).__name__}).") from None
-    if found["state"] != "not_evaluated":
-        missing = [
-            key
-            for key in config.schema("check")["properties"]
-            if key not in found and key != "hint"
-        ]
-        if missing:
-            raise BadArtifact(f"The report lacks {', '.join(missing[:5])}.")
-    result: dict[str, Any] = found
-    return result
-
-
-def _no_constant(text: str) -> float:
-    raise ValueError(f"{text} is not JSON")
+    return check_artifact.unzip(data), job.page(f"actions/runs/{run_id}/artifacts/{newest['id']}")
 
 
 def changed_files(repository: Repository, pull: PullRequest | None, sha: str) -> list[str]:
@@ -257,9 +200,27 @@ def _footing(
         run_url=started["html_url"],
         report_url=report_url,
         production=pointer.stable.model if pointer.stable else None,
-        warnings=_warnings(check, files, state),
+        production_age=age(pointer, at=str(started.get("created_at") or "")),
+        warnings=recompute.warnings(check, files, state),
         hint=hint,
     )
+
+
+def age(pointer: Pointer, *, at: str) -> str | None:
+    """When the model in production was released, counted in days to `at`; None when Git does not know.
+
+    `at` is when the check began and not now, so that every publisher of one check writes the same comment.
+    """
+    if pointer.stable is None:
+        return None
+    try:
+        tag = releases.load(Git.open(Path()), pointer.stable.model).tag
+        released = datetime.fromtimestamp(tag.when, UTC)
+        days = max(0, (datetime.fromisoformat(at) - released).days)
+    except (ModelOpsError, ValueError):
+        return None
+    ago = {0: "today", 1: "yesterday"}.get(days, f"{days} days ago")
+    return f"{released:%Y-%m-%d} ({ago})"
 
 
 def _decide(
@@ -290,66 +251,7 @@ def _decide(
         return "not_evaluated", check["sentence"], check.get("hint")
     if check is None:
         return "not_evaluated", str(trouble), None
-    return (*recompute(check, pointer), None)
-
-
-def recompute(check: Mapping[str, Any], pointer: Pointer) -> tuple[str, str]:
-    """(state, sentence) by this checkout's gates.yaml and contract.yaml against the model in production now."""
-    from modelops.evaluation import gates as gate_rules
-    from modelops.evaluation.decision import verdict_from_numbers
-
-    gates = gate_rules.parse(config.load(Path("gates.yaml"), "gates"))
-    success = Contract.load(Path("contract.yaml")).success
-    current = pointer.stable.sha256 if pointer.stable else None
-    compared = (check.get("baseline") or {}).get("sha256")
-    if compared != current:
-        now = pointer.stable.model if pointer.stable else "nothing"
-        return "blocked", (
-            f"Blocked: {now} is in production now, and this check compared with another model. Run the check again."
-        )
-    return verdict_from_numbers(
-        check, gates, primary=success.primary, risk=success.risk, production_sha256=current
-    )
-
-
-def _resolved(check: Mapping[str, Any]) -> dict[str, Any]:
-    """The report with the states of gates and slices recomputed, so that no forged state or sentence is shown."""
-    import copy
-
-    from modelops.evaluation import gates as gate_rules
-    from modelops.evaluation.decision import decide
-
-    shown = copy.deepcopy(dict(check))
-    gates = gate_rules.parse(config.load(Path("gates.yaml"), "gates"))
-    shown["gates"] = decide(shown["gates"], shown["slices"], gates, alpha=shown["alpha"])
-    shown["turned_off"] = gates.turned_off
-    return shown
-
-
-def _warnings(check: Mapping[str, Any] | None, files: list[str], state: str) -> list[str]:
-    found = []
-    if "gates.yaml" in files:
-        found.append(
-            "gates.yaml is changed here. This verdict is by the base branch's gates; the change counts once merged."
-        )
-    if any(f.startswith(("ci_scripts/", "modelops/", ".github/")) for f in files):
-        found.append(
-            "The code that measures or judges is changed here. Read that change before you trust these numbers."
-        )
-    if check is None or state not in ("pass", "blocked"):
-        return found
-    if any(f.startswith("data/") for f in files):
-        found.append(
-            "The data is changed here; both models were scored on this pull request's test rows."
-        )
-    if check.get("baseline") is None:
-        found.append(
-            "There is no baseline: nothing is in production, so limits and budgets alone decide."
-        )
-    known = set(found)
-    return found + [
-        w for w in check.get("warnings", []) if w not in known and "gates.yaml differs" not in w
-    ]
+    return (*recompute.verdict(check, pointer), None)
 
 
 def maintainer_hint(pull: PullRequest | None) -> str:

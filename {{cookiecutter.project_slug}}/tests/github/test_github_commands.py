@@ -5,12 +5,25 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from ci_scripts import changes, comment, doctor, github, github_check, github_deploy, publish
+from ci_scripts import (
+    changes,
+    check_artifact,
+    comment,
+    doctor,
+    github,
+    github_check,
+    github_deploy,
+    publish,
+    releases,
+)
+from ci_scripts.gitrepo import Tag
 from modelops.errors import BadArtifact, BadInput
+from modelops.pointer import Pointer, Ref
 
 
 @pytest.mark.parametrize(
@@ -58,16 +71,21 @@ def zipped(*members: tuple[str, bytes]) -> bytes:
 
 
 def test_one_member_is_read_and_nothing_else() -> None:
-    assert publish.unzip_member(zipped(("check.json", b"{}"), ("../x", b"y"))) == b"{}"
+    assert check_artifact.unzip(zipped(("check.json", b"{}"), ("../x", b"y"))) == b"{}"
 
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"PK", zipped(("a", b"b")), zipped(("check.json", b"0" * (publish.MEMBER_LIMIT + 1)))],
+    [
+        b"",
+        b"PK",
+        zipped(("a", b"b")),
+        zipped(("check.json", b"0" * (check_artifact.MEMBER_LIMIT + 1))),
+    ],
 )
 def test_artifacts_that_are_refused(data: bytes) -> None:
     with pytest.raises(BadArtifact):
-        publish.unzip_member(data)
+        check_artifact.unzip(data)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +93,28 @@ def test_artifacts_that_are_refused(data: bytes) -> None:
 )
 def test_reports_that_are_refused(text: str) -> None:
     with pytest.raises(BadArtifact):
-        publish.parse(text.encode())
+        check_artifact.parse(text.encode())
+
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        ("2026-01-05T09:00:00Z", "2026-01-05 (today)"),
+        ("2026-01-06T13:00:00Z", "2026-01-05 (yesterday)"),
+        ("2026-02-04T12:00:00Z", "2026-01-05 (30 days ago)"),
+        ("", None),
+    ],
+)
+def test_age_of_production(at: str, said: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    noon = int(datetime(2026, 1, 5, 12, tzinfo=UTC).timestamp())
+    tag = Tag(name="m-v1", object="a" * 40, commit="b" * 40, when=noon, message="")
+    monkeypatch.setattr(publish.Git, "open", lambda path: None)
+    monkeypatch.setattr(
+        releases, "load", lambda git, model: releases.Release(tag=tag, record={"sha256": "c" * 64})
+    )
+    pointer = Pointer(stable=Ref(model="m-v1", sha256="c" * 64))
+    assert publish.age(pointer, at=at) == said
+    assert publish.age(Pointer(), at=at) is None
 
 
 def test_marker_is_read_back_and_only_from_the_first_line() -> None:
