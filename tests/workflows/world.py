@@ -200,6 +200,10 @@ class World:
             ref = f"refs/pull/{payload['number']}/merge"
             git.update(ref, merged)
             commit = merged
+        elif event.name == "merge_group":
+            commit = head = payload["merge_group"]["head_sha"]
+            ref = payload["merge_group"]["head_ref"]
+            branch = ref.removeprefix("refs/heads/")
         elif event.name == "push":
             commit = head = payload["after"]
             ref = payload["ref"]
