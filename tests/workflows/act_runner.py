@@ -314,7 +314,6 @@ class ActRunner:
             # Anything that wants to leave this machine meets a closed door at once.
             **dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9"),
             "no_proxy": "127.0.0.1,localhost",
-            "PYTHONDONTWRITEBYTECODE": "1",
             "DVC_NO_ANALYTICS": "1",
             **self.environment,
         }

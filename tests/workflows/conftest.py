@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ for folder in (HERE, HERE.parent / "support"):
         sys.path.insert(0, str(folder))
 
 import synthetic  # noqa: E402
+import trees  # noqa: E402
 import world  # noqa: E402
 from bare_git import BareGit  # noqa: E402
 from commands import Commands  # noqa: E402
@@ -148,7 +148,7 @@ def trained(
     folder = shared_folder(tmp_path_factory) / "trained"
 
     def begin(target: Path) -> None:
-        shutil.copytree(rendered, target, dirs_exist_ok=True)
+        trees.copy(rendered, target)
         subprocess.run(["git", "init", "-q", "-b", "main"], cwd=target, check=True)
         small(target)
         world.data(target, warm)
@@ -156,7 +156,7 @@ def trained(
         world.train(target, warm, "prepare")
 
     def make(target: Path, **model: object) -> None:
-        shutil.copytree(once(folder / "data", begin), target, dirs_exist_ok=True)
+        trees.copy(once(folder / "data", begin), target)
         small(target, **model)
         world.train(target, warm)
 
@@ -213,10 +213,10 @@ def shipped(
 def served(shipped: Path, tmp_path: Path, warm: Warm) -> Iterator[World]:
     """A repository in which v2 serves, and a developer's clone of it."""
     bare = tmp_path / "origin.git"
-    shutil.copytree(shipped / "origin.git", bare)
+    trees.copy(shipped / "origin.git", bare)
     with FakeGitHub(bare) as fake:
         place = World(fake, tmp_path, warm)
-        shutil.copytree(shipped / "clone", place.clone, symlinks=True)
+        trees.copy(shipped / "clone", place.clone)
         place.git("remote", "set-url", "origin", str(bare))
         place.git("fetch", "-q", "--tags", "origin")
         place.git("checkout", "-q", "-f", "-B", "main", "origin/main")

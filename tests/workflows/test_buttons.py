@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import filters
 import pytest
+import trees
 import yaml
 from bare_git import BareGit
 from commands import Commands, Done, Running
@@ -31,7 +31,7 @@ class Site:
 
     def __init__(self, shipped: Path, commands: Commands, folder: Path) -> None:
         self.commands, self.folder = commands, folder
-        shutil.copytree(shipped / "origin.git", folder / "origin.git")
+        trees.copy(shipped / "origin.git", folder / "origin.git")
         self.git = BareGit(folder / "origin.git")
         self.fake = FakeGitHub(folder / "origin.git")
         self.v1, self.v2 = sorted(

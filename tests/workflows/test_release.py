@@ -14,6 +14,7 @@ from typing import Any
 
 import filters
 import pytest
+import trees
 from bare_git import BareGit
 from commands import Commands, Done, Running
 from conftest import TEMPLATE
@@ -60,7 +61,7 @@ class Shop:
 
     def __init__(self, judged: Path, commands: Commands, folder: Path) -> None:
         self.commands, self.folder, self.judged = commands, folder, judged
-        shutil.copytree(judged / "origin.git", folder / "origin.git")
+        trees.copy(judged / "origin.git", folder / "origin.git")
         self.git = BareGit(folder / "origin.git")
         self.fake = FakeGitHub(folder / "origin.git")
         self.count = 0

@@ -14,6 +14,7 @@ import pytest
 import test_buttons
 import test_publish
 import test_release
+import trees
 from conftest import TEMPLATE
 from fake_state import BOT, Event
 from world import World, train
@@ -52,7 +53,7 @@ def test_worse_on_one_slice_only(
 ) -> None:
     """The labels of one airport are swapped before training; the other two stay as they are."""
     folder = tmp_path / "sliced"
-    shutil.copytree(trained(trees=30), folder, symlinks=True)
+    trees.copy(trained(trees=30), folder)
     path = folder / "pipeline" / "train.py"
     text = path.read_text()
     fit = "    model.fit(table[list(contract.inputs)], labels)\n"
@@ -102,7 +103,7 @@ def test_a_metric_without_a_value_blocks(
 ) -> None:
     """No flight of the test days was late: ROC AUC is not defined, which is no reason to pass."""
     folder = tmp_path / "no-late-flight"
-    shutil.copytree(trained(trees=30), folder, symlinks=True)
+    trees.copy(trained(trees=30), folder)
     path = folder / "pipeline" / "prepare.py"
     text = path.read_text()
     split = "train, test = ordered[~later], ordered[later]\n"

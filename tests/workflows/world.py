@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import filters
+import trees
 from act_runner import ActRunner, Result
 from fake_actions_routes import run_json
 from fake_api import HANDLERS
@@ -45,7 +46,7 @@ class World:
 
     def adopt(self, generated: Path) -> None:
         """The generated repository becomes the clone; nothing is pushed yet."""
-        shutil.copytree(generated, self.clone, symlinks=True)
+        trees.copy(generated, self.clone)
         if not (self.clone / ".git").exists():
             self.git("init", "-q", "-b", "main")
         self.git("remote", "add", "origin", str(self.fake.git.path))
@@ -55,7 +56,7 @@ class World:
         for name in ("params.yaml", "dvc.lock", "data/raw.dvc", "build", "reports", ".dvc/cache"):
             target = self.clone / name
             if (source / name).is_dir():
-                shutil.copytree(source / name, target, dirs_exist_ok=True)
+                trees.copy(source / name, target)
             else:
                 shutil.copy(source / name, target)
 
@@ -64,13 +65,13 @@ class World:
         for name in ("params.yaml", "dvc.lock", "data/raw.dvc"):
             shutil.copy(source / name, self.clone / name)
         for name in ("build", "reports"):
-            shutil.copytree(source / name, self.clone / name, dirs_exist_ok=True)
+            trees.copy(source / name, self.clone / name)
         # The remote of `shipped` belongs to all tests: this world gets one of its own.
         remote, config = self.folder / "objects", self.clone / ".dvc" / "config"
         text = config.read_text()
         old = next(line for line in text.splitlines() if "url" in line).split("=")[1].strip()
         for objects in {Path(old), source / ".dvc" / "cache"} - {remote}:
-            shutil.copytree(objects / "files", remote / "files", dirs_exist_ok=True)
+            trees.copy(objects / "files", remote / "files")
         config.write_text(text.replace(old, str(remote)))
 
     def dvc(self, *words: str) -> None:
