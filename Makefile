@@ -29,7 +29,7 @@ $(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
 export $(VALUES)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-unit test-template test-slow test-mutations lint bench bake golden lock
+.PHONY: help env demo test test-unit test-template test-workflows test-slow test-mutations lint bench bake golden lock
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +55,9 @@ test-unit: env ## The generated repository's own tests, run in the template dire
 
 test-template: env ## Bakes, workflows and stories: the template's tests, without those marked slow
 	python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow"
+
+test-workflows: env ## The six workflows alone, from the first push to the rollback button
+	python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" tests/workflows
 
 test-slow: env ## The tests marked slow: kills at every step, soak and simulation
 	python -m pytest -q -n $(JOBS) -m slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -202,6 +203,40 @@ def test_agent_that_does_not_come_makes_the_deployment_red(served: World, host: 
     result = served.run("deploy.yml", ship(served, older))
     assert result.jobs["deploy"] == "failure" and "and serves no model" in result.log
     assert deployments(served) == [("production", named(older), "failure")]
+
+
+def test_rollback_with_origin_and_data_storage_out_of_reach(served: World, host: Host) -> None:
+    """At 3 a.m. GitHub and the bucket are down too: the previous model is in the store, and that is enough."""
+    newer, older = pointers(served)
+
+    def command(*words: str) -> str:
+        done = served.warm.run(
+            "-m", "ci_scripts", *words, "--store", str(host.store),
+            cwd=served.clone, env=served.warm.environment(),
+        )  # fmt: skip
+        assert done.code == 0, done.output
+        return done.output
+
+    for text in (older, newer):
+        ship(served, text)
+        command("deploy")
+    assert host.live() == named(newer)
+    served.fake.git.path.rename(served.folder / "gone.git")
+    config = served.clone / ".dvc" / "config"
+    config.write_text(
+        "\n".join(
+            f"    url = {served.folder / 'no-such-storage'}" if "url =" in line else line
+            for line in config.read_text().splitlines()
+        )
+        + "\n"
+    )
+    for name in (".dvc/cache", "build"):
+        shutil.rmtree(served.clone / name)
+    began = time.monotonic()
+    said = command("rollback", "--reason", "scores are all alike", "--deploy")
+    assert host.live() == named(older), said
+    assert time.monotonic() - began < 60
+    served.fake.git.path.with_name("gone.git").rename(served.fake.git.path)
 
 
 def queue(town: World, text: str) -> Event:
