@@ -19,7 +19,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-TEMPLATE = Path(__file__).parents[1] / "{{cookiecutter.project_slug}}"
+TEMPLATE = next(Path(__file__).parents[1].glob("*cookiecutter.project_slug*"))
 EVALUATION = "modelops/evaluation"
 
 

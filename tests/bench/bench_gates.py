@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-TEMPLATE = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
+TEMPLATE = next(Path(__file__).parents[2].glob("*cookiecutter.project_slug*"))
 sys.path.insert(0, str(TEMPLATE))
 
 START = time.perf_counter()

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-TEMPLATE = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
+TEMPLATE = next(Path(__file__).parents[2].glob("*cookiecutter.project_slug*"))
 sys.path.insert(0, str(TEMPLATE))
 
 from modelops import runtime  # noqa: E402

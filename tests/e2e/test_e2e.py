@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-TEMPLATE = HERE.parents[1] / "{{cookiecutter.project_slug}}"
+TEMPLATE = next(HERE.parents[1].glob("*cookiecutter.project_slug*"))
 
 
 @pytest.mark.parametrize(

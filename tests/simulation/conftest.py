@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-TEMPLATE = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
+TEMPLATE = next(Path(__file__).parents[2].glob("*cookiecutter.project_slug*"))
 sys.path.insert(0, str(TEMPLATE))
 
 

@@ -18,7 +18,7 @@ from dvc.config import Config
 from ci_scripts import bake
 
 HERE = Path(__file__).parent
-TEMPLATE = bake.ROOT / "{{cookiecutter.project_slug}}"
+TEMPLATE = next(bake.ROOT.glob("*cookiecutter.project_slug*"))
 COMBINATIONS = list(bake.combinations())
 PROBLEMS = bake.OPTIONS["problem"]
 Baked = Callable[[dict[str, str]], Path]

@@ -16,7 +16,7 @@ import yaml
 from ci_scripts import bake
 
 ROOT = bake.ROOT
-TEMPLATE = ROOT / "{{cookiecutter.project_slug}}"
+TEMPLATE = next(ROOT.glob("*cookiecutter.project_slug*"))
 OWN_WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 WORKFLOWS = [*OWN_WORKFLOWS, *sorted((TEMPLATE / ".github/workflows").glob("*.yml"))]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -29,7 +29,7 @@ from world import World  # noqa: E402
 from ci_scripts.bake import bake, export  # noqa: E402
 
 ROOT = HERE.parent.parent
-TEMPLATE = ROOT / "{{cookiecutter.project_slug}}"
+TEMPLATE = next(ROOT.glob("*cookiecutter.project_slug*"))
 
 
 LONGEST_FIRST = ("test_story", "test_truth_table", "test_buttons")
@@ -65,9 +65,7 @@ def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture
 def bare(tmp_path: Path) -> BareGit:
     """A bare repository with one commit on main."""
-    path = tmp_path / "origin.git"
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(path)], check=True)
-    git = BareGit(path)
+    git = BareGit(world.empty_origin(tmp_path))
     blob = git.text("hash-object", "-w", "--stdin", stdin=b"hello\n")
     tree = git.text("mktree", stdin=f"100644 blob {blob}\tREADME.md\n".encode())
     git.update("refs/heads/main", git.commit_tree(tree, [], "Begin\n"))
@@ -170,9 +168,7 @@ def trained(
 @pytest.fixture
 def town(tmp_path: Path, warm: Warm) -> Iterator[World]:
     """An empty repository on GitHub."""
-    bare = tmp_path / "origin.git"
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
-    with FakeGitHub(bare) as fake:
+    with FakeGitHub(world.empty_origin(tmp_path)) as fake:
         place = World(fake, tmp_path, warm)
         yield place
         assert fake.state.violations == []
@@ -188,9 +184,7 @@ def shipped(
     """origin.git where v2 serves and v1 served before; both bundles lie in the DVC remote beside it."""
 
     def make(folder: Path) -> None:
-        bare = folder / "origin.git"
-        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
-        with FakeGitHub(bare) as fake:
+        with FakeGitHub(world.empty_origin(folder)) as fake:
             town = World(fake, folder, warm)
             town.adopt(trained(trees=8))
             (town.clone / ".dvc" / "config").write_text(

@@ -22,7 +22,7 @@ from fake_github import FakeGitHub
 from fake_state import BOT, Recorded
 from once import once, shared_folder
 from warm import Warm
-from world import World
+from world import World, empty_origin
 
 RELEASE = filters.load((TEMPLATE / ".github/workflows/release.yml").read_text())
 PERMISSIONS = RELEASE["jobs"]["release"]["permissions"]
@@ -39,9 +39,7 @@ def judged(
     """origin.git with a trained main, and release/ as the build job hands it on."""
 
     def make(folder: Path) -> None:
-        bare = folder / "origin.git"
-        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
-        with FakeGitHub(bare) as fake:
+        with FakeGitHub(empty_origin(folder)) as fake:
             town = World(fake, folder, warm)
             town.adopt(trained(trees=8))
             town.push("main")

@@ -25,6 +25,13 @@ ZERO = "0" * 40
 CONDITIONAL = {"deploy.yml": {"revert"}, "release.yml": {"release"}}
 
 
+def empty_origin(folder: Path) -> Path:
+    """A bare repository without a commit in `folder`."""
+    bare = folder / "origin.git"
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
+    return bare
+
+
 class World:
     """`origin` behind the fake, a developer's clone, and the runner."""
 
