@@ -263,7 +263,7 @@ def _caught(mutation: Mutation, copy: Path) -> bool:
 def _pytest(copy: Path, tests: list[str]) -> int:
     # No bytecode: a mutation within the same second and of the same length would go unnoticed.
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", *tests]
     return subprocess.run(
         command, cwd=copy, env=environment, capture_output=True, check=False
     ).returncode
