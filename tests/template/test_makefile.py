@@ -136,6 +136,15 @@ def test_an_environment_may_be_shared(project: Project, tmp_path: Path):
     assert not (project.path / ".venv").exists()
 
 
+def test_training_without_data_says_where_to_get_it(project: Project):
+    project.make("setup", CI="true")
+    (project.path / ".venv/bin/dvc").write_text("#!/bin/sh\nexit 255\n")
+    said = project.make("train", code=2)
+    assert "data/raw is not here. `.venv/bin/dvc pull` gets it" in said and "`make data`" in said
+    (project.path / "data/raw").mkdir(parents=True)
+    assert "data/raw" not in project.make("train", code=2)
+
+
 def test_an_old_python_is_refused(project: Project, tmp_path: Path):
     said = project.make("setup", f"PYTHON={tmp_path}/python2", code=2)
     assert (
