@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,14 +9,14 @@ import pytest
 from ci_scripts import dvcfiles
 from tests.commands.world import Clone, World, isolated
 
-FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GITHUB_REPOSITORY", "GITHUB_TOKEN")
+FOREIGN = ("GIT_", "GITHUB_", "DVC_", "EMAIL")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for name in FOREIGN:
-            patch.delenv(name, raising=False)
+        for name in [name for name in os.environ if name.startswith(FOREIGN)]:
+            patch.delenv(name)
         for name, value in isolated(tmp_path_factory.mktemp("home")).items():
             patch.setenv(name, value)
         patch.setattr(dvcfiles, "stale_stages", lambda root: [])
