@@ -98,16 +98,33 @@ def judge(repository: Repository, started: Mapping[str, Any], *, job: github.Run
         check = check_artifact.parse(data)
     except BadArtifact as error:
         trouble = error
-    footing = _footing(
-        repository,
-        check,
-        trouble,
-        started=started,
-        pull=pull,
-        files=files,
-        report_url=report_url,
-        job=job,
-    )
+
+    def decided(check: Mapping[str, Any] | None, trouble: ModelOpsError | None) -> Verdict:
+        footing = _footing(
+            repository,
+            check,
+            trouble,
+            started=started,
+            pull=pull,
+            files=files,
+            report_url=report_url,
+            job=job,
+        )
+        return _verdict(check, footing, pull)
+
+    try:
+        return decided(check, trouble)
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+        if check is None:
+            raise
+        # It fits the schema and still cannot be counted with: numbers of a thousand digits, lists in lists in lists.
+        name = type(error).__name__
+        return decided(None, BadArtifact(f"The check's report cannot be judged ({name})."))
+
+
+def _verdict(
+    check: Mapping[str, Any] | None, footing: comment.Footing, pull: PullRequest | None
+) -> Verdict:
     shown = (
         recompute.resolved(check)
         if check is not None and footing.state in ("pass", "blocked")
@@ -251,7 +268,7 @@ def _decide(
         return "not_evaluated", check["sentence"], check.get("hint")
     if check is None:
         return "not_evaluated", str(trouble), None
-    return (*recompute.verdict(check, pointer), None)
+    return (*recompute.verdict(check, pointer, files), None)
 
 
 def maintainer_hint(pull: PullRequest | None) -> str:

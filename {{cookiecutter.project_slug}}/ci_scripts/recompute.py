@@ -14,10 +14,10 @@ from modelops.evaluation.decision import decide, verdict_from_numbers
 from modelops.pointer import Pointer
 
 
-def verdict(check: Mapping[str, Any], pointer: Pointer) -> tuple[str, str]:
+def verdict(check: Mapping[str, Any], pointer: Pointer, files: list[str]) -> tuple[str, str]:
     """(state, sentence) by this checkout's gates.yaml and contract.yaml against the model in production now."""
     gates = gate_rules.parse(config.load(Path("gates.yaml"), "gates"))
-    success = Contract.load(Path("contract.yaml")).success
+    contract = Contract.load(Path("contract.yaml"))
     current = pointer.stable.sha256 if pointer.stable else None
     compared = (check.get("baseline") or {}).get("sha256")
     if compared != current:
@@ -25,9 +25,20 @@ def verdict(check: Mapping[str, Any], pointer: Pointer) -> tuple[str, str]:
         return "blocked", (
             f"Blocked: {now} is in production now, and this check compared with another model. Run the check again."
         )
-    return verdict_from_numbers(
-        check, gates, primary=success.primary, risk=success.risk, production_sha256=current
+    state, sentence = verdict_from_numbers(
+        check,
+        gates,
+        primary=contract.success.primary,
+        risk=contract.success.risk,
+        slices=contract.slices,
+        production_sha256=current,
     )
+    if "contract.yaml" in files and "the report cannot be right" in sentence:
+        sentence += (
+            " contract.yaml is changed here. Which metrics and slices are judged is said by the base branch's "
+            "contract.yaml; to change that, somebody who may has to merge past this status."
+        )
+    return state, sentence
 
 
 def resolved(check: Mapping[str, Any]) -> dict[str, Any]:

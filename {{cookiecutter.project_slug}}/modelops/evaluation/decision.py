@@ -206,6 +206,10 @@ def _incomplete(check: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
 
 def _impossible(entry: Mapping[str, Any]) -> list[str]:
     found = _out_of_order(entry)
+    if entry["id"] == "latency":
+        found += _gain_of_nothing(entry)
+    if entry["id"].startswith(("limit:", "latency_p95")) and entry["delta"] is not None:
+        found.append("a limit has no gain")
     if entry["id"] in ("primary", "risk") or entry["id"].startswith("prove:"):
         found += _wrong_gain(entry, entry["metric"], entry["relative"])
     elif (
@@ -219,6 +223,8 @@ def _impossible(entry: Mapping[str, Any]) -> list[str]:
 def _wrong_gain(numbers: Mapping[str, Any], name: str | None, relative: bool) -> list[str]:
     metric = CATALOGUE.get(name or "")
     new, old, gain = numbers["candidate"], numbers["production"], numbers["delta"]
+    if problems := _gain_of_nothing(numbers):
+        return problems
     if metric is None or None in (new, old, gain):
         return []
     expected = metric.sign * (new - old) / (abs(old) if relative and old else 1.0)
@@ -228,6 +234,11 @@ def _wrong_gain(numbers: Mapping[str, Any], name: str | None, relative: bool) ->
     if wins is not None and abs((wins - losses) / max(1, numbers["rows"]) - gain) > TOLERANCE:
         return [f"{wins} wins and {losses} losses are not a gain of {gain}"]
     return []
+
+
+def _gain_of_nothing(numbers: Mapping[str, Any]) -> list[str]:
+    known = None not in (numbers["candidate"], numbers["production"])
+    return [] if known or numbers["delta"] is None else ["a gain without both values"]
 
 
 def _out_of_order(entry: Mapping[str, Any]) -> list[str]:

@@ -122,6 +122,10 @@ def primary(check):
         (lambda c: c["slices"].clear(), "the slices of depot hold 0 of 4,000 rows"),
         (lambda c: cases.gate(c, "artifact").update(upper=1, lower=1), "does not hold"),
         (lambda c: cases.gate(c, "limit:ece").update(metric="f1"), "is about f1"),
+        (lambda c: cases.gate(c, "limit:ece").update(delta=0.0), "a limit has no gain"),
+        (lambda c: primary(c).update(candidate=None, production=None), "without both values"),
+        (lambda c: cases.gate(c, "latency").update(production=None), "without both values"),
+        (lambda c: c["slices"][0].update(candidate=None), "without both values"),
     ],
 )
 def test_numbers_that_contradict_each_other_block(change, reason):

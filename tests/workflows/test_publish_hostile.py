@@ -1,0 +1,67 @@
+"""What a pull request may try on `publish`: its report's numbers and words, other bases and branches, no report."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from test_publish import Scene, scene, zipped
+
+__all__ = ["scene"]  # the fixture
+
+
+def impossible(report: dict[str, Any], kind: str) -> Any:
+    forged = copy.deepcopy(report)
+    gates = {gate["id"]: gate for gate in forged["gates"]}
+    row = forged["slices"][0]
+    match kind:
+        case "huge number":
+            gates["primary"]["candidate"] = 10**400
+        case "huge count":
+            row |= {"wins": 10**400, "losses": 0}
+        case "gain of nothing":
+            gates["primary"] |= {"candidate": None, "production": None}
+        case "ratio of nothing":
+            gates["latency"] |= {"candidate": None, "production": None}
+        case "wins without losses":
+            row |= {"wins": 3, "losses": None}
+        case "deep":
+            text = json.dumps({**forged, "params_diff": [{"name": "x", "candidate": "HERE"}]})
+            return zipped(("check.json", text.replace('"HERE"', "[" * 700 + "]" * 700).encode()))
+        case "no slices":
+            forged["slices"] = []
+        case "one column of slices":
+            forged["slices"] = [s for s in forged["slices"] if s["slice"].startswith("origin=")]
+    return forged
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["huge number", "huge count", "gain of nothing", "ratio of nothing", "wins without losses", "deep", "no slices",
+     "one column of slices"],
+)  # fmt: skip
+def test_impossible_reports_end_in_a_sentence(
+    scene: Scene, checks: dict[str, Any], kind: str
+) -> None:
+    head = scene.push()
+    done = scene.publish(scene.checked(head, impossible(checks["pass"], kind)))
+    assert done.code == 0, done.output
+    assert scene.status(head)[0] in ("failure", "error"), done.output
+    assert len(scene.bodies()) == 1
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_another_primary_metric_is_not_the_pull_requests_to_choose(
+    scene: Scene, checks: dict[str, Any], changed: bool
+) -> None:
+    """It says so, and what to do, where contract.yaml is changed; else the report is simply wrong."""
+    report = copy.deepcopy(checks["pass"])
+    next(gate for gate in report["gates"] if gate["id"] == "primary")["metric"] = "pr_auc"
+    head = scene.push("contract.yaml" if changed else "dvc.lock")
+    scene.publish(scene.checked(head, report))
+    assert scene.status(head)[0] == "failure"
+    (body,) = scene.bodies()
+    assert "primary is about pr" in body.replace("\\_", "_")
+    assert ("merge past this status" in body) == changed
