@@ -7,9 +7,18 @@ import json
 from typing import Any
 
 import pytest
+from fake_state import BOT
 from test_publish import Scene, scene, zipped
 
 __all__ = ["scene"]  # the fixture
+
+
+NOT_EVALUATED = {
+    "schema": 1,
+    "state": "not_evaluated",
+    "exit_code": 3,
+    "sentence": "Not evaluated: no reason",
+}
 
 
 def impossible(report: dict[str, Any], kind: str) -> Any:
@@ -65,3 +74,46 @@ def test_another_primary_metric_is_not_the_pull_requests_to_choose(
     (body,) = scene.bodies()
     assert "primary is about pr" in body.replace("\\_", "_")
     assert ("merge past this status" in body) == changed
+
+
+def commented(scene: Scene, number: int) -> list[str]:
+    return [c["body"] for c in scene.fake.comments_on(number) if c["login"] == BOT]
+
+
+def test_a_base_that_holds_the_model_already_makes_nothing_green(scene: Scene) -> None:
+    """To another branch it changes a document; to main, where its status counts, it brings a model."""
+    git = scene.fake.git
+    model = scene.push("dvc.lock")
+    git.update("refs/heads/stack", model)
+    head = scene.push("README.md", "words")
+    scene.fake.state.pulls[scene.number]["base"] = "stack"
+    done = scene.publish(scene.checked(head, None))
+    assert done.code == 0, done.output
+    assert scene.status(head)[0] == "error"
+
+
+def test_two_pull_requests_of_one_commit_get_a_comment_each(
+    scene: Scene, checks: dict[str, Any]
+) -> None:
+    head = scene.push()
+    scene.fake.git.update("refs/heads/twin", head)
+    twin = scene.open("acme:twin")
+    first = scene.checked(head, checks["pass"])
+    second = scene.checked(head, checks["pass"])
+    scene.fake.state.runs[second]["head_branch"] = "twin"
+    for run_id in (second, first):
+        assert scene.publish(run_id).code == 0
+    for number in (scene.number, twin):
+        assert len(commented(scene, number)) == 1, number
+
+
+def test_a_fork_does_not_take_away_what_was_decided_about_the_same_commit(
+    scene: Scene, checks: dict[str, Any]
+) -> None:
+    head = scene.push()
+    scene.publish(scene.checked(head, checks["pass"]))
+    assert scene.status(head)[0] == "success"
+    scene.fake.git.update("refs/forks/eve/topic", head)
+    scene.open("eve:topic")
+    scene.publish(scene.checked(head, NOT_EVALUATED, repo="eve/model"))
+    assert scene.status(head)[0] == "success"

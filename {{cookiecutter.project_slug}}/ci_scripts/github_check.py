@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from ci_scripts import changes, check, dvcfiles, github
+from ci_scripts.desired import MAIN
 from ci_scripts.gitrepo import Git
 from modelops.errors import BadInput, CannotEvaluate, ExternalFailure
 from modelops.evaluation import verdict
@@ -69,9 +70,13 @@ def evaluate(job: github.Run, root: Path, base: str) -> int:
 
 
 def base_of(job: github.Run) -> str:
-    """The commit or branch the change would go to. Raises BadInput when the event names none."""
+    """What the change is judged against. Raises BadInput when the event names no base.
+
+    For a pull request that is main, also where it goes to another branch first: `publish` judges it so, and the
+    model to beat is the one that main's production.yaml names.
+    """
     if job.base_ref:
-        return f"origin/{job.base_ref}"
+        return f"origin/{MAIN}"
     group = job.event.get("merge_group") or {}
     if group.get("base_sha"):
         return str(group["base_sha"])

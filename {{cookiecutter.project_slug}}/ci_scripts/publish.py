@@ -15,7 +15,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ci_scripts import changes, check_artifact, comment, github, recompute, releases
+from ci_scripts import (
+    changes,
+    check_artifact,
+    check_run,
+    comment,
+    github,
+    pointer_gate,
+    recompute,
+    releases,
+)
 from ci_scripts.gitrepo import Git
 from modelops.errors import BadArtifact, BadInput, ExternalFailure, ModelOpsError
 from modelops.pointer import Pointer
@@ -26,12 +35,7 @@ if TYPE_CHECKING:
 
 HELP = "publish a check's verdict on its pull request: one comment, one status (runs in GitHub Actions)"
 
-ARTIFACT = "check"
-ZIP_LIMIT = 64_000_000
 ROUNDS = 4
-# GitHub lists no more files of a pull request, and of a comparison, than this; beyond, everything may have changed.
-FILES_LISTED = 3000
-FILES_COMPARED = 300
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,18 +55,20 @@ def run(args: argparse.Namespace) -> int:
             raise BadInput(
                 "no check run is named; give --run ID, the number in the address of the run."
             )
-        started = _get(repository, f"/actions/runs/{number}")
+        started = check_run.load(repository, number)
     verdict = judge(repository, started, job=job)
-    github.set_status(
-        repository,
-        started["head_sha"],
-        state=verdict.status,
-        description=verdict.title,
-        url=started["html_url"],
-    )
-    print(
-        f"publish: {github.STATUS} of {started['head_sha'][:12]} is {verdict.status}: {verdict.title}"
-    )
+    sha = started["head_sha"]
+    if verdict.status == "pending" and check_run.is_decided(repository, sha):
+        print(f"publish: {github.STATUS} of {sha[:12]} was decided by another check and stays")
+    else:
+        github.set_status(
+            repository,
+            sha,
+            state=verdict.status,
+            description=verdict.title,
+            url=started["html_url"],
+        )
+        print(f"publish: {github.STATUS} of {sha[:12]} is {verdict.status}: {verdict.title}")
     try:
         post(repository, job, started, verdict)
     except ModelOpsError as error:
@@ -87,14 +93,14 @@ class Verdict:
 def judge(repository: Repository, started: Mapping[str, Any], *, job: github.Run) -> Verdict:
     """Read the run's numbers and decide by the gates of the checked out default branch. Writes nothing."""
     with github.calling("find the pull request of the check run"):
-        pull = find_pull(repository, started)
-        files = changed_files(repository, pull, started["head_sha"])
+        pull = check_run.find_pull(repository, started)
+        files = check_run.changed_files(repository, pull, started["head_sha"])
     check: Mapping[str, Any] | None = None
     trouble: ModelOpsError | None = None
     report_url = None
     try:
         with github.calling("fetch the check's artifact"):
-            data, report_url = read_member(repository, job, int(started["id"]))
+            data, report_url = check_run.read_member(repository, job, int(started["id"]))
         check = check_artifact.parse(data)
     except BadArtifact as error:
         trouble = error
@@ -137,53 +143,6 @@ def _verdict(
         title=comment.title(shown or {}, footing),
         body=comment.render(shown, footing),
     )
-
-
-def find_pull(repository: Repository, started: Mapping[str, Any]) -> PullRequest | None:
-    """The open pull request with this run's head repository, branch and commit: never by what the artifact says."""
-    source = (started.get("head_repository") or {}).get("full_name") or repository.full_name
-    head = f"{source.split('/')[0]}:{started['head_branch']}"
-    for pull in repository.get_pulls(state="open", head=head):
-        if (
-            pull.head.repo is not None
-            and pull.head.repo.full_name == source
-            and pull.head.sha == started["head_sha"]
-        ):
-            return pull
-    return None
-
-
-def read_member(repository: Repository, job: github.Run, run_id: int) -> tuple[bytes, str]:
-    """The bytes of check.json in the run's artifact, and the artifact's page. Nothing is ever unpacked to disk.
-
-    Raises BadArtifact when there is none, or when it is not what `check` uploads.
-    """
-    listed = _get(repository, f"/actions/runs/{run_id}/artifacts?name={ARTIFACT}")["artifacts"]
-    usable = [a for a in listed if a["name"] == ARTIFACT and not a["expired"]]
-    if not usable:
-        raise BadArtifact("The check ended without a report; its log says why.", reason="missing")
-    newest = max(usable, key=lambda a: a["id"])
-    path = f"/actions/artifacts/{newest['id']}/zip"
-    data = github.get_bytes(repository, path, limit=ZIP_LIMIT, what="the check's artifact")
-    return check_artifact.unzip(data), job.page(f"actions/runs/{run_id}/artifacts/{newest['id']}")
-
-
-def changed_files(repository: Repository, pull: PullRequest | None, sha: str) -> list[str]:
-    """The files this commit changes, by the API: of the pull request, or else against the default branch.
-
-    A renamed file counts under both names. Where GitHub cuts the list, dvc.lock is added: it is then judged in full.
-    """
-    if pull is not None:
-        files, limit = list(pull.get_files()), FILES_LISTED
-    else:
-        files, limit = (
-            list(repository.compare(repository.get_branch("main").commit.sha, sha).files),
-            FILES_COMPARED,
-        )
-    names = {f.filename for f in files} | {
-        f.previous_filename for f in files if f.previous_filename
-    }
-    return sorted(names | ({"dvc.lock"} if len(files) >= limit else set()))
 
 
 def _footing(
@@ -254,16 +213,14 @@ def _decide(
     """(state, sentence, hint), from what the trusted side knows."""
     kind = changes.kind(files)
     if kind == "pointer":
-        from ci_scripts import pointer_gate
-
         return pointer_gate.judge(
             repository, job, started["head_sha"], files=files, current=pointer
         )
     if kind == "nothing":
         return "nothing", "This pull request changes nothing that the model is built from.", None
     if check is not None and check["state"] == "not_evaluated":
-        outside = pull is not None and pull.head.repo.full_name != job.repository
-        if outside or started.get("actor", {}).get("login") == "dependabot[bot]":
+        outside = check_run.source_of(started, repository) != job.repository
+        if outside or (started.get("actor") or {}).get("login") == "dependabot[bot]":
             return "pending", check["sentence"], maintainer_hint(pull)
         return "not_evaluated", check["sentence"], check.get("hint")
     if check is None:
@@ -290,13 +247,13 @@ def post(
     """
     if verdict.number is None:
         print(
-            "publish: no open pull request has this commit as its head; there is nothing to comment on"
+            "publish: no open pull request into main has this commit as its head; there is nothing to comment on"
         )
         return
     with github.calling(f"comment on pull request #{verdict.number}"):
         me = github.login(repository, job)
         for _ in range(ROUNDS):
-            newest = newest_run(repository, verdict.number) or started
+            newest = check_run.newest_run(repository, verdict.number) or started
             if newest["id"] != started["id"]:
                 started = newest
                 fresh = judge(repository, started, job=job)
@@ -308,18 +265,6 @@ def post(
     raise ExternalFailure(
         f"The comment on #{verdict.number} kept changing under our hands; run the workflow again."
     )
-
-
-def newest_run(repository: Repository, number: int) -> dict[str, Any] | None:
-    """The newest finished `check` run of the pull request's present head."""
-    pull = repository.get_pull(number)
-    if pull.state != "open":
-        return None
-    path = f"/actions/workflows/check.yml/runs?event=pull_request&head_sha={pull.head.sha}&status=completed"
-    runs: list[dict[str, Any]] = _get(repository, path)["workflow_runs"]
-    source = pull.head.repo.full_name if pull.head.repo is not None else ""
-    mine = [r for r in runs if (r.get("head_repository") or {}).get("full_name") == source]
-    return max(mine, key=lambda r: (r["id"], r.get("run_attempt") or 1), default=None)
 
 
 def _write(repository: Repository, verdict: Verdict, *, me: str) -> bool:
@@ -341,7 +286,7 @@ def _write(repository: Repository, verdict: Verdict, *, me: str) -> bool:
             continue
     if not seen or seen[0].body != verdict.body:
         return False
-    newest = newest_run(repository, verdict.number)
+    newest = check_run.newest_run(repository, verdict.number)
     data = comment.read_marker(verdict.body) or {}
     return newest is None or newest["id"] <= data.get("run_id", 0)
 
@@ -356,9 +301,3 @@ def _ours(issue: Any, me: str) -> list[Any]:
         ),
         key=lambda c: c.id,
     )
-
-
-def _get(repository: Repository, path: str) -> dict[str, Any]:
-    _, data = repository.requester.requestJsonAndCheck("GET", repository.url + path)
-    result: dict[str, Any] = data
-    return result

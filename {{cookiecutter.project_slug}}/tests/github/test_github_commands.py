@@ -7,12 +7,15 @@ import json
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from ci_scripts import (
     changes,
     check_artifact,
+    check_run,
     comment,
     doctor,
     github,
@@ -192,3 +195,38 @@ def test_summary_and_output(tmp_path: Path) -> None:
     run.set_output("release", "true\nother=1")
     assert (tmp_path / "s.md").stat().st_size < 1_048_576
     assert (tmp_path / "o").read_text() == "release=true other=1\n"
+
+
+class LongChange:
+    """A repository in which a commit changes more files than GitHub lists, and perhaps the pointer among them."""
+
+    def __init__(self, *, pointer: str) -> None:
+        self.files = [SimpleNamespace(filename=f"a/{i:04}", previous_filename=None) for i in range(3000)]  # fmt: skip
+        self.pointers = {"base": "stable: null", "head": pointer}
+
+    def get_branch(self, name: str) -> Any:
+        return SimpleNamespace(commit=SimpleNamespace(sha="main"))
+
+    def compare(self, base: str, head: str) -> Any:
+        return SimpleNamespace(files=self.files[:300], merge_base_commit=SimpleNamespace(sha="base"))  # fmt: skip
+
+    def get_pull(self, number: int) -> Any:
+        return SimpleNamespace(
+            number=number, head=SimpleNamespace(sha="head"), get_files=lambda: self.files
+        )
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize(("pointer", "kind"), [("stable: null", "model"), ("else", "pointer")])
+def test_a_cut_list_of_files_hides_no_pointer(
+    monkeypatch: pytest.MonkeyPatch, listed: bool, pointer: str, kind: str
+) -> None:
+    change: Any = LongChange(pointer=pointer)
+    monkeypatch.setattr(check_run.pointer_gate, "read", lambda _, sha: change.pointers[sha])
+    pull = change.get_pull(1) if listed else None
+    assert changes.kind(check_run.changed_files(change, pull, "head")) == kind
+
+
+def test_a_pull_request_is_judged_against_main_whatever_its_base() -> None:
+    run = github.Run(repository="a/b", token="", event_name="pull_request", base_ref="stack")
+    assert github_check.base_of(run) == "origin/main"
