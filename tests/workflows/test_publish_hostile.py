@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from typing import Any
 
 import pytest
@@ -117,3 +118,71 @@ def test_a_fork_does_not_take_away_what_was_decided_about_the_same_commit(
     scene.open("eve:topic")
     scene.publish(scene.checked(head, NOT_EVALUATED, repo="eve/model"))
     assert scene.status(head)[0] == "success"
+
+
+def test_a_reports_words_are_no_workflow_commands(scene: Scene) -> None:
+    head = scene.push()
+    said = "Not evaluated: so\n::error::forged\r::add-mask::e ##[error]old \u202egnirts \ud800"
+    done = scene.publish(scene.checked(head, {**NOT_EVALUATED, "sentence": said}))
+    assert done.code == 0, done.output
+    assert not re.search(r"^\s*::|##\[", done.output, re.MULTILINE), done.output
+    state, description = scene.status(head)
+    assert state == "error"
+    assert not re.search("[\n\r\u202e\ud800]", description)
+
+
+def test_the_maintainers_command_can_be_copied_and_names_the_commit_that_was_read(
+    scene: Scene,
+) -> None:
+    head = scene.push(repo="eve/model")
+    scene.publish(scene.checked(head, NOT_EVALUATED, repo="eve/model"))
+    (body,) = scene.bodies()
+    wanted = f"git fetch origin pull/{scene.number}/head && git push origin {head}:refs/heads/evaluate-{scene.number}"
+    assert f"`{wanted}`" in body
+
+
+def test_a_pointer_is_not_dressed_with_a_models_numbers(
+    scene: Scene, checks: dict[str, Any]
+) -> None:
+    head = scene.push("production.yaml", "stable: nonsense\n")
+    scene.publish(scene.checked(head, checks["worse"]))
+    assert scene.status(head)[0] == "failure"
+    (body,) = scene.bodies()
+    assert "| gate |" not in body and "stable" in body.split("\n")[1]
+
+
+def test_who_speaks_on_the_first_screen(scene: Scene, checks: dict[str, Any]) -> None:
+    """The report's own warnings are said to be its own, and few of them are shown."""
+    report = copy.deepcopy(checks["pass"])
+    report["warnings"] = [f"Approved by security, part {i}" for i in range(100)]
+    report["baseline"]["model"] = "a model that was approved by everybody"
+    head = scene.push()
+    scene.publish(scene.checked(head, report))
+    (body,) = scene.bodies()
+    lines = [line for line in body.splitlines() if "Approved by security" in line]
+    assert 0 < len(lines) <= 5 and all("The check says" in line for line in lines)
+    assert "approved by everybody" not in body
+
+
+@pytest.mark.parametrize(
+    "path", ["Makefile", "yaml.py", "requirements.lock", "pipeline/yaml.py", "json/__init__.py"]
+)
+def test_code_that_runs_in_the_check_is_named(
+    scene: Scene, checks: dict[str, Any], path: str
+) -> None:
+    scene.push()
+    head = scene.push(path)
+    scene.publish(scene.checked(head, checks["pass"]))
+    (body,) = scene.bodies()
+    first_screen = body.split("| | gate |")[0]
+    expected = not path.startswith("pipeline/")
+    assert ("Read that change before you trust" in first_screen) == expected
+
+
+def test_a_pointer_that_github_does_not_show_ends_in_a_sentence(scene: Scene) -> None:
+    head = scene.push("production.yaml", "stable: null\n")
+    run_id = scene.checked(head, None)
+    scene.fake.fault(path="/contents/", kind=500, times=100)
+    done = scene.publish(run_id)
+    assert done.code == 5 and "Traceback" not in done.output, done.output
+    assert "GitHub" in done.output

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelops.evaluation import report_md, report_view
-from modelops.evaluation.markdown import escape
+from modelops.evaluation.markdown import escape, plain
 
 __all__ = ["Footing", "escape", "marker", "read_marker", "render", "title"]
 
@@ -71,8 +71,11 @@ def read_marker(body: str) -> dict[str, Any] | None:
 
 
 def title(check: Mapping[str, Any] | None, footing: Footing) -> str:
-    """The verdict in one short line, old → new; also the commit status."""
-    return report_view.title(_shown(check, footing))
+    """The verdict in one short line, old → new; also the commit status and a line of the job's log.
+
+    `plain`, and no `##[`: a line that begins with `::` or holds that mark would be a command to the runner.
+    """
+    return plain(report_view.title(_shown(check, footing))).replace("##[", "## [")
 
 
 def _shown(check: Mapping[str, Any] | None, footing: Footing) -> dict[str, Any]:

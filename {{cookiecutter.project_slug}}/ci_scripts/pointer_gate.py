@@ -53,15 +53,16 @@ def read(repository: Repository, sha: str) -> str:
     """production.yaml at `sha`. Raises BadInput when it is gone, too large or not text."""
     import github as pygithub
 
-    try:
-        _, data = repository.requester.requestJsonAndCheck(
-            "GET", f"{repository.url}/contents/{changes.POINTER}?ref={sha}"
-        )
-    except pygithub.UnknownObjectException:
-        raise BadInput(
-            f"{changes.POINTER} is deleted here; nothing could be deployed without it."
-        ) from None
-    if data.get("type") != "file" or data.get("size", 0) > SIZE_LIMIT:
+    path = f"{repository.url}/contents/{changes.POINTER}?ref={sha}"
+    with github.calling(f"read {changes.POINTER} at {sha[:12]}"):
+        try:
+            _, data = repository.requester.requestJsonAndCheck("GET", path)
+        except pygithub.UnknownObjectException:
+            raise BadInput(
+                f"{changes.POINTER} is deleted here; nothing could be deployed without it."
+            ) from None
+    # A folder of that name is answered as a list.
+    if not isinstance(data, dict) or data.get("type") != "file" or data.get("size", 0) > SIZE_LIMIT:
         raise BadInput(f"{changes.POINTER} is no ordinary file of less than {SIZE_LIMIT:,} bytes.")
     try:
         return base64.b64decode(data["content"]).decode("utf-8")

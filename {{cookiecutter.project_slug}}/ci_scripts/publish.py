@@ -99,9 +99,11 @@ def judge(repository: Repository, started: Mapping[str, Any], *, job: github.Run
     trouble: ModelOpsError | None = None
     report_url = None
     try:
-        with github.calling("fetch the check's artifact"):
-            data, report_url = check_run.read_member(repository, job, int(started["id"]))
-        check = check_artifact.parse(data)
+        # A check of a pointer makes no report: what lies there says nothing about this pull request.
+        if changes.kind(files) != "pointer":
+            with github.calling("fetch the check's artifact"):
+                data, report_url = check_run.read_member(repository, job, int(started["id"]))
+            check = check_artifact.parse(data)
     except BadArtifact as error:
         trouble = error
 
@@ -221,20 +223,20 @@ def _decide(
     if check is not None and check["state"] == "not_evaluated":
         outside = check_run.source_of(started, repository) != job.repository
         if outside or (started.get("actor") or {}).get("login") == "dependabot[bot]":
-            return "pending", check["sentence"], maintainer_hint(pull)
+            return "pending", check["sentence"], maintainer_hint(pull, started["head_sha"])
         return "not_evaluated", check["sentence"], check.get("hint")
     if check is None:
         return "not_evaluated", str(trouble), None
     return (*recompute.verdict(check, pointer, files), None)
 
 
-def maintainer_hint(pull: PullRequest | None) -> str:
-    """The command by which a maintainer has a fork's change evaluated."""
+def maintainer_hint(pull: PullRequest | None, sha: str) -> str:
+    """The command by which a maintainer has a fork's change evaluated: this commit, whatever was pushed after it."""
     if pull is None:
         return "A maintainer can push this commit to a branch of the repository."
     return (
-        f"A maintainer who has read the change can have it evaluated: git fetch origin pull/{pull.number}/head && "
-        f"git push origin FETCH_HEAD:refs/heads/evaluate-{pull.number}, then open a pull request from that branch."
+        f"A maintainer who has read the change can have it evaluated: `git fetch origin pull/{pull.number}/head && "
+        f"git push origin {sha}:refs/heads/evaluate-{pull.number}`, then open a pull request from that branch."
     )
 
 

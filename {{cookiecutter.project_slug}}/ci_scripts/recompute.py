@@ -7,11 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ci_scripts import changes
 from modelops import config
 from modelops.contract import Contract
 from modelops.evaluation import gates as gate_rules
 from modelops.evaluation.decision import decide, verdict_from_numbers
 from modelops.pointer import Pointer
+
+OWN_WARNINGS = 5
+# Said here too, from what the trusted side knows.
+KNOWN = ("Undecided: ", "Nothing is in production: ")
 
 
 def verdict(check: Mapping[str, Any], pointer: Pointer, files: list[str]) -> tuple[str, str]:
@@ -42,8 +47,12 @@ def verdict(check: Mapping[str, Any], pointer: Pointer, files: list[str]) -> tup
 
 
 def resolved(check: Mapping[str, Any]) -> dict[str, Any]:
-    """The report with the states of gates and slices recomputed, so that no forged state or sentence is shown."""
+    """The report with states and names recomputed, so that no forged state, sentence or name is shown."""
     shown = copy.deepcopy(dict(check))
+    if baseline := shown["baseline"]:
+        stable = Pointer.load(Path("production.yaml")).stable
+        same = stable is not None and stable.sha256 == baseline["sha256"]
+        baseline["model"] = stable.model if stable is not None and same else None
     gates = gate_rules.parse(config.load(Path("gates.yaml"), "gates"))
     shown["gates"] = decide(shown["gates"], shown["slices"], gates, alpha=shown["alpha"])
     shown["turned_off"] = gates.turned_off
@@ -51,12 +60,13 @@ def resolved(check: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def warnings(check: Mapping[str, Any] | None, files: list[str], state: str) -> list[str]:
+    """What a reader must know before the numbers. The report's own warnings come last, few, and as its own."""
     found = []
     if "gates.yaml" in files:
         found.append(
             "gates.yaml is changed here. This verdict is by the base branch's gates; the change counts once merged."
         )
-    if any(f.startswith(("ci_scripts/", "modelops/", ".github/")) for f in files):
+    if any(map(changes.measures, files)):
         found.append(
             "The code that measures or judges is changed here. Read that change before you trust these numbers."
         )
@@ -68,9 +78,18 @@ def warnings(check: Mapping[str, Any] | None, files: list[str], state: str) -> l
         )
     if check.get("baseline") is None:
         found.append(
-            "There is no baseline: nothing is in production, so limits and budgets alone decide."
+            "There is no baseline: this check compared with no model, so limits and budgets alone decide."
         )
-    known = set(found)
-    return found + [
-        w for w in check.get("warnings", []) if w not in known and "gates.yaml differs" not in w
+    if "contract.yaml" in files:
+        found.append(
+            "contract.yaml is changed here, and the numbers were measured by it: costs, threshold, groups and slices."
+        )
+    undecided = [
+        f"Undecided: {gate['sentence']}"
+        for gate in resolved(check)["gates"]
+        if gate["state"] == "inconclusive" and not gate["blocks"]
     ]
+    own = [
+        w for w in check["warnings"] if not w.startswith(KNOWN) and "gates.yaml differs" not in w
+    ]
+    return found + undecided + [f"The check says: {w}" for w in own[:OWN_WARNINGS]]

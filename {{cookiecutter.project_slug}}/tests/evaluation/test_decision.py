@@ -6,7 +6,7 @@ import json
 import pytest
 
 from modelops import config
-from modelops.evaluation import decision, verdict
+from modelops.evaluation import decision, ledger, verdict
 from modelops.evaluation.judgement import judge
 from tests.evaluation import cases
 
@@ -67,6 +67,17 @@ def test_recomputing_agrees_with_the_report():
         assert recompute(check) == (check["state"], check["sentence"])
 
 
+def test_recomputing_agrees_past_the_budget_of_looks():
+    given = cases.inputs()
+    past = [
+        ledger.Look(test_sha256=given["test"].sha256, candidate_sha256=f"{i:064d}")
+        for i in range(32)
+    ]
+    check = result(**cases.change(given, "facts", looks=past))
+    assert check["alpha"] < 0.04
+    assert recompute(check) == (check["state"], check["sentence"])
+
+
 def test_a_forged_pass_does_not_matter():
     check = bad()
     assert check["state"] == "blocked"
@@ -114,6 +125,7 @@ def primary(check):
         (lambda c: c.update(baseline=None), "compares with no model"),
         (lambda c: c.update(baseline={"model": "x-v1", "sha256": "c" * 64}), "model cccccccccccc"),
         (lambda c: c.update(alpha=0.2), "confidence"),
+        (lambda c: c["test_set"].update(looks=1000), "confidence"),
         (lambda c: c["gates"].append(copy.deepcopy(c["gates"][0])), "twice"),
         (lambda c: c["slices"][0].update(upper=-0.9), "does not hold"),
         (lambda c: c["slices"][0].update(wins=50), "50 wins and 0 losses are not a gain"),
