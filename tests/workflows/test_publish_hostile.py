@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from fake_state import BOT
-from test_publish import Scene, scene, zipped
+from test_publish import PUBLISH, Scene, scene, zipped
 
 __all__ = ["scene"]  # the fixture
 
@@ -186,3 +186,47 @@ def test_a_pointer_that_github_does_not_show_ends_in_a_sentence(scene: Scene) ->
     done = scene.publish(run_id)
     assert done.code == 5 and "Traceback" not in done.output, done.output
     assert "GitHub" in done.output
+
+
+@pytest.mark.parametrize(
+    ("conclusion", "state", "words"),
+    [
+        ("action_required", "pending", "approv"),
+        ("cancelled", "error", "cancelled or ran out of time"),
+        ("startup_failure", "error", "could not start"),
+        ("timed_out", "error", "without a report"),
+        ("skipped", "error", "without a report"),
+        ("failure", "error", "without a report"),
+    ],
+)
+def test_a_check_without_a_report_says_why(
+    scene: Scene, conclusion: str, state: str, words: str
+) -> None:
+    head = scene.push()
+    done = scene.publish(scene.checked(head, None, conclusion=conclusion))
+    assert done.code == 0, done.output
+    assert scene.status(head)[0] == state
+    (body,) = scene.bodies()
+    assert words in body
+
+
+def test_a_check_that_a_newer_commit_cancelled_says_nothing(scene: Scene) -> None:
+    old = scene.push()
+    scene.push(content="2")
+    done = scene.publish(scene.checked(old, None, conclusion="cancelled"))
+    assert done.code == 0, done.output
+    assert scene.fake.latest_status(old) is None and scene.bodies() == []
+
+
+def test_publish_runs_however_the_check_ended() -> None:
+    """A job that ran out of time is cancelled too, and its pull request would wait for a status for ever."""
+    assert "if" not in PUBLISH["jobs"]["publish"]
+
+
+def test_a_report_that_expired_says_so(scene: Scene, checks: dict[str, Any]) -> None:
+    head = scene.push()
+    run_id = scene.checked(head, checks["pass"])
+    for artifact in scene.fake.state.artifacts.values():
+        artifact["expired"] = True
+    scene.publish(run_id)
+    assert scene.status(head)[0] == "error" and "expired" in scene.bodies()[0]

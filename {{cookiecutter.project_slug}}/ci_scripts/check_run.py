@@ -23,6 +23,12 @@ ZIP_LIMIT = 64_000_000
 FILES_LISTED = 3000
 FILES_COMPARED = 300
 DECIDED = ("success", "failure")
+# Why there is no report, by the run's conclusion. A job that exceeds its time-out is cancelled, too.
+NO_REPORT = {
+    "action_required": "The check waits for a maintainer to approve its workflows on this page.",
+    "cancelled": "The check was cancelled or ran out of time. Run it again.",
+    "startup_failure": "The check could not start: its workflow file is not valid.",
+}
 
 
 def load(repository: Repository, number: int) -> dict[str, Any]:
@@ -53,15 +59,21 @@ def source_of(started: Mapping[str, Any], repository: Repository) -> str:
     return str(name or repository.full_name)
 
 
-def read_member(repository: Repository, job: github.Run, run_id: int) -> tuple[bytes, str]:
+def read_member(
+    repository: Repository, job: github.Run, started: Mapping[str, Any]
+) -> tuple[bytes, str]:
     """The bytes of check.json in the run's artifact, and the artifact's page. Nothing is ever unpacked to disk.
 
     Raises BadArtifact when there is none, or when it is not what `check` uploads.
     """
+    run_id = int(started["id"])
     listed = _get(repository, f"/actions/runs/{run_id}/artifacts?name={ARTIFACT}")["artifacts"]
     usable = [a for a in listed if a["name"] == ARTIFACT and not a["expired"]]
+    if not usable and listed:
+        raise BadArtifact("The check's report has expired. Run the check again.", reason="missing")
     if not usable:
-        raise BadArtifact("The check ended without a report; its log says why.", reason="missing")
+        usual = "The check ended without a report; its log says why."
+        raise BadArtifact(NO_REPORT.get(str(started["conclusion"]), usual), reason="missing")
     newest = max(usable, key=lambda a: a["id"])
     path = f"/actions/artifacts/{newest['id']}/zip"
     data = github.get_bytes(repository, path, limit=ZIP_LIMIT, what="the check's artifact")

@@ -58,6 +58,14 @@ def run(args: argparse.Namespace) -> int:
         started = check_run.load(repository, number)
     verdict = judge(repository, started, job=job)
     sha = started["head_sha"]
+    if verdict.number is None and (started["event"], started["conclusion"]) == (
+        "pull_request",
+        "cancelled",
+    ):
+        print(
+            f"publish: the check of {sha[:12]} was cancelled by a newer commit, which has its own"
+        )
+        return 0
     if verdict.status == "pending" and check_run.is_decided(repository, sha):
         print(f"publish: {github.STATUS} of {sha[:12]} was decided by another check and stays")
     else:
@@ -102,7 +110,7 @@ def judge(repository: Repository, started: Mapping[str, Any], *, job: github.Run
         # A check of a pointer makes no report: what lies there says nothing about this pull request.
         if changes.kind(files) != "pointer":
             with github.calling("fetch the check's artifact"):
-                data, report_url = check_run.read_member(repository, job, int(started["id"]))
+                data, report_url = check_run.read_member(repository, job, started)
             check = check_artifact.parse(data)
     except BadArtifact as error:
         trouble = error
@@ -226,7 +234,8 @@ def _decide(
             return "pending", check["sentence"], maintainer_hint(pull, started["head_sha"])
         return "not_evaluated", check["sentence"], check.get("hint")
     if check is None:
-        return "not_evaluated", str(trouble), None
+        waits = started["conclusion"] == "action_required"
+        return "pending" if waits else "not_evaluated", str(trouble), None
     return (*recompute.verdict(check, pointer, files), None)
 
 
