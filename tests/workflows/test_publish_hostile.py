@@ -7,11 +7,14 @@ import json
 import re
 from typing import Any
 
+import filters
 import pytest
+from conftest import TEMPLATE
 from fake_state import BOT
 from test_publish import PUBLISH, Scene, scene, zipped
 
 __all__ = ["scene"]  # the fixture
+CHECK = filters.load((TEMPLATE / ".github/workflows/check.yml").read_text())
 
 
 NOT_EVALUATED = {
@@ -165,7 +168,8 @@ def test_who_speaks_on_the_first_screen(scene: Scene, checks: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize(
-    "path", ["Makefile", "yaml.py", "requirements.lock", "pipeline/yaml.py", "json/__init__.py"]
+    "path",
+    ["Makefile", "yaml.py", "requirements.lock", "pipeline/yaml.py", "json/__init__.py", ".venv/x"],
 )
 def test_code_that_runs_in_the_check_is_named(
     scene: Scene, checks: dict[str, Any], path: str
@@ -221,6 +225,12 @@ def test_a_check_that_a_newer_commit_cancelled_says_nothing(scene: Scene) -> Non
 def test_publish_runs_however_the_check_ended() -> None:
     """A job that ran out of time is cancelled too, and its pull request would wait for a status for ever."""
     assert "if" not in PUBLISH["jobs"]["publish"]
+
+
+def test_no_report_is_kept_before_the_check_has_begun() -> None:
+    """What a check leaves that ends early is in test_truth_table.py."""
+    (keep,) = (s for s in CHECK["jobs"]["check"]["steps"] if s.get("name") == "Keep the report")
+    assert keep["if"] == "${{ !cancelled() && steps.check.outcome != 'skipped' }}"
 
 
 def test_a_report_that_expired_says_so(scene: Scene, checks: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ import test_buttons
 import test_publish
 import test_release
 import trees
+from commands import Commands
 from conftest import TEMPLATE
 from fake_state import BOT, Event
 from world import World, train
@@ -135,6 +136,19 @@ def test_stale_lock(served: World) -> None:
     params.write_text(params.read_text().replace("learning_rate: 0.1", "learning_rate: 0.3"))
     state, body = judged(served)
     assert state == "error" and "dvc.lock is stale" in body and "make train" in body
+
+
+def test_a_committed_report_is_not_the_checks(
+    served: World, commands: Commands, trained: Callable[..., Path]
+) -> None:
+    """A good report comes with the pull request, whose check breaks off before it could write its own."""
+    served.bring(trained(trees=29))
+    assert commands.run("check", cwd=served.clone, env={}).code == 0
+    served.git("add", "--force", "reports/check.json")
+    lock = served.clone / "dvc.lock"
+    lock.write_text("<<<<<<< HEAD\n" + lock.read_text())
+    state, body = judged(served)
+    assert state == "error" and "without a report" in body, body
 
 
 def test_fork_gets_no_secret_and_is_not_red(served: World, trained: Callable[..., Path]) -> None:

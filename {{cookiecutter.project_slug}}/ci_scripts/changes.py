@@ -33,7 +33,7 @@ def measures(path: str) -> bool:
 
     Python looks into the repository's own folder first: a yaml.py there is imported in place of the library.
     """
-    if path.startswith((".github/", "ci_scripts/", "modelops/")):
+    if path.startswith((".github/", ".venv/", "ci_scripts/", "modelops/")):
         return True
     if path.startswith(("pipeline/", "tests/")):
         return False
