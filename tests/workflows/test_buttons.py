@@ -126,6 +126,73 @@ def test_button_refuses_what_is_no_release(site: Site, env: dict[str, str], sent
     assert site.branches() == ["main"]
 
 
+def test_button_goes_to_nothing_that_never_served(site: Site) -> None:
+    first = site.git.text("rev-list", "--reverse", "main", "--", "production.yaml").split()[0]
+    empty = (site.git.read(first, "production.yaml") or b"").decode()
+    tree = site.git.text("rev-parse", "main^{tree}")
+    site.git.update("refs/heads/main", site.git.commit_tree(tree, [], "Begin anew\n"))
+    put(site.git, "production.yaml", empty)
+    done = site.rollback(TO=site.v1)
+    assert done.code == 1 and f"{site.v1} never served" in done.output, done.output
+    assert site.branches() == ["main"]
+
+
+def test_button_waits_until_github_knows_that_it_can_merge(site: Site) -> None:
+    """GitHub's answer to a merge that follows too closely on the opening of the pull request, or on another merge."""
+    site.fake.fault(
+        method="PUT", path="/merge$", kind=405, times=3,
+        message="Base branch was modified. Review and try the merge again.",
+    )  # fmt: skip
+    done = site.rollback()
+    assert done.code == 0, done.output
+    assert site.pointer()["stable"]["model"] == site.v1
+
+
+def test_button_goes_back_although_the_tag_is_gone(site: Site) -> None:
+    site.git.text("update-ref", "-d", f"refs/tags/{site.v1}")
+    done = site.rollback()
+    assert done.code == 0, done.output
+    assert f"Going back although {site.v1} is not a release" in done.output
+    assert site.pointer()["stable"]["model"] == site.v1
+
+
+def test_button_and_revert_take_back_a_pointer_that_cannot_be_read(site: Site) -> None:
+    good = site.git.read("main", "production.yaml") or b""
+    put(site.git, "production.yaml", "stable: [\n")
+    done = site.run("deploy.yml", "deploy")
+    assert done.code == 2 and "is not valid YAML" in done.output
+    assert "is not valid YAML" in site.summary()
+    assert site.run("deploy.yml", "revert").code == 0
+    (pull,) = site.fake.state.pulls.values()
+    assert site.git.read(pull["head_sha"], "production.yaml") == good
+    done = site.rollback("nobody can read it")
+    assert done.code == 0, done.output
+    assert site.pointer()["stable"]["model"] == site.v2
+
+
+def test_button_that_cannot_start_the_deployment_says_how_far_it_came(site: Site) -> None:
+    site.fake.fault(method="POST", path="/dispatches$", kind=422, message="disabled workflow")
+    done = site.rollback()
+    assert done.code == 5 and site.pointer()["stable"]["model"] == site.v1
+    assert "main is rolled back by #1, but its deployment is not started" in done.output
+    said = "its deployment is not started: GitHub did not let us start deploy.yml"
+    assert said in site.summary()
+    (incident,) = site.fake.state.issues.values()
+    assert said in incident["body"]
+
+
+def test_button_that_cannot_begin_says_what_to_do(site: Site) -> None:
+    done = site.rollback(without="pull-requests")
+    assert done.code == 5 and "Nothing was rolled back. By hand, now: make rollback" in done.output
+
+
+def test_incident_that_cannot_be_opened_undoes_nothing(site: Site) -> None:
+    done = site.rollback(without="issues")
+    assert done.code == 0, done.output
+    assert "::warning::" in done.output and "the deployment is started" in site.summary()
+    site.fake.state.denials.clear()
+
+
 def test_button_where_actions_may_not_open_pull_requests(site: Site) -> None:
     site.fake.settings.actions_may_create_prs = False
     done = site.rollback()
@@ -191,7 +258,9 @@ def test_button_killed_anywhere_goes_back_once(
             done = site.rollback(run_id=1)
             assert done.code == 0, f"after call {number}: {done.output}"
             assert site.pointer()["stable"]["model"] == site.v1
-            assert len(site.fake.state.pulls) == 1 and len(site.fake.state.issues) == 1
+            assert len(site.fake.state.pulls) == 1
+            (incident,) = site.fake.state.issues.values()
+            assert f"Incident: {site.v2} rolled back" in incident["title"]
             assert site.fake.take_events()[-1].name == "workflow_dispatch"
             assert site.fake.state.violations == []
 

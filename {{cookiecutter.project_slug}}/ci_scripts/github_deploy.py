@@ -44,8 +44,12 @@ def run(args: argparse.Namespace) -> int:
     job = github.Run.from_environ(os.environ)
     git = Git.open(Path())
     mode = chosen_mode(os.environ.get("DEPLOY", ""))
-    with github.git_as(job):
-        wanted = desired.resolve(git)
+    try:
+        with github.git_as(job):
+            wanted = desired.resolve(git)
+    except ModelOpsError as error:
+        job.summarise(f"### ❌ Nothing is deployed\n\n{error}")
+        raise
     stable = wanted.pointer.stable
     if stable is None:
         job.summarise("production.yaml names no release yet, so there is nothing to deploy.")

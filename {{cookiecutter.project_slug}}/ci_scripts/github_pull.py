@@ -6,6 +6,7 @@ before a run died, the next run finds what is there and goes on.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -133,15 +134,21 @@ def _delete_branch(repository: Repository, branch: str) -> None:
             raise
 
 
-def merge(repository: Repository, proposed: Proposed) -> str:
-    """Merge the pull request at exactly the commit proposed. Returns "" on success, else why GitHub will not."""
+def merge(repository: Repository, job: github.Run, proposed: Proposed) -> str:
+    """Merge the pull request at exactly the commit proposed. Returns "" on success, else why GitHub will not.
+
+    Right after a pull request was opened, or main moved, GitHub may refuse with "Base branch was modified" until it
+    has computed whether the two fit; that passes.
+    """
     import github as pygithub
 
     pull = repository.get_pull(proposed.number or 0)
     if pull.merged:
         return ""
     reason = "no way of merging is allowed"
-    for method in ("squash", "merge", "rebase"):
+    methods, pauses = ["rebase", "merge", "squash"], [8, 4, 2, 1]
+    while methods:
+        method = methods[-1]
         try:
             pull.merge(merge_method=method, sha=proposed.commit)
             return ""
@@ -152,7 +159,11 @@ def merge(repository: Repository, proposed: Proposed) -> str:
             if error.status not in (403, 405, 409, 422):
                 raise
             reason = github.error_text(error)
-            if "not allowed on this repository" not in reason:
+            if "Base branch was modified" in reason and pauses:
+                time.sleep(pauses.pop() * job.pace)
+            elif "not allowed on this repository" in reason:
+                methods.pop()
+            else:
                 return reason
     return reason
 

@@ -10,7 +10,6 @@ import os
 from pathlib import Path
 
 from ci_scripts import comment, github, github_pull, pointer_file, rollback
-from ci_scripts.desired import pointer_at
 from ci_scripts.gitrepo import Git
 from modelops.errors import Blocked
 
@@ -28,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     git = Git.open(Path())
     repository = github.connect(job)
     head = git.need("HEAD")
-    current = pointer_at(git, head)
+    current = pointer_file.standing(git)
     try:
         target, undone = rollback.aim(git, rollback.served_line(git), current, to=None)
     except Blocked as error:

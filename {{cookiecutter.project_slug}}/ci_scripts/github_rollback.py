@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci_scripts import comment, github, github_pull, pointer_file, releases, rollback
-from ci_scripts.desired import pointer_at
 from ci_scripts.gitrepo import Git
 from modelops import pointer as pointers
-from modelops.errors import BadInput, Blocked
+from modelops.errors import BadArtifact, BadInput, Blocked, ExternalFailure, ModelOpsError
 from modelops.pointer import Pointer
 
 if TYPE_CHECKING:
@@ -38,19 +37,25 @@ def run(args: argparse.Namespace) -> int:
     job = github.Run.from_environ(os.environ)
     git = Git.open(Path())
     repository = github.connect(job)
-    current = pointer_at(git, git.need("HEAD"))
+    current = pointer_file.standing(git)
     branch = f"rollback/{job.run_id}"
-    with github.calling("look for an earlier attempt"):
-        earlier = github_pull.of_branch(repository, job, branch)
-    if earlier is not None and earlier.merged_at is not None:
-        made = github_pull.Proposed(
-            commit=earlier.head.sha,
-            number=earlier.number,
-            url=earlier.html_url,
-            compare=earlier.html_url,
-        )
-    else:
-        made = _propose(git, repository, job, current, branch=branch, reason=reason)
+    try:
+        with github.calling("look for an earlier attempt"):
+            earlier = github_pull.of_branch(repository, job, branch)
+        if earlier is not None and earlier.merged_at is not None:
+            made = github_pull.Proposed(
+                commit=earlier.head.sha,
+                number=earlier.number,
+                url=earlier.html_url,
+                compare=earlier.html_url,
+            )
+            # main says the new pointer by now; the incident is about what it said before.
+            current = pointer_file.standing(git, f"{earlier.merge_commit_sha}^")
+        else:
+            made = _propose(git, repository, job, current, branch=branch, reason=reason)
+    except ExternalFailure as error:
+        error.add_note("Nothing was rolled back. By hand, now: make rollback REASON='...' PUSH=1")
+        raise
     try:
         if made.number is None:
             raise Blocked(
@@ -59,15 +64,15 @@ def run(args: argparse.Namespace) -> int:
                 f"{made.compare}"
             )
         with github.calling(f"merge pull request #{made.number}"):
-            left = github_pull.merge(repository, made)
+            left = github_pull.merge(repository, job, made)
         if left:
             raise Blocked(
                 f"nothing is rolled back yet: {made.url} cannot be merged by itself ({left}). Merge it now."
             )
-        start_deploy(repository)
-    except Blocked as error:
-        _tell(repository, job, current, made, reason=reason, outcome=str(error))
+        start_deploy(repository, made)
+    except ModelOpsError as error:
         job.annotate("error", str(error))
+        _tell(repository, job, current, made, reason=reason, outcome=str(error))
         raise
     _tell(
         repository,
@@ -81,13 +86,25 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _propose(
-    git: Git, repository: Repository, job: github.Run, current: Pointer, *, branch: str, reason: str
+    git: Git,
+    repository: Repository,
+    job: github.Run,
+    current: Pointer | None,
+    *,
+    branch: str,
+    reason: str,
 ) -> github_pull.Proposed:
     to = os.environ.get("TO", "").strip() or None
     line = rollback.served_line(git)
     target, undone = rollback.aim(git, line, current, to=to)
     if target.stable is not None:
-        releases.verify(git, target.stable)
+        try:
+            releases.verify(git, target.stable)
+        except BadArtifact as error:
+            # What served a moment ago lies in the store; its tag is nothing that a rollback may fail over.
+            if current is not None and target.stable != current.previous:
+                raise
+            job.annotate("warning", f"Going back although {error}")
     frozen = pointers.frozen(target, reason[:500])
     words = f"{pointer_file.describe(current)} → {target.stable.model if target.stable else 'no release'}"
     body = (
@@ -111,27 +128,33 @@ def _propose(
     )
 
 
-def start_deploy(repository: Repository) -> None:
+def start_deploy(repository: Repository, made: github_pull.Proposed) -> None:
     """Start deploy.yml on main: a merge by Actions starts no workflow, a dispatch does."""
-    with github.calling("start deploy.yml"):
-        repository.requester.requestJsonAndCheck(
-            "POST",
-            f"{repository.url}/actions/workflows/deploy.yml/dispatches",
-            input={"ref": "main"},
-        )
+    try:
+        with github.calling("start deploy.yml"):
+            repository.requester.requestJsonAndCheck(
+                "POST",
+                f"{repository.url}/actions/workflows/deploy.yml/dispatches",
+                input={"ref": "main"},
+            )
+    except ExternalFailure as error:
+        raise ExternalFailure(
+            f"main is rolled back by #{made.number}, but its deployment is not started: {error} Start it now: Actions "
+            "→ deploy → Run workflow."
+        ) from error
 
 
 def _tell(
     repository: Repository,
     job: github.Run,
-    current: Pointer,
+    current: Pointer | None,
     made: github_pull.Proposed,
     *,
     reason: str,
     outcome: str,
 ) -> None:
-    """The incident issue and the job summary."""
-    model = current.stable.model if current.stable else "nothing"
+    """The incident issue and the job summary. An issue that cannot be opened is said, and undoes nothing."""
+    model = current.stable.model if current and current.stable else pointer_file.describe(current)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     body = "\n".join(
         [
@@ -146,16 +169,15 @@ def _tell(
             "What happened, what was the effect, what was the cause, what keeps it from happening again?",
         ]
     )
-    with github.calling("open the incident issue"):
-        address = github_pull.open_issue(
-            repository, title=f"Incident: {model} rolled back: {reason}", body=body, label=LABEL,
-            marker=f"incident run {job.run_id}",
-        )  # fmt: skip
-    job.summarise(
-        f"{comment.escape(outcome, limit=1500)}\n\nIncident: {address or 'issues are switched off here'}"
-    )
+    address, why = None, "Issues are switched off in this repository."
+    try:
+        with github.calling("open the incident issue"):
+            address = github_pull.open_issue(
+                repository, title=f"Incident: {model} rolled back: {reason}", body=body, label=LABEL,
+                marker=f"incident run {job.run_id}",
+            )  # fmt: skip
+    except ExternalFailure as error:
+        why = str(error)
+    job.summarise(f"{comment.escape(outcome, limit=1500)}\n\nIncident: {address or why}")
     if address is None:
-        job.annotate(
-            "warning",
-            "Issues are switched off in this repository; the incident stands in the job summary only.",
-        )
+        job.annotate("warning", f"{why} The incident stands in the job summary only.")

@@ -10,6 +10,8 @@ rolled it back and however (this command, `git revert`, GitHub's button).
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from ci_scripts.desired import MAIN, pointer_at
 from ci_scripts.gitrepo import Git
 from modelops import pointer as pointers
 from modelops.errors import BadArtifact, BadInput, Blocked, ModelOpsError
-from modelops.pointer import Pointer
+from modelops.pointer import Pointer, Ref
 
 HELP = "go back to what served before the last change of production.yaml"
 FETCH_SECONDS = 5.0
@@ -61,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     git = Git.open(Path.cwd())
     _catch_up(git)
     line = served_line(git)
-    current = pointer_file.committed(git)
+    current = pointer_file.standing(git)
     target, undone = aim(git, line, current, to=args.to)
     if args.freeze:
         reason = args.reason.strip() or f"rolled back from {pointer_file.describe(current)}"
@@ -122,15 +124,17 @@ def served_line(git: Git, *, rev: str = "HEAD") -> list[Step]:
 
 
 def aim(
-    git: Git, line: list[Step], current: Pointer, *, to: str | None
+    git: Git, line: list[Step], current: Pointer | None, *, to: str | None
 ) -> tuple[Pointer, str | None]:
     """The pointer to go back to, and the commit that is thereby undone (None with `to`).
 
-    A freeze stays. Raises Blocked when there is nothing to go back to, BadArtifact for an unknown release.
+    `current` None: the file cannot be read, so nobody deployed it, and what it said before is what serves. A freeze
+    stays. Raises Blocked when there is nothing to go back to, BadArtifact for an unknown release.
     """
+    last = current or _last_readable(git)
     if to is not None:
-        ref = releases.load(git, to).ref
-        if current.stable == ref and not (current.canary or current.shadow):
+        ref = _served(git, to)
+        if current is not None and current.stable == ref and not (current.canary or current.shadow):
             raise Blocked(
                 f"{to} is what production.yaml names already; there is nothing to roll back."
             )
@@ -139,7 +143,9 @@ def aim(
             None,
         )
         previous = earlier.previous if earlier else None
-        return Pointer(stable=ref, previous=previous, freeze=current.freeze), None
+        return Pointer(stable=ref, previous=previous, freeze=last.freeze), None
+    if current is None:
+        return last, git.pointer_commits("HEAD", releases.POINTER, limit=1)[0]
     if len(line) < 2 or line[-2].pointer.stable is None:
         raise Blocked(
             f"nothing served before {pointer_file.describe(current)}, so there is nothing to roll back to. To stop "
@@ -148,7 +154,37 @@ def aim(
     return replace(line[-2].pointer, freeze=current.freeze), line[-1].commit
 
 
-def message(git: Git, target: Pointer, current: Pointer, undone: str | None, reason: str) -> str:
+def _pointers(git: Git) -> Iterator[Pointer]:
+    """Every pointer that HEAD's history can still be read as, newest first."""
+    for commit in git.pointer_commits("HEAD", releases.POINTER):
+        with contextlib.suppress(BadInput, BadArtifact):
+            yield pointer_at(git, commit)
+
+
+def _last_readable(git: Git) -> Pointer:
+    found = next(_pointers(git), None)
+    return found or pointer_file.committed(git)  # which says what is wrong with it
+
+
+def _served(git: Git, model: str) -> Ref:
+    """The release as it once was stable. What never was has passed no gate on its way there, and is no way back."""
+    refs = [p.stable for p in _pointers(git) if p.stable is not None and p.stable.model == model]
+    if not refs:
+        releases.load(git, model)
+        raise Blocked(
+            f"{model} never served, so nothing can go back to it. What served: git log -p -- production.yaml. To go "
+            f"forward to it: make ship MODEL={model}"
+        )
+    try:
+        promised = releases.load(git, model).ref
+    except BadArtifact:
+        return refs[0]
+    return promised if promised in refs else refs[0]
+
+
+def message(
+    git: Git, target: Pointer, current: Pointer | None, undone: str | None, reason: str
+) -> str:
     """The commit message. Like git's own, so that people and tools recognise a revert."""
     lines = []
     if undone is None:

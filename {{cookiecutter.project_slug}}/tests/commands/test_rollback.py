@@ -241,6 +241,60 @@ def test_a_broken_pointer_in_history_is_passed_over(two: Clone) -> None:
     assert _stable(two) == "flight-delay-v1"
 
 
+def test_a_broken_pointer_at_head_is_taken_back(two: Clone) -> None:
+    """What cannot be read was never deployed: what the file said before is what serves."""
+    two.ship("flight-delay-v2")
+    two.ok("ship", "--freeze", "incident 12", "--commit")
+    good = (two.root / "production.yaml").read_text()
+    two.write("production.yaml", "stable: [\n")
+    two.commit("Break it", "production.yaml")
+    two.push()
+    done = two.ok("rollback", "--reason", "nobody can read it")
+    assert "a production.yaml that cannot be read -> flight-delay-v2, frozen" in done.out
+    assert (two.root / "production.yaml").read_text() == good
+    assert two.git("log", "-1", "--format=%s") == 'Revert "Break it"'
+    two.ok("rollback")
+    assert _stable(two) == "flight-delay-v1"
+
+
+def test_a_pointer_that_never_could_be_read(world: World, clone: Clone) -> None:
+    clone.git("checkout", "-q", "--orphan", "anew")
+    clone.write("production.yaml", "stable: [\n")
+    clone.commit("Broken from the start", "production.yaml")
+    done = clone.run("rollback")
+    assert done.code == 2 and "is not valid YAML" in done.err
+
+
+def test_what_never_served_is_no_way_back(three: Clone) -> None:
+    """It would go around the gates, and around a freeze."""
+    three.release(7, state="blocked")
+    three.ship("--freeze", "incident 12")
+    done = three.run("rollback", "--to", "flight-delay-v4")
+    assert done.code == 1
+    assert "flight-delay-v4 never served, so nothing can go back to it." in done.err
+    assert "make ship MODEL=flight-delay-v4" in done.err
+    assert _stable(three) == "flight-delay-v3"
+
+
+def test_back_to_what_was_rolled_back_from(three: Clone) -> None:
+    three.ok("rollback")
+    three.ok("rollback", "--to", "flight-delay-v3")
+    assert _stable(three) == "flight-delay-v3"
+
+
+def test_to_a_release_whose_tag_is_gone_or_was_moved(three: Clone) -> None:
+    stable = three.pointer.stable
+    assert stable is not None
+    three.ok("rollback", "--to", "flight-delay-v1")
+    message = three.git("tag", "-l", "--format=%(contents)", "flight-delay-v3")
+    three.git("tag", "-f", "-a", "-m", message.replace(stable.sha256, "fe" * 32), stable.model)
+    three.ok("rollback", "--to", "flight-delay-v3")
+    assert three.pointer.stable == stable
+    three.git("tag", "-d", "flight-delay-v2")
+    three.ok("rollback", "--to", "flight-delay-v2")
+    assert _stable(three) == "flight-delay-v2"
+
+
 def test_nothing_ever_served(clone: Clone) -> None:
     done = clone.run("rollback")
     assert done.code == 1
