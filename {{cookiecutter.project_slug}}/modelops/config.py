@@ -17,6 +17,7 @@ from modelops.errors import BadInput
 
 Json = dict[str, Any]
 
+DEEPEST = 100
 _CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
 _TYPE_WORDS = {
     "object": "a mapping",
@@ -86,6 +87,8 @@ def parse(text: str, *, kind: str, name: str) -> Json:
         raise BadInput(
             f"{name}: line {line} begins a merge conflict; choose a side and delete the markers."
         )
+    if _deep(text):
+        raise BadInput(f"{name}: has more than {DEEPEST} lists and mappings inside each other.")
     try:
         try:
             data = yaml.load(text, Loader=_FastLoader)  # noqa: S506  a SafeLoader by inheritance
@@ -97,11 +100,31 @@ def parse(text: str, *, kind: str, name: str) -> Json:
         raise BadInput(f"{name}:{where} is not valid YAML: {error.problem}.") from None
     except yaml.YAMLError as error:
         raise BadInput(f"{name}: is not valid YAML: {error}.") from None
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, ValueError) as error:
+        # PyYAML leaves a value that does not fit its tag (!!int abc), or is too long, to Python.
+        raise BadInput(f"{name}: holds a value that cannot be read ({error}).") from None
     problems = list(_problems(data, kind, name))
     if problems:
         raise BadInput(problems)
     result: Json = data
     return result
+
+
+def _deep(text: str) -> bool:
+    """Whether nodes are nested deeper than DEEPEST: libyaml builds them by recursion without a bound, and crashes."""
+    marks = max((line.count("-") + line.count("?") for line in text.splitlines()), default=0)
+    if text.count("[") + text.count("{") + marks <= DEEPEST:
+        return False
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=_FastLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                return True
+    except yaml.YAMLError:
+        pass  # said by whoever reads it, which comes no deeper
+    return False
 
 
 def check(data: Any, *, kind: str, name: str) -> None:

@@ -267,6 +267,27 @@ def test_bytes_that_are_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "params.yaml: cannot be read as UTF-8 text" in capsys.readouterr().err
 
 
+NESTED = ["[" * 50_000, "{" * 50_000, "\n" + "- " * 50_000, "\n" + "? " * 50_000]
+NESTED += ["\n" + "\n".join(" " * i + "a:" for i in range(1, 2000))]
+UNREADABLE = ["!!int abc", "!!float x", "!!bool maybe", "!!timestamp never", "0x_", "1" * 5000]
+
+
+@pytest.mark.parametrize("value", NESTED + UNREADABLE, ids=lambda v: " ".join(v[:20].split()))
+def test_yaml_that_breaks_its_reader_is_refused_like_any_other(tmp_path: Path, value: str) -> None:
+    """In a process of its own, which the deep ones used to kill."""
+    (tmp_path / "production.yaml").write_text(f"stable: {value}\n")
+    code = "from modelops.pointer import *; Pointer.load(Path('production.yaml'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "modelops.errors.BadInput: production.yaml: " in done.stderr, done.stderr[-400:]
+
+
 @pytest.mark.parametrize("command", ["deploy", "status"])
 def test_other_commands_say_the_same(tmp_path: Path, command: str) -> None:
     """Through a real process: the code of the shell, and no traceback."""
