@@ -307,6 +307,9 @@ def create_deployment(call: Call) -> Reply:
         "ref": body["ref"],
         "task": body.get("task", "deploy"),
         "environment": body.get("environment", "production"),
+        "production_environment": body.get(
+            "production_environment", body.get("environment", "production") == "production"
+        ),
         "description": body.get("description"),
         "payload": body.get("payload", {}),
         "created_at": at,
@@ -354,8 +357,11 @@ def create_deployment_status(call: Call) -> Reply:
         "login": call.token.login,
     }
     if status["state"] == "success" and call.body.get("auto_inactive", True):
+        # "... to all prior non-transient, non-production environment deployments with the same environment name"
         for other, history in call.state.deployment_statuses.items():
-            same = call.state.deployments[other]["environment"] == item["environment"]
+            former = call.state.deployments[other]
+            same = former["environment"] == item["environment"]
+            same = same and not former["production_environment"]
             if other != item["id"] and same and history and history[-1]["state"] == "success":
                 history.append({**status, "id": next(call.state.ids), "state": "inactive"})
     call.state.deployment_statuses[item["id"]].append(status)

@@ -298,6 +298,16 @@ def test_failed_deployment_is_recorded_and_a_revert_is_proposed(site: Site) -> N
     assert proposed["stable"]["sha256"] == sha256
 
 
+def test_main_that_moved_on_is_not_proposed_to_be_reverted(site: Site) -> None:
+    """What failed was taken back or mended while its deployment was tried: the newest has a deployment of its own."""
+    good = (site.git.read("main", "production.yaml") or b"").decode()
+    failed = put(site.git, "production.yaml", good.replace(site.v2, "flight-delay-v99"))
+    put(site.git, "production.yaml", good)
+    assert site.run("deploy.yml", "revert", FAILED=failed).code == 0
+    assert site.fake.state.pulls == {} and site.branches() == ["main"]
+    assert "main asks for something else by now" in site.summary()
+
+
 def test_revert_where_actions_may_not_open_pull_requests(site: Site) -> None:
     site.fake.settings.actions_may_create_prs = False
     assert site.run("deploy.yml", "revert").code == 0

@@ -157,15 +157,16 @@ def test_deployments_conflict_on_failing_statuses(fake: FakeGitHub, bare: BareGi
     with pytest.raises(github.GithubException) as caught:
         repo.create_deployment("main", auto_merge=False)
     assert caught.value.status == 409
-    first = repo.create_deployment(
-        "main", auto_merge=False, required_contexts=[], environment="production"
-    )
-    first.create_status("success")
-    second = repo.create_deployment(
-        "main", auto_merge=False, required_contexts=[], environment="production"
-    )
-    second.create_status("success")
-    assert first.get_statuses()[0].state == "inactive"
+    for environment, former in (("staging", "inactive"), ("production", "success")):
+        first, second = (
+            repo.create_deployment(
+                "main", auto_merge=False, required_contexts=[], environment=environment
+            )
+            for _ in range(2)
+        )
+        first.create_status("success")
+        second.create_status("success")
+        assert first.get_statuses()[0].state == former
 
 
 def test_git_over_http_needs_the_same_permissions(fake: FakeGitHub, tmp_path: Path) -> None:

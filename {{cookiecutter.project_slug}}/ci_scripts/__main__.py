@@ -7,7 +7,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from modelops.errors import ModelOpsError
+from modelops.errors import ExternalFailure, ModelOpsError, os_words
 
 # One module a command, imported only when it runs: each has HELP, add_arguments(parser) and run(args) -> exit code.
 COMMANDS = (
@@ -47,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for note in getattr(error, "__notes__", ()):
             print(f"{name}: {note}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"{name}: {os_words(error)}", file=sys.stderr)
+        return ExternalFailure.exit_code
     except KeyboardInterrupt:
         print(f"{name}: interrupted; running it again completes it.", file=sys.stderr)
         return 130

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from modelops.errors import ModelOpsError
+from modelops.errors import ExternalFailure, ModelOpsError, os_words
 
 LONGEST_PAUSE = 300.0
 # The commit that is desired, whether the store already says so, and what people should know.
@@ -30,6 +30,8 @@ def watch(*, look: Callable[[], Wish], deploy: Callable[[], None], every: float)
             agent.look(look())
         except ModelOpsError as error:
             agent.complain(error)
+        except OSError as error:
+            agent.complain(ExternalFailure(os_words(error)))
         stop.wait(every)
     print("deploy: ended.", flush=True)
     return 0

@@ -12,7 +12,7 @@ from ci_scripts.fetch import bundle_path
 from ci_scripts.store import Stored
 from modelops.bundle import Bundle
 from modelops.errors import BadArtifact, ExternalFailure
-from modelops.pointer import Ref
+from modelops.pointer import Pointer, Ref
 
 POLL_SECONDS = 0.02
 # With a canary, a key decides who answers. So many keys are tried to meet the stable model.
@@ -34,7 +34,7 @@ def wait(url: str, wanted: Stored, *, seconds: float) -> None:
             )
         seen = state["desired"] or {}
         if (seen.get("commit"), seen.get("written_at")) == (wanted.commit, wanted.written_at):
-            if _serves(state["live"], wanted):
+            if serves(state["live"], wanted.pointer):
                 return
             _raise_refusal(state["errors"], wanted)
         if time.monotonic() > until:
@@ -42,9 +42,10 @@ def wait(url: str, wanted: Stored, *, seconds: float) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _serves(live: Mapping[str, Any], wanted: Stored) -> bool:
+def serves(live: Mapping[str, Any], pointer: Pointer) -> bool:
+    """Whether what a service says is live is all that answers by `pointer`."""
     # `previous` is loaded after the rest; nobody waits for it.
-    target = wanted.pointer.to_dict()
+    target = pointer.to_dict()
     return all(live.get(role) == target[role] for role in ("stable", "canary", "shadow"))
 
 

@@ -14,16 +14,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ci_scripts import deploy, desired, github, github_check, service
+from ci_scripts import confirm, deploy, desired, github, github_check, service
+from ci_scripts.desired import Desired
 from ci_scripts.gitrepo import Git
+from ci_scripts.pointer_file import describe
 from ci_scripts.store import Store
 from modelops.errors import BadInput, ExternalFailure, ModelOpsError
-from modelops.pointer import Ref
 
 if TYPE_CHECKING:
     from github.Repository import Repository
@@ -50,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     except ModelOpsError as error:
         job.summarise(f"### ❌ Nothing is deployed\n\n{error}")
         raise
+    # For the job that proposes to take back what could not be deployed.
+    job.set_output("commit", wanted.commit)
     stable = wanted.pointer.stable
     if stable is None:
         job.summarise("production.yaml names no release yet, so there is nothing to deploy.")
@@ -62,10 +65,11 @@ def run(args: argparse.Namespace) -> int:
     try:
         github_check.write_credentials(git.root, os.environ)
         with github.git_as(job):
-            sentence = DEPLOYS[mode](git, wanted.commit, stable)
-    except ModelOpsError as error:
+            sentence = DEPLOYS[mode](git, wanted)
+    except (ModelOpsError, OSError) as error:
         record.say("failure", str(error))
-        job.summarise(f"### ❌ {stable.model} is not live\n\n{error}")
+        more = "\n\n".join([str(error), *getattr(error, "__notes__", ())])
+        job.summarise(f"### ❌ {stable.model} is not live\n\n{more}")
         raise
     record.say("success", sentence)
     job.summarise(f"### ✅ {sentence}")
@@ -114,63 +118,105 @@ class Record:
             "log_url": self._job.run_url,
         }
         self._post(f"/deployments/{self._id}/statuses", body)
+        if state == "success":
+            self._retire_former()
 
-    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
+    def _retire_former(self) -> None:
+        """Call the deployments before this one inactive. GitHub does so by itself, but not for production."""
+        query = f"/deployments?environment={self._environment}&per_page=10"
+        for former in self._call("GET", query) or ():
+            if former["id"] == self._id:
+                continue
+            path = f"/deployments/{former['id']}/statuses"
+            last = next(iter(self._call("GET", path) or ()), {"state": "pending"})["state"]
+            if last == "inactive":
+                return
+            if last not in ("failure", "error"):
+                self._post(path, {"state": "inactive", "log_url": self._job.run_url})
+
+    def _post(self, path: str, body: dict[str, Any]) -> Any:
+        return self._call("POST", path, body)
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         try:
             with github.calling("record the deployment"):
                 _, data = self._repository.requester.requestJsonAndCheck(
-                    "POST", self._repository.url + path, input=body
+                    method, self._repository.url + path, input=body
                 )
         except ExternalFailure as error:
             self._job.annotate(
                 "warning", f"The deployment goes on without a record on GitHub. {error}"
             )
             return None
-        result: dict[str, Any] = data
-        return result
+        return data
 
 
-def on_this_host(git: Git, commit: str, stable: Ref) -> str:
+def on_this_host(git: Git, wanted: Desired) -> str:
     """Fill the store of this host and see its service serve it."""
     store = os.environ.get("STORE", "").strip()
     goal = deploy.target(git, store=Path(store) if store else None, required=True)
     deploy.deploy(git, goal)
-    return f"{stable.model} is live on this host, its golden requests answered as recorded"
+    # main may have moved on since the job began, and what it says now was deployed.
+    stored = goal.store.read()
+    words = describe(stored.pointer if stored else wanted.pointer)
+    return f"{words} is live on this host, its golden requests answered as recorded"
 
 
-def by_agent(git: Git, commit: str, stable: Ref) -> str:
-    """Wait until the service says that it serves this release."""
-    url = os.environ.get("SERVICE_URL", "").strip() or service.address(service.settings(git.root))
-    if not url:
+def by_agent(git: Git, wanted: Desired) -> str:
+    """Wait until the service says that it serves what main says: `wanted`, or what came after it meanwhile."""
+    url = os.environ.get("SERVICE_URL", "").strip().rstrip("/")
+    url = url or service.address(service.settings(git.root)) or ""
+    if not url.startswith(("http://", "https://")):
         raise BadInput(
-            "the repository variable SERVICE_URL is not set; give the address of the service that serves."
+            f"the repository variable SERVICE_URL is '{url}'; allowed: the address of the service that serves. "
+            "Example: http://10.0.0.7:8080"
         )
     until = time.monotonic() + float(os.environ.get("AGENT_SECONDS") or AGENT_SECONDS)
+    looked_up = wanted.commit
     while True:
-        state = service.status(url)
-        live = ((state or {}).get("live") or {}).get("stable") or {}
-        if live.get("sha256") == stable.sha256:
-            return f"{stable.model} is live at {url}: the agent deployed it"
+        try:
+            state = service.status(url)
+            seen = _seen(state)
+        except ExternalFailure as error:
+            # A proxy in front of a service that starts anew: it may come yet.
+            state, seen = None, f"nothing: {error}"
+        commit = str(((state or {}).get("desired") or {}).get("commit") or looked_up)
+        if commit not in (wanted.commit, looked_up):
+            wanted, looked_up = desired.resolve(git), commit
+        if state is not None and confirm.serves(state["live"], wanted.pointer):
+            return f"{describe(wanted.pointer)} is live at {url}: the agent deployed it"
         if time.monotonic() > until:
-            seen = live.get("model") or ("no model" if state else "nothing: it does not answer")
             raise ExternalFailure(
-                f"the service at {url} was to serve {stable.model} by now, and serves {seen}."
+                f"the service at {url} was to serve {describe(wanted.pointer)} by now, and serves {seen.rstrip('.')}. "
+                "The agent on its host (make deploy WATCH=1) says why."
             )
         time.sleep(POLL_SECONDS)
 
 
-def rehearse(git: Git, commit: str, stable: Ref) -> str:
+def _seen(state: Mapping[str, Any] | None) -> str:
+    """What a service serves, and what it says against the rest, in words."""
+    if state is None:
+        return "nothing: it does not answer"
+    live = state["live"]
+    words = [live["stable"]["model"] if live.get("stable") else "no model"]
+    if canary := live.get("canary"):
+        words.append(f"canary {canary['model']} at {canary['percent']:g} %")
+    if shadow := live.get("shadow"):
+        words.append(f"shadow {shadow['model']}")
+    return ", ".join(words) + "".join(f" ({error['sentence']})" for error in state["errors"][:1])
+
+
+def rehearse(git: Git, wanted: Desired) -> str:
     """Deploy to a store and a service of our own, and throw both away."""
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "store"
         store.mkdir()
         with _service(git.root, store) as url:
-            deploy.deploy(
-                git, deploy.Target(store=Store(folder=store), url=url, required=True), ref=commit
-            )
+            goal = deploy.Target(store=Store(folder=store), url=url, required=True)
+            deploy.deploy(git, goal, ref=wanted.commit)
     return (
-        f"Rehearsed: {stable.model} loads, answers its golden requests as recorded, and would serve. Nothing that "
-        "serves was touched (set the repository variable DEPLOY to change that)"
+        f"Rehearsed: {describe(wanted.pointer)} loads, answers its golden requests as recorded, and would serve. "
+        "Nothing that serves was touched (set the repository variable DEPLOY to change that)"
     )
 
 

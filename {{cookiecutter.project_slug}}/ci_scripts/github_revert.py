@@ -9,7 +9,7 @@ import argparse
 import os
 from pathlib import Path
 
-from ci_scripts import comment, github, github_pull, pointer_file, rollback
+from ci_scripts import comment, github, github_pull, pointer_file, releases, rollback
 from ci_scripts.gitrepo import Git
 from modelops.errors import Blocked
 
@@ -18,7 +18,7 @@ LABEL = "incident"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `github_revert`: none; the job's environment says everything."""
+    """Options of `github_revert`: none; FAILED is the commit whose deployment failed, if it came so far."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -27,6 +27,12 @@ def run(args: argparse.Namespace) -> int:
     git = Git.open(Path())
     repository = github.connect(job)
     head = git.need("HEAD")
+    failed = os.environ.get("FAILED", "").strip()
+    if failed and git.read(failed, releases.POINTER) != git.read(head, releases.POINTER):
+        job.summarise(
+            "Nothing to revert: main asks for something else by now, and that has a deployment of its own."
+        )
+        return 0
     current = pointer_file.standing(git)
     try:
         target, undone = rollback.aim(git, rollback.served_line(git), current, to=None)

@@ -29,13 +29,16 @@ def settings(root: Path) -> Mapping[str, Any]:
 
 
 def status(url: str) -> dict[str, Any] | None:
-    """The body of /status; None when nothing listens there. Raises ExternalFailure when something else does."""
+    """The body of /status; None when nothing listens there, or went away while it answered.
+
+    Raises ExternalFailure when something else listens there.
+    """
     import requests
 
     try:
         answer = _session().get(f"{url}/status", timeout=(CONNECT_SECONDS, READ_SECONDS))
         body = answer.json()
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
         return None
     except requests.Timeout:
         raise ExternalFailure(

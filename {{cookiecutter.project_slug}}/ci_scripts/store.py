@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ci_scripts.fetch import bundle_path
 from modelops import config
-from modelops.errors import BadInput, ExternalFailure
+from modelops.errors import BadInput, ExternalFailure, os_words
 from modelops.files import canonical_json, remove_stale_temporaries, write_atomic
 from modelops.pointer import Pointer, Ref
 
@@ -80,7 +80,7 @@ class Store:
                 yield
         except OSError as error:
             raise ExternalFailure(
-                f"the store {self.folder} cannot be written: {error.strerror} ({error.filename})."
+                f"the store {self.folder} cannot be written: {os_words(error)}."
             ) from error
 
     def read(self) -> Stored | None:
@@ -133,3 +133,7 @@ def _bytes(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise ExternalFailure(
+            f"the store {path.parent} cannot be read: {os_words(error)}."
+        ) from error

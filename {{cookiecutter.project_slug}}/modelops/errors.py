@@ -60,3 +60,9 @@ class ExternalFailure(ModelOpsError):
     """git, DVC, the network or the service failed."""
 
     exit_code = 5
+
+
+def os_words(error: OSError) -> str:
+    """What the operating system said, and about which file."""
+    words = error.strerror or str(error) or type(error).__name__
+    return words if error.filename is None else f"{words} ({error.filename})"
