@@ -197,6 +197,7 @@ def test_production_that_moved_since_asks_for_another_check(
     scene.publish(scene.checked(head, checks["pass"]))
     assert scene.status(head)[0] == "failure"
     assert "Run the check again" in scene.bodies()[0]
+    assert "compared with production" not in scene.bodies()[0]
 
 
 @pytest.mark.parametrize("others", [0, 31, 400])

@@ -85,8 +85,7 @@ def _shown(check: Mapping[str, Any] | None, footing: Footing) -> dict[str, Any]:
 
 
 def _footer(check: Mapping[str, Any], footing: Footing) -> str:
-    baseline = check.get("baseline") or {}
-    production = footing.production or baseline.get("model")
+    production = footing.production
     parts = [f"commit {footing.head_sha[:12]}"]
     if footing.run_url:
         parts.append(f"[run]({footing.run_url})")
@@ -94,7 +93,9 @@ def _footer(check: Mapping[str, Any], footing: Footing) -> str:
         parts.append(f"[full report]({footing.report_url})")
     if production:
         age = f", released {escape(footing.production_age)}" if footing.production_age else ""
-        parts.append(f"compared with production {escape(production, limit=100)}{age}")
+        compared = production == (check.get("baseline") or {}).get("model")
+        word = "compared with production" if compared else "in production:"
+        parts.append(f"{word} {escape(production, limit=100)}{age}")
     else:
         parts.append("nothing is in production yet")
     return f"<sub>{' · '.join(parts)}</sub>"

@@ -33,7 +33,8 @@ def _head(check: Check) -> Block:
         for gate in (check.get("turned_off") or [])[:TURNED_OFF]
     ]
     title, sentence = view.title(check), str(check["sentence"])
-    said = f"{prose(sentence, limit=2000)}\n" if sentence != title or len(title) > 250 else ""
+    said_above = title.endswith(sentence) and len(title) <= 250
+    said = "" if said_above else f"{prose(sentence, limit=2000)}\n"
     hint = f"\n{prose(check['hint'], limit=1500)}\n" if check.get("hint") else ""
     rest = f"{''.join(off)}{said}{hint}".strip("\n")
     return Block(before=f"### {mark} {prose(title, limit=300)}\n" + (f"\n{rest}\n" if rest else ""))
