@@ -42,8 +42,8 @@ def examine(
     """Look at the change from `current` to `new`.
 
     `accepted` is the reason for which a release without passed gates is let through. `offline` asks neither origin
-    nor any store of bundles on the network. A return to `current.previous` is a rollback: no gate, no contract and
-    no freeze stands against it, only bytes that cannot be had.
+    nor any store of bundles on the network. A return to `current.previous` is a rollback: no tag, no gate, no contract
+    and no freeze stands against it, only bytes that cannot be had.
     """
     found = Findings()
     back = new.stable is not None and new.stable == current.previous
@@ -62,6 +62,16 @@ def examine(
         return bundles[ref]
 
     for ref in _entering(current, new):
+        if back and ref == new.stable:
+            found.notes += [f"going back although {p}" for p in _tag(git, ref, moved)]
+            bundles[ref] = _bundle(git, ref, found, offline=offline, known=True)
+            continue
+        if back and ref == new.previous:
+            own = Findings(problems=list(_tag(git, ref, moved)))
+            _bundle(git, ref, own, offline=offline)
+            texts = dict.fromkeys(map(str, own.problems))
+            found.notes += [f"no quick way further back: {text}" for text in texts]
+            continue
         try:
             release = releases.verify(git, ref)
         except BadArtifact as error:
@@ -69,7 +79,7 @@ def examine(
             bundles[ref] = None
             continue
         found.problems += _history(git, release, moved)
-        if not (back and ref == new.stable) and ref != new.previous:
+        if ref != new.previous:
             found.problems += _verdict(release, accepted, found)
         bundle(ref)
     if new.stable != current.stable:
@@ -122,6 +132,14 @@ def _moved_tags(git: Git, found: Findings) -> tuple[str, ...]:
     return fetched.moved
 
 
+def _tag(git: Git, ref: Ref, moved: tuple[str, ...]) -> Iterator[ModelOpsError]:
+    """What is wrong with the tag of a release."""
+    try:
+        yield from _history(git, releases.verify(git, ref), moved)
+    except BadArtifact as error:
+        yield error
+
+
 def _history(
     git: Git, release: releases.Release, moved: tuple[str, ...]
 ) -> Iterator[ModelOpsError]:
@@ -160,10 +178,17 @@ def _verdict(
     )
 
 
-def _bundle(git: Git, ref: Ref, found: Findings, *, offline: bool) -> Bundle | None:
+def _bundle(
+    git: Git, ref: Ref, found: Findings, *, offline: bool, known: bool = False
+) -> Bundle | None:
+    """The bundle, or None and a finding. `known`: it served a moment ago, so its sha256 is enough to look for it."""
+    md5 = None
     try:
-        release = releases.verify(git, ref)
-        md5 = release.record["artifact"]["md5"]
+        try:
+            md5 = releases.verify(git, ref).record["artifact"]["md5"]
+        except BadArtifact:
+            if not known:
+                raise
         got = fetch.find(ref, md5=md5, places=fetch.places(git), offline=offline)
         return Bundle.open(got.data, sha256=ref.sha256, name=f"the bundle of {ref.model}")
     except BadArtifact as error:

@@ -130,9 +130,10 @@ def _update(git: Git) -> None:
             f"origin cannot be reached, and ids are given out there: {fetched.problem}. Try again, or make "
             "the release in this clone only: --no-push"
         )
-    if fetched.moved:
+    moved = [name for name in fetched.moved if record.is_id(name)]
+    if moved:
         raise BadArtifact(
-            f"origin has another tag {', '.join(fetched.moved)} than this clone: it was moved there, or made "
+            f"origin has another tag {', '.join(moved)} than this clone: it was moved there, or made "
             "here and never pushed while somebody else took the id. If yours was never shared, drop it "
             "(git tag -d <tag>) and run `make release` again."
         )

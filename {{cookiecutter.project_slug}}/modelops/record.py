@@ -42,6 +42,11 @@ def parse_id(text: str) -> ModelId:
     return ModelId(task=match["task"], number=int(match["number"]))
 
 
+def is_id(text: str) -> bool:
+    """Whether a tag of this name can be a release at all; `latest` or `nightly` cannot."""
+    return _ID.fullmatch(text) is not None
+
+
 def next_id(task: str, taken: Iterable[str]) -> ModelId:
     """One more than the highest number ever used for `task`; names in `taken` that are no ids of it are passed over."""
     numbers = [

@@ -99,6 +99,16 @@ def test_an_id_is_not_reused_when_its_tag_is_gone(world: World, clone: Clone) ->
     assert clone.release(3) == "flight-delay-v3"
 
 
+def test_a_tag_that_moves_and_is_no_release_stops_nothing(clone: Clone) -> None:
+    """Tags as `latest` or `nightly` are moved on purpose."""
+    clone.train(1)
+    clone.push()
+    clone.git("tag", "latest")
+    clone.git("push", "-q", "origin", "latest")
+    clone.git("tag", "-f", "latest", "HEAD~1")
+    assert "flight-delay-v1 is commit" in clone.ok("release").out
+
+
 def test_ids_of_other_branches_and_other_tasks(clone: Clone) -> None:
     clone.git("tag", "-a", "flight-delay-vain", "-m", "x")
     clone.git("tag", "another-v40", "HEAD")

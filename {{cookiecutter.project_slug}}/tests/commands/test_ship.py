@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
+from ci_scripts import pointer_checks
 from ci_scripts.dvcfiles import cached
+from ci_scripts.gitrepo import Git
 from modelops.pointer import Pointer
 from tests.commands.world import Clone, World
-from tests.factories import contract_dict
+from tests.factories import contract_dict, make_bundle
 
 
 def _ids(pointer: Pointer) -> list[str]:
@@ -75,6 +77,44 @@ def test_a_freeze_lets_only_a_rollback_through(two: Clone) -> None:
     assert two.pointer.freeze == "incident 12"
     two.ship("--unfreeze")
     two.ship("flight-delay-v3")
+
+
+def test_going_back_does_not_fail_over_a_tag(two: Clone) -> None:
+    two.ship("flight-delay-v2")
+    two.ok("ship", "--freeze", "incident 12", "--commit")
+    two.push()
+    text = two.git("tag", "-l", "--format=%(contents)", "flight-delay-v1")
+    two.git("tag", "-f", "-a", "flight-delay-v1", "-m", text, "HEAD~1")
+    two.git("push", "-q", "--force", "origin", "HEAD~1:refs/tags/flight-delay-v1")
+    done = two.ok("ship", "flight-delay-v1")
+    assert "going back although tag flight-delay-v1 is another one on origin" in done.out
+    assert "going back although tag flight-delay-v1 stands on another commit" in done.out
+    two.git("checkout", "-q", "HEAD", "--", "production.yaml")
+    current = two.pointer
+    assert current.stable is not None
+    back = Pointer(stable=current.previous, previous=current.stable, freeze=current.freeze)
+    two.git("tag", "-d", "flight-delay-v1")
+    git = Git.open(two.root)
+    # Without its tag nobody knows under which name DVC keeps it; the store has it by its sha256.
+    (problem,) = pointer_checks.examine(git, current, back, offline=True).problems
+    assert "the bundle of flight-delay-v1" in str(problem) and "Tried:" in str(problem)
+    assert back.stable is not None
+    (two.store / "bundles").mkdir(parents=True)
+    two.write(f"store/bundles/{back.stable.sha256}.tar", make_bundle(seed=1)[0])
+    found = pointer_checks.examine(git, current, back, offline=True)
+    assert found.problems == []
+    assert any("going back although flight-delay-v1 is not a release" in n for n in found.notes)
+
+
+def test_going_back_does_not_fail_over_what_lies_further_back(two: Clone) -> None:
+    two.ship("flight-delay-v2")
+    before = two.pointer
+    two.release(3)
+    two.ship("flight-delay-v3")
+    two.git("tag", "-d", "flight-delay-v1")
+    found = pointer_checks.examine(Git.open(two.root), two.pointer, before, offline=True)
+    assert found.problems == []
+    assert any("no quick way further back: flight-delay-v1 is no" in n for n in found.notes)
 
 
 def test_an_unevaluated_release_needs_a_reason_that_is_kept(clone: Clone) -> None:
