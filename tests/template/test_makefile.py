@@ -188,6 +188,7 @@ def test_a_reason_arrives_letter_by_letter(project: Project, reason: str, given_
         ("check", "ci_scripts check"),
         ("check BASE=origin/dev", "ci_scripts check --base origin/dev"),
         ("release", "ci_scripts release"),
+        ("release NO_PUSH=1 ANY_BRANCH=1", "ci_scripts release --no-push --any-branch"),
         ("ship MODEL=delay-v2", "ci_scripts ship delay-v2"),
         (
             "ship MODEL=delay-v2 CANARY=10 KEY=tailnum",
@@ -196,6 +197,7 @@ def test_a_reason_arrives_letter_by_letter(project: Project, reason: str, given_
         ("ship MODEL=delay-v2 SHADOW=1", "ci_scripts ship delay-v2 --shadow"),
         ("ship FREEZE=holidays", "ci_scripts ship --freeze=holidays"),
         ("ship UNFREEZE=1 PUSH=1", "ci_scripts ship --unfreeze --push"),
+        ("ship ACCEPT=first", "ci_scripts ship --accept-unevaluated=first"),
         ("rollback", "ci_scripts rollback"),
         ("rollback FREEZE=1 PUSH=1 DEPLOY=1", "ci_scripts rollback --freeze --push --deploy"),
         ("rollback TO=delay-v1", "ci_scripts rollback --to delay-v1"),

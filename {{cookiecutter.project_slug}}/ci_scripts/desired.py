@@ -45,7 +45,7 @@ def resolve(git: Git, *, ref: str | None = None) -> Desired:
         if _ahead(git, local):
             notes = (
                 f"this clone's {MAIN} has commits that origin lacks; they are not deployed. "
-                f"Push them, or use --ref {MAIN}.",
+                f"Push them, or deploy them: make deploy REF={MAIN}.",
             )
         return _at(git, known, moved=fetched.moved, notes=notes)
     if local is not None and (known is None or git.contains(ancestor=known, rev=local)):

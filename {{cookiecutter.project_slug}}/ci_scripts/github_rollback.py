@@ -109,7 +109,7 @@ def _propose(
     words = f"{pointer_file.describe(current)} → {target.stable.model if target.stable else 'no release'}"
     body = (
         f"Rolls production back: {comment.escape(words)}.\n\nReason: {comment.escape(reason, limit=1000)}\n\n"
-        "While `freeze` is set, only another rollback may ship; lift it (`ship --unfreeze`) once the cause "
+        "While `freeze` is set, only another rollback may ship; lift it (`make ship UNFREEZE=1`) once the cause "
         "is known."
     )
     return github_pull.propose(

@@ -51,7 +51,7 @@ def examine(
     if current.freeze is not None and not back and _traffic(new) != _traffic(current):
         found.problems.append(
             Blocked(
-                f"production is frozen: {current.freeze}. Only a rollback may ship; lift it with --unfreeze."
+                f"production is frozen: {current.freeze}. Only a rollback may ship; lift it: make ship UNFREEZE=1"
             )
         )
     bundles: dict[Ref, Bundle | None] = {}
@@ -174,7 +174,7 @@ def _verdict(
         return
     yield Blocked(
         f"{model} did not pass the gates: {sentence}. Ship another release, or take the responsibility: "
-        "--accept-unevaluated 'reason'"
+        f"make ship MODEL={model} ACCEPT='reason' (the gate of a pull request stays red all the same)"
     )
 
 

@@ -60,6 +60,11 @@ def push(git: Git) -> None:
             "there is no remote called origin to push to; the commit is in this clone."
         )
     problem = git.push(f"HEAD:refs/heads/{branch}")
+    if "(fetch first)" in problem or "(non-fast-forward)" in problem:
+        raise ExternalFailure(
+            f"the commit is in this clone, but origin's {branch} has commits that this clone lacks. Take them in and "
+            "push: git pull --rebase && git push"
+        )
     if problem:
         name = f"pointer-{git.need('HEAD')[:8]}"
         raise ExternalFailure(

@@ -128,7 +128,7 @@ def _update(git: Git) -> None:
     if not fetched.reached:
         raise ExternalFailure(
             f"origin cannot be reached, and ids are given out there: {fetched.problem}. Try again, or make "
-            "the release in this clone only: --no-push"
+            "the release in this clone only: make release NO_PUSH=1"
         )
     moved = [name for name in fetched.moved if record.is_id(name)]
     if moved:
@@ -146,7 +146,7 @@ def _check_place(git: Git, commit: str, *, any_branch: bool) -> None:
             raise Blocked(
                 f"commit {commit[:12]} is not on {home}, and only reviewed commits are released. Merge it first"
                 + (f" (git push origin {MAIN})" if home != MAIN else "")
-                + ", or allow it with --any-branch."
+                + ", or allow it: make release ANY_BRANCH=1"
             )
     if commit == git.commit("HEAD") and git.changes("dvc.lock"):
         raise Blocked(

@@ -86,6 +86,11 @@ def run(args: argparse.Namespace) -> int:
                 "--freeze is empty; give the reason in words. Example: --freeze 'incident 12'"
             )
         new = pointers.frozen(current, args.freeze)
+        if args.freeze:
+            print(
+                f"ship: mind: a pull request that changes {releases.POINTER} and was found good before the freeze can "
+                "still be merged; close it."
+            )
         subject = "Freeze production" if args.freeze else "Lift the freeze of production"
         return _finish(git, args, current, new, subject, args.freeze or "")
     wish = _wish(args)

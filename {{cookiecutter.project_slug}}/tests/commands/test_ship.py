@@ -69,7 +69,10 @@ def test_a_change_that_was_written_can_be_committed_later(two: Clone) -> None:
 def test_a_freeze_lets_only_a_rollback_through(two: Clone) -> None:
     two.ship("flight-delay-v2")
     two.release(3)
-    two.ship("--freeze", "incident 12")
+    assert (
+        "found good before the freeze can still be merged"
+        in two.ship("--freeze", "incident 12").out
+    )
     done = two.run("ship", "flight-delay-v3")
     assert done.code == 1
     assert "production is frozen: incident 12. Only a rollback may ship" in done.err
@@ -115,6 +118,15 @@ def test_going_back_does_not_fail_over_what_lies_further_back(two: Clone) -> Non
     found = pointer_checks.examine(Git.open(two.root), two.pointer, before, offline=True)
     assert found.problems == []
     assert any("no quick way further back: flight-delay-v1 is no" in n for n in found.notes)
+
+
+def test_a_clone_that_is_behind_is_told_so(shipped: World, two: Clone) -> None:
+    other = shipped.clone()
+    two.ship("flight-delay-v2")
+    done = other.run("ship", "--freeze", "incident 12", "--push")
+    assert done.code == 5
+    assert "origin's main has commits that this clone lacks" in done.err
+    assert "git pull --rebase && git push" in done.err and "protected" not in done.err
 
 
 def test_an_unevaluated_release_needs_a_reason_that_is_kept(clone: Clone) -> None:
