@@ -146,12 +146,24 @@ def aim(
         return Pointer(stable=ref, previous=previous, freeze=last.freeze), None
     if current is None:
         return last, git.pointer_commits("HEAD", releases.POINTER, limit=1)[0]
-    if len(line) < 2 or line[-2].pointer.stable is None:
+    before = next((s.pointer for s in reversed(line[:-1]) if _sane(git, s.pointer, current)), None)
+    if before is None or before.stable is None:
         raise Blocked(
             f"nothing served before {pointer_file.describe(current)}, so there is nothing to roll back to. To stop "
             "answering, stop the service; to go forward, ship another release."
         )
-    return replace(line[-2].pointer, freeze=current.freeze), line[-1].commit
+    return replace(before, freeze=current.freeze), line[-1].commit
+
+
+def _sane(git: Git, before: Pointer, current: Pointer) -> bool:
+    """Whether a pointer of the past is a way back from `current`.
+
+    Not one that would give everything to what is on trial now, and not one with a sha256 that was corrected after it:
+    a rebased pull request, or an edit by hand, leaves pointers on main that never served.
+    """
+    on_trial = (current.canary.ref if current.canary else None, current.shadow)
+    stable = before.stable
+    return stable is None or (stable not in on_trial and _served(git, stable.model) == stable)
 
 
 def _pointers(git: Git) -> Iterator[Pointer]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from ci_scripts.gitrepo import Git
+from ci_scripts.rollback import served_line
 from modelops.pointer import Pointer
 from tests.commands.world import Clone, World
 
@@ -263,6 +265,34 @@ def test_a_pointer_that_never_could_be_read(world: World, clone: Clone) -> None:
     clone.commit("Broken from the start", "production.yaml")
     done = clone.run("rollback")
     assert done.code == 2 and "is not valid YAML" in done.err
+
+
+def test_a_rollback_never_gives_a_canary_everything(three: Clone) -> None:
+    """A Ship pull request that was edited into a canary and merged by rebase leaves a pointer that never served."""
+    three.release(4)
+    three.ok("ship", "flight-delay-v4", "--commit")
+    shipped = three.pointer
+    three.git("revert", "--no-edit", "HEAD")
+    three.ok("ship", "flight-delay-v4", "--canary", "10")
+    three.git("reset", "-q", "--soft", "HEAD~1")
+    three.commit("Rather a canary", "production.yaml")
+    assert [p.pointer.stable for p in served_line(Git.open(three.root))][-2] == shipped.stable
+    three.ok("rollback")
+    assert _stable(three) == "flight-delay-v3" and three.pointer.canary is None
+
+
+def test_a_slip_of_the_hand_is_no_way_back(two: Clone) -> None:
+    """The sha256 was wrong and was corrected in the next commit; nobody could deploy what it said before."""
+    two.ok("ship", "flight-delay-v2")
+    good = (two.root / "production.yaml").read_text()
+    stable = two.pointer.stable
+    assert stable is not None
+    two.write("production.yaml", good.replace(stable.sha256, "fe" * 32))
+    two.commit("Ship by hand", "production.yaml")
+    two.write("production.yaml", good)
+    two.commit("Mend it", "production.yaml")
+    two.ok("rollback")
+    assert _stable(two) == "flight-delay-v1"
 
 
 def test_what_never_served_is_no_way_back(three: Clone) -> None:
