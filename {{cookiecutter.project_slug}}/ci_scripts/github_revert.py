@@ -52,8 +52,9 @@ def run(args: argparse.Namespace) -> int:
             message=rollback.message(git, target, current, undone, reason),
             title=f"Revert: {words}",
             body=(
-                f"[The deployment]({job.run_url}) of {comment.escape(pointer_file.describe(current))} failed. The "
-                "former model keeps serving. Merge this to let main say so, or close it and mend the cause."
+                f"[The deployment]({job.run_url}) of {comment.escape(pointer_file.describe(current))} failed; "
+                "the run says why. What served before it is to serve on: merge this to let main say so, or close it "
+                "and mend the cause."
             ),
             status="the release to go back to served before",
         ),
@@ -62,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
         job.summarise(f"Proposed to revert in [#{made.number}]({made.url}).")
         return 0
     body = (
-        f"[The deployment]({job.run_url}) failed, and Actions may not open pull requests here. The former model keeps "
-        f"serving, but main asks for another. What to revert: {made.compare}. The command: make rollback"
+        f"[The deployment]({job.run_url}) failed, and Actions may not open pull requests here. What served before "
+        f"it is to serve on, but main asks for another. What to revert: {made.compare}. The command: make rollback"
     )
     with github.calling("open an issue about the failed deployment"):
         address = github_pull.open_issue(

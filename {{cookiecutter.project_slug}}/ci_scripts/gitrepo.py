@@ -259,6 +259,7 @@ class Git:
     def commit_file(self, path: str, message: str, *, hooks: bool = True) -> str:
         """Commit the working tree's `path` and nothing else; what else is staged stays staged. Returns the hash."""
         self.identity()
+        self.out("add", "--", path)  # `commit --only` does not know a file that was deleted before
         skip = [] if hooks else ["--no-verify"]
         self.out(
             "commit", "--quiet", *skip, "--only", "-F", "-", "--", path, stdin=message.encode()

@@ -7,7 +7,7 @@ from pathlib import Path
 from ci_scripts.desired import pointer_at
 from ci_scripts.gitrepo import Git
 from ci_scripts.releases import POINTER
-from modelops.errors import BadInput, Blocked, ExternalFailure
+from modelops.errors import BadArtifact, BadInput, Blocked, ExternalFailure
 from modelops.files import write_atomic
 from modelops.pointer import Pointer
 
@@ -18,10 +18,10 @@ def committed(git: Git) -> Pointer:
 
 
 def standing(git: Git, rev: str = "HEAD") -> Pointer | None:
-    """The pointer at `rev`; None when the file there makes no sense. Raises BadArtifact when there is no file."""
+    """The pointer at `rev`; None when there is no file, or none that makes sense."""
     try:
         return pointer_at(git, git.need(rev))
-    except BadInput:
+    except (BadInput, BadArtifact):
         return None
 
 
@@ -76,7 +76,7 @@ def push(git: Git) -> None:
 def describe(pointer: Pointer | None) -> str:
     """The pointer in a few words: `flight-delay-v2, canary flight-delay-v3 at 10 %`. None: see `standing`."""
     if pointer is None:
-        return f"a {POINTER} that cannot be read"
+        return f"no {POINTER} that can be read"
     words = [pointer.stable.model if pointer.stable else "no release"]
     if pointer.canary:
         words.append(f"canary {pointer.canary.model} at {pointer.canary.percent:g} %")

@@ -104,12 +104,9 @@ def served_line(git: Git, *, rev: str = "HEAD") -> list[Step]:
     """
     line: list[Step] = []
     for commit in reversed(git.pointer_commits(rev, releases.POINTER)):
-        if git.read(commit, releases.POINTER) is None:
-            line = []
-            continue
         try:
             step = Step(commit=commit, pointer=pointer_at(git, commit))
-        except BadInput:
+        except (BadInput, BadArtifact):
             continue
         places = [
             i

@@ -252,9 +252,24 @@ def test_a_broken_pointer_at_head_is_taken_back(two: Clone) -> None:
     two.commit("Break it", "production.yaml")
     two.push()
     done = two.ok("rollback", "--reason", "nobody can read it")
-    assert "a production.yaml that cannot be read -> flight-delay-v2, frozen" in done.out
+    assert "no production.yaml that can be read -> flight-delay-v2, frozen" in done.out
     assert (two.root / "production.yaml").read_text() == good
     assert two.git("log", "-1", "--format=%s") == 'Revert "Break it"'
+    two.ok("rollback")
+    assert _stable(two) == "flight-delay-v1"
+
+
+def test_a_deleted_pointer_is_put_back(two: Clone) -> None:
+    two.ship("flight-delay-v2")
+    good = (two.root / "production.yaml").read_text()
+    two.git("rm", "-q", "production.yaml")
+    two.git("commit", "-q", "-m", "Tidy up")
+    two.push()
+    two.write("other.txt", "x")
+    two.git("add", "other.txt")
+    two.ok("rollback", "--push")
+    assert (two.root / "production.yaml").read_text() == good
+    assert two.git("show", "--name-only", "--format=", "HEAD") == "production.yaml"
     two.ok("rollback")
     assert _stable(two) == "flight-delay-v1"
 
