@@ -20,7 +20,7 @@ def repository(call: Call) -> Reply:
         "private": settings.private,
         "visibility": "private" if settings.private else "public",
         "owner": user(owner),
-        "default_branch": "main",
+        "default_branch": settings.default_branch,
         "has_issues": settings.issues_enabled,
         "html_url": call.html(""),
         "url": call.url(""),

@@ -26,6 +26,7 @@ class Settings:
     actions_may_create_prs: bool = True
     issues_enabled: bool = True
     immutable_releases: bool = True
+    default_branch: str = "main"
     required_statuses: list[str] = dataclasses.field(default_factory=list)
     required_reviews: int = 0
     codeowner_review: bool = False

@@ -79,6 +79,14 @@ def test_fresh_repository_names_each_way_out(fake: FakeGitHub, consult) -> None:
     assert done.output.count("Click: http") + done.output.count("Command: gh ") == 7
 
 
+def test_default_branch_of_another_name(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
+    """Nothing would run: the workflows, the commands and the rules speak of main."""
+    fake.settings.default_branch = "trunk"
+    done = consult()
+    assert "no workflow looks at another" in done.output
+    assert "gh api -X POST repos/acme/model/branches/trunk/rename -f new_name=main" in done.output
+
+
 def test_free_private_plan(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
     fake.settings.private = fake.settings.free_private_plan = True
     done = consult()

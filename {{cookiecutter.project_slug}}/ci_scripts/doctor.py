@@ -100,6 +100,7 @@ def examine(seen: Seen, root: Path) -> list[Finding]:
     classic, _ = seen.get("/branches/main/protection")
     task = Contract.load(root / "contract.yaml").task
     checks: list[Callable[[], Finding]] = [
+        lambda: _default(seen),
         lambda: _reviewed(seen, rules or [], classic, rules_state),
         lambda: _gated(seen, rules or [], classic, rules_state),
         lambda: _owned(seen, root),
@@ -121,6 +122,16 @@ def _absent(there: bool, seen_as: State) -> State:
 
 def _of_type(rules: Iterable[Mapping[str, Any]], kind: str) -> list[Mapping[str, Any]]:
     return [rule.get("parameters") or {} for rule in rules if rule["type"] == kind]
+
+
+def _default(seen: Seen) -> Finding:
+    found, state = seen.get("")
+    name = (found or {}).get("default_branch")
+    return Finding(
+        what="the default branch is main: no workflow looks at another",
+        state=_absent(name == "main", state),
+        mend=f"Command: gh api -X POST repos/{seen.name}/branches/{name}/rename -f new_name=main",
+    )
 
 
 def _reviewed(seen: Seen, rules: list[Any], classic: Any, state: State) -> Finding:
