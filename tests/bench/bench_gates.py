@@ -16,10 +16,10 @@ TEMPLATE = next(Path(__file__).parents[2].glob("*cookiecutter.project_slug*"))
 sys.path.insert(0, str(TEMPLATE))
 
 START = time.perf_counter()
-from modelops.evaluation import verdict  # noqa: E402
+from gitops_model.evaluation import verdict  # noqa: E402
 
 IMPORTED = time.perf_counter() - START
-from tests.evaluation import cases  # noqa: E402
+from tests.support import cases  # noqa: E402
 
 
 def main() -> None:

@@ -24,10 +24,10 @@ from typing import Any
 TEMPLATE = next(Path(__file__).parents[2].glob("*cookiecutter.project_slug*"))
 sys.path.insert(0, str(TEMPLATE))
 
-from modelops import runtime  # noqa: E402
-from modelops.bundle import Bundle  # noqa: E402
-from modelops.files import sha256_file  # noqa: E402
-from tests.serving.support import Server, Store, running  # noqa: E402
+from gitops_model.files import sha256_file  # noqa: E402
+from gitops_model.formats.bundle import Bundle  # noqa: E402
+from gitops_model.runtime import models  # noqa: E402
+from tests.support.server import Server, Store, running  # noqa: E402
 
 
 class Caller:
@@ -76,10 +76,10 @@ def timed(call: Callable[[], Any], count: int) -> list[float]:
 
 def overhead(bundle: Bundle, server: Server) -> None:
     """Alternating rounds of the bare call and the HTTP call, one caller, one row."""
-    model = runtime.load_model(bundle)
+    model = models.load_model(bundle)
     inputs = bundle.golden[0]["inputs"]
     row = bundle.contract.row_validator()(inputs).values
-    columns = runtime.columns_of(bundle.contract, [row])
+    columns = models.columns_of(bundle.contract, [row])
     caller = Caller(server.port, inputs)
     timed(caller, 500)
     bare: list[float] = []
@@ -240,8 +240,8 @@ def main() -> None:
 
 
 def _again(store: Store, ref: Any) -> str:
-    from modelops.bundle import build
-    from modelops.files import sha256_bytes
+    from gitops_model.files import sha256_bytes
+    from gitops_model.formats.bundle import build
 
     members = dict(Bundle.read(store.bundle(ref["sha256"]), sha256=ref["sha256"]).members)
     members["MODEL_CARD.md"] += b"\n"

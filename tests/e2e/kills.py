@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ci_scripts.__main__ import main
-from modelops import record
-from modelops.bundle import Bundle
-from modelops.files import sha256_file
-from modelops.pointer import Pointer
-from tests.commands.world import Clone, World, isolated, served
 
-from ci_scripts import dvcfiles
+from gitops_model.cli import main
+from gitops_model.delivery import dvc
+from gitops_model.files import sha256_file
+from gitops_model.formats import record
+from gitops_model.formats.bundle import Bundle
+from gitops_model.formats.pointer import Pointer
+from tests.support.world import Clone, World, isolated, served
 
-ROOT = Path(dvcfiles.__file__).parents[1]
+ROOT = Path(dvc.__file__).parents[1]
 KILLED = 137
 ENOUGH = 200
 
@@ -38,7 +38,7 @@ def _isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in isolated(tmp_path_factory.mktemp("home")).items():
             patch.setenv(name, value)
-        patch.setattr(dvcfiles, "stale_stages", lambda root: [])
+        patch.setattr(dvc, "stale_stages", lambda root: [])
         yield
 
 
@@ -60,10 +60,10 @@ def fake_dvc(remote: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     def dvc(root: Path, *words: str, timeout: float = 0) -> subprocess.CompletedProcess[str]:
         if words[0] == "push":
             text = (root / "dvc.lock").read_text()
-            out = dvcfiles.locked_out(text, words[1])
+            out = dvc.locked_out(text, words[1])
             assert out is not None
             target = remote / out.md5
-            shutil.copy(dvcfiles.cached(root, out.md5), target)
+            shutil.copy(dvc.cached(root, out.md5), target)
             return subprocess.CompletedProcess(words, 0, "", "")
         assert words[:2] == ("get-url", "--force")
         md5 = "".join(words[2].rsplit("/", 2)[1:])
@@ -85,7 +85,7 @@ def dying(clone: Clone, words: tuple[str, ...], *, at: int, remote: Path | None 
             os.dup2(null, 2)
             os.chdir(clone.root)
             if remote is not None:
-                dvcfiles.dvc = fake_dvc(remote)  # type: ignore[assignment]
+                dvc.dvc = fake_dvc(remote)  # type: ignore[assignment]
             _arm(at)
             os._exit(main(words))
         except BaseException:
@@ -122,7 +122,7 @@ def _arm(at: int) -> None:
     subprocess.run = counted(subprocess.run)
     Path.write_text = written(Path.write_text)  # type: ignore[method-assign]
     Path.write_bytes = written(Path.write_bytes)  # type: ignore[method-assign]
-    dvcfiles.dvc = counted(dvcfiles.dvc)
+    dvc.dvc = counted(dvc.dvc)
     os.replace = counted(os.replace)
     os.fsync = counted(os.fsync)
     os.unlink = counted(os.unlink)

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ci_scripts.__main__ import main
-from modelops import record
-from tests.commands.world import Clone, World, isolated
 
-from ci_scripts import dvcfiles
+from gitops_model.cli import main
+from gitops_model.delivery import dvc
+from gitops_model.formats import record
+from tests.support.world import Clone, World, isolated
 
 DIFFERENT = 14
 SAME = 6
@@ -23,7 +23,7 @@ def _isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in isolated(tmp_path_factory.mktemp("home")).items():
             patch.setenv(name, value)
-        patch.setattr(dvcfiles, "stale_stages", lambda root: [])
+        patch.setattr(dvc, "stale_stages", lambda root: [])
         yield
 
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from modelops.errors import BadInput
-from tests.commands.world import Clone, World, isolated
-from tests.factories import make_bundle
 
-from ci_scripts import dvcfiles
+from gitops_model.delivery import dvc as dvc_command
+from gitops_model.errors import BadInput
+from tests.support.factories import make_bundle
+from tests.support.world import Clone, World, isolated
 
 STAGE = """\
 stages:
@@ -85,8 +85,8 @@ def test_the_bundle_is_in_the_remote_before_the_tag_and_a_bare_clone_gets_it(wor
     done = clone.ok("release")
     assert "flight-delay-v1" in done.out
     held = list((world.folder / "remote").rglob("files/md5/*/*"))
-    assert [dvcfiles.file_md5(path) for path in held] == [
-        dvcfiles.bundle_at(_git(clone), "HEAD").md5
+    assert [dvc_command.file_md5(path) for path in held] == [
+        dvc_command.bundle_at(_git(clone), "HEAD").md5
     ]
     clone.ship()
 
@@ -119,7 +119,7 @@ def test_a_remote_that_loses_what_is_pushed_gets_no_tag(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clone = world.clones[0]
-    monkeypatch.setattr(dvcfiles, "push_out", lambda root, path: None)
+    monkeypatch.setattr(dvc_command, "push_out", lambda root, path: None)
     done = clone.run("release")
     assert done.code == 5
     assert "does not give the bundle back that was just pushed. Nothing was released." in done.err
@@ -127,7 +127,7 @@ def test_a_remote_that_loses_what_is_pushed_gets_no_tag(
 
 
 def _git(clone: Clone):  # type: ignore[no-untyped-def]
-    from ci_scripts.gitrepo import Git
+    from gitops_model.delivery.git import Git
 
     return Git.open(clone.root)
 
@@ -178,7 +178,7 @@ def test_a_stale_lock_is_seen_with_and_without_data(world: World, change, senten
     clone = world.clones[0] if data == "here" else world.clone()
     if change is not None:
         change(clone)
-    found = dvcfiles.stale_stages(clone.root)
+    found = dvc_command.stale_stages(clone.root)
     if sentence is None:
         assert found == []
     else:
@@ -188,7 +188,7 @@ def test_a_stale_lock_is_seen_with_and_without_data(world: World, change, senten
 def test_other_data_in_the_folder_is_seen(world: World) -> None:
     clone = world.clones[0]
     clone.write("data/raw/2013-02.csv", "a,b\n3,4\n")
-    assert any("data/raw" in line for line in dvcfiles.stale_stages(clone.root))
+    assert any("data/raw" in line for line in dvc_command.stale_stages(clone.root))
 
 
 def test_release_refuses_a_stale_lock_that_was_merged(world: World) -> None:
@@ -222,12 +222,12 @@ def test_a_cache_elsewhere_is_found_without_dvc(world: World, tmp_path: Path) ->
     clone = world.clones[0]
     dvc(clone, "cache", "dir", "--local", str(tmp_path / "shared"))
     shutil.move(clone.root / ".dvc" / "cache", tmp_path / "shared")
-    out = dvcfiles.bundle_at(_git(clone), "HEAD")
-    assert dvcfiles.cached(clone.root, out.md5).is_file()
+    out = dvc_command.bundle_at(_git(clone), "HEAD")
+    assert dvc.cached(clone.root, out.md5).is_file()
 
 
 def test_a_broken_configuration(world: World) -> None:
     clone = world.clones[0]
     clone.write(".dvc/config", "[core\n")
     with pytest.raises(BadInput, match=r"\.dvc/config cannot be read"):
-        dvcfiles.default_remote(clone.root)
+        dvc.default_remote(clone.root)

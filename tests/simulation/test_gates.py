@@ -9,13 +9,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from modelops.evaluation import intervals, latency, measure, slices, verdict
-from modelops.evaluation.columns import Context
-from modelops.evaluation.comparison import Rows, compare
-from modelops.evaluation.judgement import judge
-from modelops.evaluation.resampling import Resampler
-from modelops.files import canonical_json
 from scipy import signal, stats
+
+from gitops_model.delivery import measure
+from gitops_model.evaluation import intervals, latency, slices, verdict
+from gitops_model.evaluation.columns import Context
+from gitops_model.evaluation.comparison import Rows, compare
+from gitops_model.evaluation.judgement import judge
+from gitops_model.evaluation.resampling import Resampler
+from gitops_model.files import canonical_json
 
 pytestmark = pytest.mark.slow
 

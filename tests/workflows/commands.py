@@ -13,9 +13,10 @@ from warm import Done, Running, Warm
 __all__ = ["Commands", "Done", "Running"]
 PRELOAD = (
     "github", "requests", "jsonschema", "yaml", "numpy", "pandas", "scipy.stats", "narwhals.stable.v2",
-    "narwhals._pandas_like.namespace", "modelops.evaluation.verdict", "modelops.evaluation.decision",
-    "ci_scripts.check", "ci_scripts.publish", "ci_scripts.doctor", "ci_scripts.github_release",
-    "ci_scripts.github_deploy", "ci_scripts.github_revert", "ci_scripts.github_rollback",
+    "narwhals._pandas_like.namespace", "gitops_model.evaluation.verdict", "gitops_model.evaluation.decision",
+    "gitops_model.delivery.check", "gitops_model.actions.publish", "gitops_model.actions.doctor",
+    "gitops_model.actions.release",
+    "gitops_model.actions.deploy", "gitops_model.actions.revert", "gitops_model.actions.rollback",
 )  # fmt: skip
 KEPT = ("PATH", "HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM")
 

@@ -32,7 +32,9 @@ class Host:
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._running: list[subprocess.Popen[bytes]] = []
-        self.start("-m", "modelops.serving", "--store", str(self.store), "--port", str(self.port))
+        self.start(
+            "-m", "gitops_model.serving", "--store", str(self.store), "--port", str(self.port)
+        )
         self.until(lambda: self.status() is not None)
 
     def start(self, *words: str, **env: str) -> None:

@@ -7,17 +7,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gitops_model import strict_yaml
+from gitops_model.errors import GitopsError
+from gitops_model.files import canonical_json, write_atomic
+from gitops_model.formats.contract import Contract
+from gitops_model.pipeline import prepared
+from gitops_model.runtime.estimators import dump
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
-
-from modelops import config, prepared
-from modelops.contract import Contract
-from modelops.errors import ModelOpsError
-from modelops.files import canonical_json, write_atomic
-from modelops.persistence import dump
 
 
 def estimator(
@@ -56,7 +56,7 @@ def estimator(
 def main() -> None:
     """Fit on build/prepared/train.csv; write build/estimator.skops and build/training_log.json."""
     contract = Contract.load(Path("contract.yaml"))
-    params = config.load(Path("params.yaml"), "params")
+    params = strict_yaml.load(Path("params.yaml"), "params")
     table = prepared.read(contract, "train")
     labels: Any = prepared.labels(contract, table)
     if contract.problem != "regression":
@@ -79,5 +79,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except ModelOpsError as error:
+    except GitopsError as error:
         sys.exit(f"train: {error}")

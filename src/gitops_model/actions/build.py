@@ -1,0 +1,78 @@
+"""`ci-build`: on main, have the bundle that is to be released here, and judge it once more.
+
+Runs the pipeline, so it holds no right to write. What it hands on (folder `release/`) is what it judged, byte for byte.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from pathlib import Path
+
+from gitops_model.actions import check as check_job
+from gitops_model.actions import client
+from gitops_model.delivery import candidate, check, releases
+from gitops_model.delivery.git import Git
+from gitops_model.errors import Blocked
+from gitops_model.formats.contract import Contract
+
+FOLDER = Path("release")
+FILES = ("check.json", "check.md", "check.html")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `ci-build`: none; the job's environment says everything."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit 0 with the output `release`: true when release/ holds a bundle to release, false when there is none."""
+    job = client.Run.from_environ(os.environ, token=False)
+    git = Git.open(Path())
+    known = released(git)
+    if git.read("HEAD", "dvc.lock") is None:
+        return _nothing(job, "There is no dvc.lock yet: train a model and commit it (make train).")
+    if known is not None:
+        return _nothing(job, f"This bundle already is {known}.")
+    withheld = check_job.missing_credentials(git.root, os.environ)
+    if withheld is not None:
+        raise Blocked(f"nothing can be released: {withheld}")
+    check_job.write_credentials(git.root, os.environ)
+    note = check_job.bring(git.root)
+    code = check.run(argparse.Namespace(lint=False, base="HEAD", json=False))
+    job.summarise((check.REPORTS / "check.md").read_text(encoding="utf-8"))
+    if note:
+        job.annotate("warning", note)
+        job.summarise(f"> [!WARNING]\n> {note}\n")
+    if code:
+        job.set_output("release", "false")
+        job.annotate("error", "The bundle on main does not pass the gates, so it is not released.")
+        return code
+    FOLDER.mkdir(exist_ok=True)
+    for name in FILES:
+        shutil.copy(check.REPORTS / name, FOLDER / name)
+    shutil.copy(candidate.CANDIDATE, FOLDER / "model.tar")
+    job.set_output("release", "true")
+    return 0
+
+
+def released(git: Git) -> str | None:
+    """The release that an earlier commit with the same dvc.lock became, or None.
+
+    A release of this very commit does not count: it may be one that a run before this one did not finish.
+    """
+    lock = git.read("HEAD", "dvc.lock")
+    task = Contract.load(git.root / "contract.yaml").task
+    head = git.need("HEAD")
+    for model in reversed(list(releases.shas(git, task))):
+        tag = releases.load(git, model).tag
+        if tag.commit != head and git.read(tag.commit, "dvc.lock") == lock:
+            return model
+    return None
+
+
+def _nothing(job: client.Run, sentence: str) -> int:
+    print(f"ci-build: {sentence}")
+    job.summarise(sentence)
+    job.set_output("release", "false")
+    return 0

@@ -1,0 +1,177 @@
+"""`ci-check`: what the `check` job does on a pull request. It runs the pull request's code and can write nothing.
+
+Decides whether there is anything to evaluate, brings the data (from the DVC remote, or by building it again where there
+is none), and runs `check`. Whether the pull request may merge is decided by `publish`, from the numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from gitops_model.actions import client
+from gitops_model.delivery import changes, check, dvc
+from gitops_model.delivery.desired import MAIN
+from gitops_model.delivery.git import Git
+from gitops_model.errors import BadInput, CannotEvaluate, ExternalFailure
+from gitops_model.evaluation import verdict
+
+CREDENTIALS = "DVC_CONFIG_LOCAL"
+# Addresses that need no credentials: folders.
+OPEN_REMOTES = ("/", ".", "file://")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `ci-check`: none; the job's environment says everything."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit 0 when it may merge or there is nothing to say, 1 blocked, 3 could not be evaluated."""
+    # A report that was committed is not what this check finds, also where it ends early.
+    for left in check.REPORTS.glob("check.*"):
+        left.unlink()
+    job = client.Run.from_environ(os.environ, token=False)
+    git = Git.open(Path())
+    base = base_of(job)
+    changed = changed_files(git.root, base)
+    match changes.kind(changed):
+        case "nothing":
+            return _done(job, "Nothing to evaluate: this change does not reach the model.")
+        case "pointer":
+            return _done(
+                job,
+                "A change of production.yaml trains nothing; its releases are verified by `publish`.",
+            )
+        case "model":
+            return evaluate(job, git.root, base)
+
+
+def evaluate(job: client.Run, root: Path, base: str) -> int:
+    """Bring what `check` needs and run it; its report goes to the job summary too."""
+    withheld = missing_credentials(root, os.environ)
+    if withheld is not None:
+        check.write(verdict.not_evaluated(withheld))
+        job.annotate("notice", withheld)
+        return _done(job, f"Not evaluated: {withheld}")
+    try:
+        write_credentials(root, os.environ)
+        note = bring(root)
+        code = check.run(argparse.Namespace(lint=False, base=base, json=False))
+    except CannotEvaluate as error:
+        check.write(verdict.not_evaluated(str(error)))
+        print(f"ci-check: {error}", file=sys.stderr)
+        code, note = error.exit_code, None
+    if note:
+        job.annotate("warning", note)
+        job.summarise(f"> [!WARNING]\n> {note}\n")
+    job.summarise((check.REPORTS / "check.md").read_text(encoding="utf-8"))
+    return code
+
+
+def base_of(job: client.Run) -> str:
+    """What the change is judged against. Raises BadInput when the event names no base.
+
+    For a pull request that is main, also where it goes to another branch first: `publish` judges it so, and the
+    model to beat is the one that main's production.yaml names.
+    """
+    if job.base_ref:
+        return f"origin/{MAIN}"
+    group = job.event.get("merge_group") or {}
+    if group.get("base_sha"):
+        return str(group["base_sha"])
+    raise BadInput(f"the event '{job.event_name}' names no base branch; run `make check` instead.")
+
+
+def changed_files(root: Path, base: str) -> list[str]:
+    """Paths that differ between the merge base with `base` and HEAD. Raises BadInput without common history."""
+    done = subprocess.run(
+        ["git", "diff", "--name-only", "--no-renames", "-z", f"{base}...HEAD"],
+        cwd=root,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        reason = done.stderr.decode(errors="replace").strip()
+        raise BadInput(
+            f"the change cannot be compared with {base}: {reason}. Check out with fetch-depth: 0."
+        )
+    return [path for path in done.stdout.decode(errors="replace").split("\0") if path]
+
+
+def missing_credentials(root: Path, environ: os._Environ[str] | dict[str, str]) -> str | None:
+    """Why the data cannot be fetched here, or None. Pull requests of forks and Dependabot get no secrets."""
+    remote = dvc.default_remote(root)
+    if remote is None or environ.get(CREDENTIALS, "").strip():
+        return None
+    url = dvc.remote_url(root, remote) or ""
+    if url.startswith(OPEN_REMOTES):
+        return None
+    return (
+        f"the data lies in the DVC remote '{remote}', and this run holds no credentials for it: GitHub hands none to "
+        f"forks and Dependabot. (For the repository itself: store them as the secret {CREDENTIALS}; `make doctor` "
+        "says how.)"
+    )
+
+
+def write_credentials(root: Path, environ: os._Environ[str] | dict[str, str]) -> None:
+    """Put the secret where DVC looks for credentials, readable by nobody else, and never into Git."""
+    text = environ.get(CREDENTIALS, "")
+    if not text.strip():
+        return
+    path = root / ".dvc" / "config.local"
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text if text.endswith("\n") else text + "\n")
+
+
+def bring(root: Path) -> str | None:
+    """Have the candidate and its data here. Without a DVC remote they are built again; a note says when they differ.
+
+    Raises CannotEvaluate when dvc.lock is not what this code and data build.
+    """
+    if dvc.default_remote(root) is not None:
+        return None  # `check` pulls what it needs, and nothing else
+    if stale := dvc.stale_stages(root):
+        raise CannotEvaluate(
+            f"dvc.lock is stale ({'; '.join(stale)}): the candidate is not what this code and data build. "
+            "Run `make train` and commit dvc.lock."
+        )
+    promised = (root / "dvc.lock").read_text(encoding="utf-8")
+    raw = (root / "data/raw.dvc").read_text(encoding="utf-8")
+    _call(root, "-m", "pipeline.example_data")
+    _call(root, "-m", "dvc", "add", "--quiet", "data/raw")
+    if (root / "data/raw.dvc").read_text(encoding="utf-8") != raw:
+        raise CannotEvaluate(
+            "the raw data cannot be made again as data/raw.dvc names it, and there is no DVC remote to fetch it from. "
+            "Add a remote (README.md: storage), or commit data/raw.dvc as `make data` writes it."
+        )
+    _call(root, "-m", "dvc", "repro", "--quiet")
+    built = dvc.locked_out((root / "dvc.lock").read_text(encoding="utf-8"), dvc.BUNDLE)
+    named = dvc.locked_out(promised, dvc.BUNDLE)
+    if built is not None and named is not None and built.md5 != named.md5:
+        return (
+            "The bundle was built again here, and its bytes differ from dvc.lock (another processor or library). What "
+            "was built here is what was judged; a release is built, judged and published the same way."
+        )
+    return None
+
+
+def _call(root: Path, *words: str) -> None:
+    """Run a Python module, with this interpreter first on the PATH for the stages that DVC starts."""
+    environ = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+    }
+    done = subprocess.run([sys.executable, *words], cwd=root, env=environ, check=False)
+    if done.returncode:
+        raise ExternalFailure(f"`python {' '.join(words)}` failed; the lines above say why.")
+
+
+def _done(job: client.Run, sentence: str) -> int:
+    print(f"ci-check: {sentence}")
+    job.summarise(sentence)
+    return 0

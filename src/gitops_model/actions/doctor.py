@@ -1,0 +1,282 @@
+"""`doctor`: which protections this repository lacks on GitHub, each with the one command or click that mends it.
+
+Nothing is changed. Where GitHub does not offer a protection on the repository's plan, or the token may not see it, that
+is said instead of guessed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from gitops_model.actions import check as check_job
+from gitops_model.actions import client
+from gitops_model.delivery import assets, dvc
+from gitops_model.delivery.git import Git
+from gitops_model.errors import BadInput
+from gitops_model.formats.contract import Contract
+
+if TYPE_CHECKING:
+    from github.Repository import Repository
+
+GUARDED = ("production.yaml", "gates.yaml")
+State = Literal["ok", "missing", "not offered", "unknown"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `doctor`."""
+    parser.add_argument(
+        "--repository", metavar="OWNER/NAME", help="on GitHub (default: that of origin)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit 0 when every protection that can be had is there, 1 when one is missing."""
+    git = Git.open(Path())
+    name = args.repository or assets.slug(git.origin_url())
+    if name is None:
+        raise BadInput("origin is not on GitHub; name the repository: --repository OWNER/NAME")
+    token = os.environ.get("GITHUB_TOKEN") or os.environ.get("GH_TOKEN") or ""
+    job = client.Run.from_environ({**os.environ, "GITHUB_REPOSITORY": name, "GITHUB_TOKEN": token})
+    with client.calling("look at the repository's settings"):
+        findings = examine(Seen(client.connect(job), job), git.root)
+    for finding in findings:
+        print(f"doctor: {finding.state:<11}  {finding.what}")
+        if finding.state != "ok":
+            print(f"{'':<21}{finding.mend}")
+    missing = sum(finding.state == "missing" for finding in findings)
+    print(
+        f"doctor: {missing} of {len(findings)} protections are missing"
+        if missing
+        else "doctor: all is protected that can be"
+    )
+    return 1 if missing else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One protection: what it is, whether it is there, and the one thing to do about it."""
+
+    what: str
+    state: State
+    mend: str = ""
+
+
+class Seen:
+    """The settings of the repository. A setting that may not be seen is None, with the reason in `blind`."""
+
+    def __init__(self, repository: Repository, job: client.Run) -> None:
+        self._repository, self._job = repository, job
+        self.page = job.page
+
+    def get(self, path: str) -> tuple[Any, State]:
+        """(answer, "ok"), or (None, why not): 404 is `missing`, 403 for want of plan or of rights is told apart."""
+        import github as pygithub
+
+        try:
+            _, data = self._repository.requester.requestJsonAndCheck(
+                "GET", self._repository.url + path
+            )
+        except pygithub.GithubException as error:
+            if error.status == 404:
+                return None, "missing"
+            if error.status == 403:
+                return None, "not offered" if "pgrade" in client.error_text(error) else "unknown"
+            raise
+        return data, "ok"
+
+    @property
+    def name(self) -> str:
+        return self._job.repository
+
+
+def examine(seen: Seen, root: Path) -> list[Finding]:
+    """All protections, in the order in which they matter."""
+    rules, rules_state = seen.get("/rules/branches/main")
+    classic, _ = seen.get("/branches/main/protection")
+    task = Contract.load(root / "contract.yaml").task
+    checks: list[Callable[[], Finding]] = [
+        lambda: _default(seen),
+        lambda: _reviewed(seen, rules or [], classic, rules_state),
+        lambda: _gated(seen, rules or [], classic, rules_state),
+        lambda: _owned(seen, root),
+        lambda: _owners_asked(seen, rules or [], classic, rules_state),
+        lambda: _environment(seen),
+        lambda: _storage(seen, root),
+        lambda: _pull_requests(seen),
+        lambda: _tags(seen, task),
+        lambda: _immutable(seen),
+    ]
+    return [check() for check in checks]
+
+
+def _absent(there: bool, seen_as: State) -> State:
+    if there:
+        return "ok"
+    return seen_as if seen_as in ("not offered", "unknown") else "missing"
+
+
+def _of_type(rules: Iterable[Mapping[str, Any]], kind: str) -> list[Mapping[str, Any]]:
+    return [rule.get("parameters") or {} for rule in rules if rule["type"] == kind]
+
+
+def _default(seen: Seen) -> Finding:
+    found, state = seen.get("")
+    name = (found or {}).get("default_branch")
+    return Finding(
+        what="the default branch is main: no workflow looks at another",
+        state=_absent(name == "main", state),
+        mend=f"Command: gh api -X POST repos/{seen.name}/branches/{name}/rename -f new_name=main",
+    )
+
+
+def _reviewed(seen: Seen, rules: list[Any], classic: Any, state: State) -> Finding:
+    there = bool(_of_type(rules, "pull_request")) or "required_pull_request_reviews" in (
+        classic or {}
+    )
+    return Finding(
+        what="main changes only through reviewed pull requests",
+        state=_absent(there, state),
+        mend=f"Click: {seen.page('settings/rules/new?target=branch')} (main; require a pull request). "
+        + _without_plan(state),
+    )
+
+
+def _gated(seen: Seen, rules: list[Any], classic: Any, state: State) -> Finding:
+    contexts = [
+        check["context"]
+        for rule in _of_type(rules, "required_status_checks")
+        for check in rule.get("required_status_checks", [])
+    ]
+    contexts += ((classic or {}).get("required_status_checks") or {}).get("contexts", [])
+    return Finding(
+        what=f"main takes nothing without the status {client.STATUS}",
+        state=_absent(client.STATUS in contexts, state),
+        mend=f"Click: {seen.page('settings/rules/new?target=branch')} (main; require the status {client.STATUS}). "
+        + _without_plan(state),
+    )
+
+
+def _without_plan(state: State) -> str:
+    if state != "not offered":
+        return ""
+    return "Private repositories need a paid plan for it; until then look at the status before merging."
+
+
+def _owned(seen: Seen, root: Path) -> Finding:
+    path = next(
+        (
+            p
+            for p in (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
+            if (root / p).is_file()
+        ),
+        None,
+    )
+    text = (root / path).read_text(encoding="utf-8") if path else ""
+    bare = [name for name in GUARDED if not owners(text, name)]
+    errors, _ = seen.get("/codeowners/errors")
+    wrong = [
+        str(error.get("message", "")).splitlines()[0] for error in (errors or {}).get("errors", [])
+    ]
+    why = f"without an owner: {', '.join(bare)}" if bare else f"GitHub says: {'; '.join(wrong[:3])}"
+    return Finding(
+        what=f"{' and '.join(GUARDED)} have owners in CODEOWNERS",
+        state="missing" if bare or wrong else "ok",
+        mend=f"Edit .github/CODEOWNERS ({why}). Example line: /production.yaml @your-team",
+    )
+
+
+def owners(text: str, path: str) -> list[str]:
+    """Owners that a CODEOWNERS file gives `path` (a file at the top): the last matching line decides."""
+    found: list[str] = []
+    for line in text.splitlines():
+        pattern, *names = line.split("#")[0].split() or [""]
+        plain = pattern.removeprefix("/")
+        if pattern and (fnmatch(path, plain) or plain in ("*", "**")):
+            found = names
+    return found
+
+
+def _owners_asked(seen: Seen, rules: list[Any], classic: Any, state: State) -> Finding:
+    asked = any(rule.get("require_code_owner_review") for rule in _of_type(rules, "pull_request"))
+    asked = asked or bool(
+        ((classic or {}).get("required_pull_request_reviews") or {}).get(
+            "require_code_owner_reviews"
+        )
+    )
+    return Finding(
+        what="owners must approve changes of what they own",
+        state=_absent(asked, state),
+        mend=f"Click: {seen.page('settings/rules')} (the rule for main; require review from code owners). "
+        + _without_plan(state),
+    )
+
+
+def _environment(seen: Seen) -> Finding:
+    found, state = seen.get("/environments/production")
+    limited = bool((found or {}).get("deployment_branch_policy"))
+    return Finding(
+        what="the environment production deploys from main only",
+        state=_absent(limited, state),
+        mend=f"Command: gh api -X PUT repos/{seen.name}/environments/production --input - <<< "
+        '\'{"deployment_branch_policy": {"protected_branches": true, "custom_branch_policies": false}}\'',
+    )
+
+
+def _storage(seen: Seen, root: Path) -> Finding:
+    what = "workflows can read the data storage"
+    if check_job.missing_credentials(root, {}) is None:
+        return Finding(what=what, state="ok")
+    found, state = seen.get("/actions/secrets?per_page=100")
+    names = [secret["name"] for secret in (found or {}).get("secrets", [])]
+    remote = dvc.default_remote(root)
+    return Finding(
+        what=f"{what} (DVC remote '{remote}')",
+        state=_absent(check_job.CREDENTIALS in names, state),
+        mend=f"Command: gh secret set {check_job.CREDENTIALS} --repo {seen.name} < .dvc/config.local (a read-only "
+        "key is enough)",
+    )
+
+
+def _pull_requests(seen: Seen) -> Finding:
+    found, state = seen.get("/actions/permissions/workflow")
+    allowed = bool((found or {}).get("can_approve_pull_request_reviews"))
+    return Finding(
+        what="Actions may open pull requests (Ship, rollback, revert)",
+        state=_absent(allowed, state),
+        mend=f"Command: gh api -X PUT repos/{seen.name}/actions/permissions/workflow -f "
+        "default_workflow_permissions=read -F can_approve_pull_request_reviews=true",
+    )
+
+
+def _tags(seen: Seen, task: str) -> Finding:
+    listed, state = seen.get("/rulesets?per_page=100")
+    protected = False
+    for item in listed or []:
+        if item.get("target") != "tag" or item.get("enforcement") != "active":
+            continue
+        full, _ = seen.get(f"/rulesets/{item['id']}")
+        included = ((full or {}).get("conditions") or {}).get("ref_name", {}).get("include", [])
+        kinds = {rule["type"] for rule in (full or {}).get("rules", [])}
+        reached = any(p == "~ALL" or fnmatch(f"refs/tags/{task}-v1", p) for p in included)
+        protected = protected or (reached and {"deletion", "update"} <= kinds)
+    return Finding(
+        what=f"release tags ({task}-v*) can be neither moved nor deleted",
+        state=_absent(protected, state),
+        mend=f"Click: {seen.page('settings/rules/new?target=tag')} ({task}-v*; restrict updates and deletions). "
+        + _without_plan(state),
+    )
+
+
+def _immutable(seen: Seen) -> Finding:
+    found, state = seen.get("/immutable-releases")
+    return Finding(
+        what="published releases cannot be changed",
+        state=_absent(bool((found or {}).get("enabled")), state),
+        mend=f"Command: gh api -X PUT repos/{seen.name}/immutable-releases",
+    )

@@ -1,0 +1,306 @@
+"""`publish`: the trusted side of a pull request. One comment, one status, from numbers that need not be trusted.
+
+Runs from the default branch after `check` (workflow_run). Of the artifact it reads one member, in memory, and
+believes no state in it. It publishes the newest finished check of the pull request, whichever run started it: whoever
+comes last therefore leaves the newest verdict, in any order and at any concurrency.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gitops_model.actions import artifact, client, pointer_gate, recompute, runs
+from gitops_model.delivery import changes, releases
+from gitops_model.delivery.git import Git
+from gitops_model.errors import BadArtifact, BadInput, ExternalFailure, GitopsError
+from gitops_model.formats.pointer import Pointer
+from gitops_model.report import comment
+
+if TYPE_CHECKING:
+    from github.PullRequest import PullRequest
+    from github.Repository import Repository
+
+
+ROUNDS = 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `publish`."""
+    parser.add_argument(
+        "--run", type=int, metavar="ID", help="the check run (default: the one of the event)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit 0 when status and comment say what the newest check found; 5 when GitHub did not let us."""
+    job = client.Run.from_environ(os.environ)
+    with client.calling("look at the check run"):
+        repository = client.connect(job)
+        number = args.run or int((job.event.get("workflow_run") or {}).get("id") or 0)
+        if not number:
+            raise BadInput(
+                "no check run is named; give --run ID, the number in the address of the run."
+            )
+        started = runs.load(repository, number)
+    verdict = judge(repository, started, job=job)
+    sha = started["head_sha"]
+    if verdict.number is None and (started["event"], started["conclusion"]) == (
+        "pull_request",
+        "cancelled",
+    ):
+        print(
+            f"publish: the check of {sha[:12]} was cancelled by a newer commit, which has its own"
+        )
+        return 0
+    if verdict.status == "pending" and runs.is_decided(repository, sha):
+        print(f"publish: {client.STATUS} of {sha[:12]} was decided by another check and stays")
+    else:
+        client.set_status(
+            repository,
+            sha,
+            state=verdict.status,
+            description=verdict.title,
+            url=started["html_url"],
+        )
+        print(f"publish: {client.STATUS} of {sha[:12]} is {verdict.status}: {verdict.title}")
+    try:
+        post(repository, job, started, verdict)
+    except GitopsError as error:
+        # The status is what merging depends on and it stands; a lost comment must be seen, not block anybody.
+        job.annotate(
+            "warning", f"The verdict is set, but the comment could not be written. {error}"
+        )
+        job.summarise(verdict.body)
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What is published for one check run. `number` None: no open pull request has this head any more."""
+
+    number: int | None
+    status: str
+    title: str
+    body: str
+
+
+def judge(repository: Repository, started: Mapping[str, Any], *, job: client.Run) -> Verdict:
+    """Read the run's numbers and decide by the gates of the checked out default branch. Writes nothing."""
+    with client.calling("find the pull request of the check run"):
+        pull = runs.find_pull(repository, started)
+        files = runs.changed_files(repository, pull, started["head_sha"])
+    check: Mapping[str, Any] | None = None
+    trouble: GitopsError | None = None
+    report_url = None
+    try:
+        # A check of a pointer makes no report: what lies there says nothing about this pull request.
+        if changes.kind(files) != "pointer":
+            with client.calling("fetch the check's artifact"):
+                data, report_url = runs.read_member(repository, job, started)
+            check = artifact.parse(data)
+    except BadArtifact as error:
+        trouble = error
+
+    def decided(check: Mapping[str, Any] | None, trouble: GitopsError | None) -> Verdict:
+        footing = _footing(
+            repository,
+            check,
+            trouble,
+            started=started,
+            pull=pull,
+            files=files,
+            report_url=report_url,
+            job=job,
+        )
+        return _verdict(check, footing, pull)
+
+    try:
+        return decided(check, trouble)
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+        if check is None:
+            raise
+        # It fits the schema and still cannot be counted with: numbers of a thousand digits, lists in lists in lists.
+        name = type(error).__name__
+        return decided(None, BadArtifact(f"The check's report cannot be judged ({name})."))
+
+
+def _verdict(
+    check: Mapping[str, Any] | None, footing: comment.Footing, pull: PullRequest | None
+) -> Verdict:
+    shown = (
+        recompute.resolved(check)
+        if check is not None and footing.state in ("pass", "blocked")
+        else None
+    )
+    status = {"pass": "success", "nothing": "success", "blocked": "failure", "pending": "pending"}
+    return Verdict(
+        number=None if pull is None else pull.number,
+        status=status.get(footing.state, "error"),
+        title=comment.title(shown or {}, footing),
+        body=comment.render(shown, footing),
+    )
+
+
+def _footing(
+    repository: Repository,
+    check: Mapping[str, Any] | None,
+    trouble: GitopsError | None,
+    *,
+    started: Mapping[str, Any],
+    pull: PullRequest | None,
+    files: list[str],
+    report_url: str | None,
+    job: client.Run,
+) -> comment.Footing:
+    pointer = Pointer.load(Path("production.yaml"))
+    state, sentence, hint = _decide(
+        repository,
+        check,
+        trouble,
+        started=started,
+        pull=pull,
+        files=files,
+        pointer=pointer,
+        job=job,
+    )
+    return comment.Footing(
+        state=state,
+        sentence=sentence,
+        head_sha=started["head_sha"],
+        run_id=int(started["id"]),
+        run_attempt=int(started.get("run_attempt") or 1),
+        run_url=started["html_url"],
+        report_url=report_url,
+        production=pointer.stable.model if pointer.stable else None,
+        production_age=age(pointer, at=str(started.get("created_at") or "")),
+        warnings=recompute.warnings(check, files, state),
+        hint=hint,
+    )
+
+
+def age(pointer: Pointer, *, at: str) -> str | None:
+    """When the model in production was released, counted in days to `at`; None when Git does not know.
+
+    `at` is when the check began and not now, so that every publisher of one check writes the same comment.
+    """
+    if pointer.stable is None:
+        return None
+    try:
+        tag = releases.load(Git.open(Path()), pointer.stable.model).tag
+        released = datetime.fromtimestamp(tag.when, UTC)
+        days = max(0, (datetime.fromisoformat(at) - released).days)
+    except (GitopsError, ValueError):
+        return None
+    ago = {0: "today", 1: "yesterday"}.get(days, f"{days} days ago")
+    return f"{released:%Y-%m-%d} ({ago})"
+
+
+def _decide(
+    repository: Repository,
+    check: Mapping[str, Any] | None,
+    trouble: GitopsError | None,
+    *,
+    started: Mapping[str, Any],
+    pull: PullRequest | None,
+    files: list[str],
+    pointer: Pointer,
+    job: client.Run,
+) -> tuple[str, str, str | None]:
+    """(state, sentence, hint), from what the trusted side knows."""
+    kind = changes.kind(files)
+    if kind == "pointer":
+        return pointer_gate.judge(
+            repository, job, started["head_sha"], files=files, current=pointer
+        )
+    if kind == "nothing":
+        return "nothing", "This pull request changes nothing that the model is built from.", None
+    if check is not None and check["state"] == "not_evaluated":
+        outside = runs.source_of(started, repository) != job.repository
+        if outside or (started.get("actor") or {}).get("login") == "dependabot[bot]":
+            return "pending", check["sentence"], maintainer_hint(pull, started["head_sha"])
+        return "not_evaluated", check["sentence"], check.get("hint")
+    if check is None:
+        waits = started["conclusion"] == "action_required"
+        return "pending" if waits else "not_evaluated", str(trouble), None
+    return (*recompute.verdict(check, pointer, files), None)
+
+
+def maintainer_hint(pull: PullRequest | None, sha: str) -> str:
+    """The command by which a maintainer has a fork's change evaluated: this commit, whatever was pushed after it."""
+    if pull is None:
+        return "A maintainer can push this commit to a branch of the repository."
+    return (
+        f"A maintainer who has read the change can have it evaluated: `git fetch origin pull/{pull.number}/head && "
+        f"git push origin {sha}:refs/heads/evaluate-{pull.number}`, then open a pull request from that branch."
+    )
+
+
+def post(
+    repository: Repository, job: client.Run, started: Mapping[str, Any], verdict: Verdict
+) -> None:
+    """Leave exactly one comment of ours, with the newest finished check of the pull request.
+
+    After each write it looks again: a head that moved meanwhile is published too, a second comment of ours is removed.
+    """
+    if verdict.number is None:
+        print(
+            "publish: no open pull request into main has this commit as its head; there is nothing to comment on"
+        )
+        return
+    with client.calling(f"comment on pull request #{verdict.number}"):
+        me = client.login(repository, job)
+        for _ in range(ROUNDS):
+            newest = runs.newest_run(repository, verdict.number) or started
+            if newest["id"] != started["id"]:
+                started = newest
+                fresh = judge(repository, started, job=job)
+                if fresh.number is None:
+                    return
+                verdict = fresh
+            if _write(repository, verdict, me=me):
+                return
+    raise ExternalFailure(
+        f"The comment on #{verdict.number} kept changing under our hands; run the workflow again."
+    )
+
+
+def _write(repository: Repository, verdict: Verdict, *, me: str) -> bool:
+    """Make our oldest comment say `verdict` and remove other ones of ours. True when a second look finds it so."""
+    import github as pygithub
+
+    assert verdict.number is not None
+    issue = repository.get_issue(verdict.number)
+    mine = _ours(issue, me)
+    if not mine:
+        issue.create_comment(verdict.body)
+    elif mine[0].body != verdict.body:
+        mine[0].edit(verdict.body)
+    seen = _ours(issue, me)
+    for extra in seen[1:]:
+        try:
+            extra.delete()
+        except pygithub.UnknownObjectException:
+            continue
+    if not seen or seen[0].body != verdict.body:
+        return False
+    newest = runs.newest_run(repository, verdict.number)
+    data = comment.read_marker(verdict.body) or {}
+    return newest is None or newest["id"] <= data.get("run_id", 0)
+
+
+def _ours(issue: Any, me: str) -> list[Any]:
+    """Our comments, oldest first: marker and author, on all pages."""
+    return sorted(
+        (
+            c
+            for c in issue.get_comments()
+            if c.user is not None and c.user.login == me and comment.read_marker(c.body or "")
+        ),
+        key=lambda c: c.id,
+    )

@@ -1,0 +1,80 @@
+"""`ci-revert`: after a deployment that failed, propose to put production.yaml back. It is not merged by a machine.
+
+The former model still serves; main asks for one that could not be deployed. People decide whether to revert or mend.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from gitops_model.actions import client, pull_request
+from gitops_model.delivery import pointer_file, releases, rollback
+from gitops_model.delivery.git import Git
+from gitops_model.errors import Blocked
+from gitops_model.report import comment
+
+LABEL = "incident"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `ci-revert`: none; FAILED is the commit whose deployment failed, if it came so far."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit 0 when the pull request, or an issue in its place, is open; or when there is nothing to go back to."""
+    job = client.Run.from_environ(os.environ)
+    git = Git.open(Path())
+    repository = client.connect(job)
+    head = git.need("HEAD")
+    failed = os.environ.get("FAILED", "").strip()
+    if failed and git.read(failed, releases.POINTER) != git.read(head, releases.POINTER):
+        job.summarise(
+            "Nothing to revert: main asks for something else by now, and that has a deployment of its own."
+        )
+        return 0
+    current = pointer_file.standing(git)
+    try:
+        target, undone = rollback.aim(git, rollback.served_line(git), current, to=None)
+    except Blocked as error:
+        job.summarise(f"Nothing to revert to: {error}")
+        return 0
+    words = f"{pointer_file.describe(current)} → {pointer_file.describe(target)}"
+    reason = "The deployment failed"
+    made = pull_request.propose(
+        git,
+        repository,
+        job,
+        pull_request.Proposal(
+            branch=f"revert/{head[:12]}",
+            base=head,
+            pointer=target,
+            message=rollback.message(git, target, current, undone, reason),
+            title=f"Revert: {words}",
+            body=(
+                f"[The deployment]({job.run_url}) of {comment.escape(pointer_file.describe(current))} failed; "
+                "the run says why. What served before it is to serve on: merge this to let main say so, or close it "
+                "and mend the cause."
+            ),
+            status="the release to go back to served before",
+        ),
+    )
+    if made.number is not None:
+        job.summarise(f"Proposed to revert in [#{made.number}]({made.url}).")
+        return 0
+    body = (
+        f"[The deployment]({job.run_url}) failed, and Actions may not open pull requests here. What served before "
+        f"it is to serve on, but main asks for another. What to revert: {made.compare}. The command: make rollback"
+    )
+    with client.calling("open an issue about the failed deployment"):
+        address = pull_request.open_issue(
+            repository,
+            title=f"Deployment failed: {words}",
+            body=body,
+            label=LABEL,
+            marker=f"deploy {head}",
+        )
+    job.annotate("error", f"Revert production.yaml by hand: make rollback. {address or ''}")
+    job.summarise(body)
+    return 0

@@ -1,0 +1,184 @@
+"""`ci-rollback`: the button. Put production.yaml back through a pull request, merge it, deploy, open the incident.
+
+Started again after it died, it goes on with the same pull request, which is known by the run's number: it never goes
+back twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gitops_model.actions import client, pull_request
+from gitops_model.delivery import pointer_file, releases, rollback
+from gitops_model.delivery.git import Git
+from gitops_model.errors import BadArtifact, BadInput, Blocked, ExternalFailure, GitopsError
+from gitops_model.formats import pointer as pointers
+from gitops_model.formats.pointer import Pointer
+from gitops_model.report import comment
+
+if TYPE_CHECKING:
+    from github.Repository import Repository
+
+LABEL = "incident"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `ci-rollback`: none; REASON and TO are read from the environment."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit 0 when the previous pointer is on main and its deployment is started, else 1 with what is left to do."""
+    reason = " ".join(os.environ.get("REASON", "").split())
+    if not reason:
+        raise BadInput("REASON is empty; say in one sentence what went wrong.")
+    job = client.Run.from_environ(os.environ)
+    git = Git.open(Path())
+    repository = client.connect(job)
+    current = pointer_file.standing(git)
+    branch = f"rollback/{job.run_id}"
+    try:
+        with client.calling("look for an earlier attempt"):
+            earlier = pull_request.of_branch(repository, job, branch)
+        if earlier is not None and earlier.merged_at is not None:
+            made = pull_request.Proposed(
+                commit=earlier.head.sha,
+                number=earlier.number,
+                url=earlier.html_url,
+                compare=earlier.html_url,
+            )
+            # main says the new pointer by now; the incident is about what it said before.
+            current = pointer_file.standing(git, f"{earlier.merge_commit_sha}^")
+        else:
+            made = _propose(git, repository, job, current, branch=branch, reason=reason)
+    except ExternalFailure as error:
+        error.add_note("Nothing was rolled back. By hand, now: make rollback REASON='...' PUSH=1")
+        raise
+    try:
+        if made.number is None:
+            raise Blocked(
+                "GitHub Actions may not open pull requests here (`make doctor` says where to allow it), so nothing was "
+                "rolled back. Roll back by hand, now: make rollback REASON='...'. What is to be taken back: "
+                f"{made.compare}"
+            )
+        with client.calling(f"merge pull request #{made.number}"):
+            left = pull_request.merge(repository, job, made)
+        if left:
+            raise Blocked(
+                f"nothing is rolled back yet: {made.url} cannot be merged by itself ({left}). Merge it now."
+            )
+        start_deploy(repository, made)
+    except GitopsError as error:
+        job.annotate("error", str(error))
+        _tell(repository, job, current, made, reason=reason, outcome=str(error))
+        raise
+    _tell(
+        repository,
+        job,
+        current,
+        made,
+        reason=reason,
+        outcome=f"Rolled back by #{made.number}; the deployment is started.",
+    )
+    return 0
+
+
+def _propose(
+    git: Git,
+    repository: Repository,
+    job: client.Run,
+    current: Pointer | None,
+    *,
+    branch: str,
+    reason: str,
+) -> pull_request.Proposed:
+    to = os.environ.get("TO", "").strip() or None
+    line = rollback.served_line(git)
+    target, undone = rollback.aim(git, line, current, to=to)
+    if target.stable is not None:
+        try:
+            releases.verify(git, target.stable)
+        except BadArtifact as error:
+            # What served a moment ago lies in the store; its tag is nothing that a rollback may fail over.
+            if current is not None and target.stable != current.previous:
+                raise
+            job.annotate("warning", f"Going back although {error}")
+    frozen = pointers.frozen(target, reason[:500])
+    words = f"{pointer_file.describe(current)} → {target.stable.model if target.stable else 'no release'}"
+    body = (
+        f"Rolls production back: {comment.escape(words)}.\n\nReason: {comment.escape(reason, limit=1000)}\n\n"
+        "While `freeze` is set, only another rollback may ship; lift it (`make ship UNFREEZE=1`) once the cause "
+        "is known."
+    )
+    return pull_request.propose(
+        git,
+        repository,
+        job,
+        pull_request.Proposal(
+            branch=branch,
+            base=git.need("HEAD"),
+            pointer=frozen,
+            message=rollback.message(git, target, current, undone, reason),
+            title=f"Roll back: {words}",
+            body=body,
+            status=f"{target.stable.model if target.stable else 'it'} was released and verified before",
+        ),
+    )
+
+
+def start_deploy(repository: Repository, made: pull_request.Proposed) -> None:
+    """Start deploy.yml on main: a merge by Actions starts no workflow, a dispatch does."""
+    try:
+        with client.calling("start deploy.yml"):
+            repository.requester.requestJsonAndCheck(
+                "POST",
+                f"{repository.url}/actions/workflows/deploy.yml/dispatches",
+                input={"ref": "main"},
+            )
+    except ExternalFailure as error:
+        raise ExternalFailure(
+            f"main is rolled back by #{made.number}, but its deployment is not started: {error} Start it now: Actions "
+            "→ deploy → Run workflow."
+        ) from error
+
+
+def _tell(
+    repository: Repository,
+    job: client.Run,
+    current: Pointer | None,
+    made: pull_request.Proposed,
+    *,
+    reason: str,
+    outcome: str,
+) -> None:
+    """The incident issue and the job summary. An issue that cannot be opened is said, and undoes nothing."""
+    model = current.stable.model if current and current.stable else pointer_file.describe(current)
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    body = "\n".join(
+        [
+            f"- **Time**: {now}",
+            f"- **Model**: {comment.escape(model)}",
+            f"- **Symptoms**: {comment.escape(reason, limit=1000)}",
+            f"- **Rolled back by**: {comment.escape(job.actor)} ([run]({job.run_url}))",
+            f"- **Change**: {made.url or made.compare}",
+            "",
+            comment.escape(outcome, limit=1500),
+            "",
+            "What happened, what was the effect, what was the cause, what keeps it from happening again?",
+        ]
+    )
+    address, why = None, "Issues are switched off in this repository."
+    try:
+        with client.calling("open the incident issue"):
+            address = pull_request.open_issue(
+                repository, title=f"Incident: {model} rolled back: {reason}", body=body, label=LABEL,
+                marker=f"incident run {job.run_id}",
+            )  # fmt: skip
+    except ExternalFailure as error:
+        why = str(error)
+    job.summarise(f"{comment.escape(outcome, limit=1500)}\n\nIncident: {address or why}")
+    if address is None:
+        job.annotate("warning", f"{why} The incident stands in the job summary only.")

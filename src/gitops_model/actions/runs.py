@@ -1,0 +1,148 @@
+"""What GitHub knows about a `check` run: its pull request, changed files, artifact, status. Decides nothing.
+
+A run is the API's own mapping. Nothing here believes what the run's artifact says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from gitops_model.actions import artifact, client, pointer_gate
+from gitops_model.delivery import changes
+from gitops_model.delivery.desired import MAIN
+from gitops_model.errors import BadArtifact, BadInput
+
+if TYPE_CHECKING:
+    from github.Comparison import Comparison
+    from github.PullRequest import PullRequest
+    from github.Repository import Repository
+
+ARTIFACT = "check"
+ZIP_LIMIT = 64_000_000
+# GitHub lists no more files of a pull request, and of a comparison, than this; beyond, everything may have changed.
+FILES_LISTED = 3000
+FILES_COMPARED = 300
+DECIDED = ("success", "failure")
+# Why there is no report, by the run's conclusion. A job that exceeds its time-out is cancelled, too.
+NO_REPORT = {
+    "action_required": "The check waits for a maintainer to approve its workflows on this page.",
+    "cancelled": "The check was cancelled or ran out of time. Run it again.",
+    "startup_failure": "The check could not start: its workflow file is not valid.",
+}
+
+
+def load(repository: Repository, number: int) -> dict[str, Any]:
+    """The run of this id."""
+    return _get(repository, f"/actions/runs/{number}")
+
+
+def find_pull(repository: Repository, started: Mapping[str, Any]) -> PullRequest | None:
+    """The open pull request into main with this run's head repository, branch and commit.
+
+    Never by what the artifact says. One into another branch is judged as a merge into main, and gets no comment.
+    """
+    source = source_of(started, repository)
+    head = f"{source.split('/')[0]}:{started['head_branch']}"
+    for pull in repository.get_pulls(state="open", head=head, base=MAIN):
+        if (
+            pull.head.repo is not None
+            and pull.head.repo.full_name == source
+            and pull.head.sha == started["head_sha"]
+        ):
+            return pull
+    return None
+
+
+def source_of(started: Mapping[str, Any], repository: Repository) -> str:
+    """OWNER/NAME of the repository the commit comes from; ours when that one was deleted."""
+    name = (started.get("head_repository") or {}).get("full_name")
+    return str(name or repository.full_name)
+
+
+def read_member(
+    repository: Repository, job: client.Run, started: Mapping[str, Any]
+) -> tuple[bytes, str]:
+    """The bytes of check.json in the run's artifact, and the artifact's page. Nothing is ever unpacked to disk.
+
+    Raises BadArtifact when there is none, or when it is not what `check` uploads.
+    """
+    run_id = int(started["id"])
+    listed = _get(repository, f"/actions/runs/{run_id}/artifacts?name={ARTIFACT}")["artifacts"]
+    usable = [a for a in listed if a["name"] == ARTIFACT and not a["expired"]]
+    if not usable and listed:
+        raise BadArtifact("The check's report has expired. Run the check again.", reason="missing")
+    if not usable:
+        usual = "The check ended without a report; its log says why."
+        raise BadArtifact(NO_REPORT.get(str(started["conclusion"]), usual), reason="missing")
+    newest = max(usable, key=lambda a: a["id"])
+    path = f"/actions/artifacts/{newest['id']}/zip"
+    data = client.get_bytes(repository, path, limit=ZIP_LIMIT, what="the check's artifact")
+    return artifact.unzip(data), job.page(f"actions/runs/{run_id}/artifacts/{newest['id']}")
+
+
+def changed_files(repository: Repository, pull: PullRequest | None, sha: str) -> list[str]:
+    """The files that merging this commit into main changes, by the API: of the pull request, or else compared.
+
+    Never against another branch: the status belongs to the commit, and counts wherever its pull request goes next.
+    A renamed file counts under both names. Where GitHub cuts the list, dvc.lock is added: it is then judged in full.
+    """
+    files, limit = [] if pull is None else list(pull.get_files()), FILES_LISTED
+    # The list is of the present head, which may have moved since the pull request was found.
+    if pull is None or repository.get_pull(pull.number).head.sha != sha:
+        files, limit = list(_compared(repository, sha).files), FILES_COMPARED
+    names = {f.filename for f in files} | {
+        f.previous_filename for f in files if f.previous_filename
+    }
+    if len(files) >= limit:
+        names.add("dvc.lock")
+        before = _compared(repository, sha).merge_base_commit.sha
+        if _pointer(repository, before) != _pointer(repository, sha):
+            names.add(changes.POINTER)
+    return sorted(names)
+
+
+def _compared(repository: Repository, sha: str) -> Comparison:
+    return repository.compare(repository.get_branch(MAIN).commit.sha, sha)
+
+
+def _pointer(repository: Repository, sha: str) -> str | None:
+    try:
+        return pointer_gate.read(repository, sha)
+    except BadInput:
+        return None
+
+
+def newest_run(repository: Repository, number: int) -> dict[str, Any] | None:
+    """The newest finished `check` run of the pull request's present head."""
+    pull = repository.get_pull(number)
+    if pull.state != "open":
+        return None
+    path = f"/actions/workflows/check.yml/runs?event=pull_request&head_sha={pull.head.sha}&status=completed"
+    runs: list[dict[str, Any]] = _get(repository, path)["workflow_runs"]
+    source = pull.head.repo.full_name if pull.head.repo is not None else ""
+    # Another pull request may have the same commit as its head, on a branch of its own.
+    mine = [
+        r
+        for r in runs
+        if r["head_branch"] == pull.head.ref
+        and (r.get("head_repository") or {}).get("full_name") == source
+    ]
+    return max(mine, key=lambda r: (r["id"], r.get("run_attempt") or 1), default=None)
+
+
+def is_decided(repository: Repository, sha: str) -> bool:
+    """Whether the commit passed or was blocked already.
+
+    Anybody can open a pull request of a fork with a commit that is under way here; its check, which sees no data,
+    takes nothing away.
+    """
+    with client.calling(f"read the statuses of {sha[:12]}"):
+        known = _get(repository, f"/commits/{sha}/status?per_page=100")["statuses"]
+    return any(s["context"] == client.STATUS and s["state"] in DECIDED for s in known)
+
+
+def _get(repository: Repository, path: str) -> dict[str, Any]:
+    _, data = repository.requester.requestJsonAndCheck("GET", repository.url + path)
+    result: dict[str, Any] = data
+    return result

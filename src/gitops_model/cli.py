@@ -1,0 +1,98 @@
+"""`gitops-model COMMAND`: one table of commands. Errors become a sentence and an exit code here, and nowhere else.
+
+A command's module is imported only when it runs, so that `--help` is quick and works wherever the library is installed
+with only a part of its extras.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+
+from gitops_model.errors import ExternalFailure, GitopsError, os_words
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: the module that has `add_arguments(parser)` and `run(args) -> exit code`, and what it does."""
+
+    module: str
+    help: str
+
+
+COMMANDS: Mapping[str, Command] = {
+    "data": Command("pipeline.data", "fetch the raw data with pipeline/source.py"),
+    "prepare": Command("pipeline.prepare", "stage 1: build the features and split the rows"),
+    "train": Command("pipeline.train", "stage 2: fit the model with pipeline/train.py"),
+    "evaluate": Command("pipeline.evaluate", "stage 3: measure the model on the test rows"),
+    "package": Command("pipeline.package", "stage 4: write the bundle, build/model.tar"),
+    "check": Command(
+        "delivery.check",
+        "compare the candidate with the model in production and say whether it may ship",
+    ),
+    "release": Command("delivery.release", "give the bundle in dvc.lock an id, for ever"),
+    "ship": Command("delivery.ship", "point production.yaml at a release"),
+    "deploy": Command("delivery.deploy", "make the store equal to production.yaml"),
+    "rollback": Command("delivery.rollback", "go back to what served before"),
+    "serve": Command("serving.serve", "answer requests with the models in the store"),
+    "status": Command("delivery.status", "what is desired, what is live, what a rollback brings"),
+    "monitor": Command("delivery.monitor", "is the model that serves the one that should?"),
+    "doctor": Command("actions.doctor", "which protections this repository lacks on GitHub"),
+}
+
+# What the workflows run, and what another command starts.
+INTERNAL: Mapping[str, Command] = {
+    "publish": Command("actions.publish", "put a check's verdict on its pull request"),
+    "ci-check": Command("actions.check", "run check for a pull request"),
+    "ci-build": Command("actions.build", "have the bundle that is to be released, and judge it"),
+    "ci-release": Command("actions.release", "tag, GitHub Release and the pull request that ships"),
+    "ci-deploy": Command("actions.deploy", "deploy what main says, and record how it went"),
+    "ci-revert": Command("actions.revert", "propose to put production.yaml back"),
+    "ci-rollback": Command("actions.rollback", "the button: go back, merge, deploy, open an issue"),
+    "weigh": Command("delivery.weigh", "load one bundle in a process of its own"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns its exit code; see errors.py for what each code means."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    name = words[0] if words else "--help"
+    if name == "--version":
+        print(f"gitops-model {metadata.version('gitops-model')}")
+        return 0
+    command = COMMANDS.get(name) or INTERNAL.get(name)
+    if command is None:
+        return _overview(name)
+    try:
+        module = importlib.import_module(f"gitops_model.{command.module}")
+        parser = argparse.ArgumentParser(prog=f"gitops-model {name}", description=command.help)
+        module.add_arguments(parser)
+        code: int = module.run(parser.parse_args(words[1:]))
+        return code
+    except GitopsError as error:
+        for line in str(error).splitlines():
+            print(f"{name}: {line}", file=sys.stderr)
+        for note in getattr(error, "__notes__", ()):
+            print(f"{name}: {note}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        print(f"{name}: {os_words(error)}", file=sys.stderr)
+        return ExternalFailure.exit_code
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted; running it again completes it.", file=sys.stderr)
+        return 130
+
+
+def _overview(name: str) -> int:
+    asked = name in ("-h", "--help", "help")
+    out = sys.stdout if asked else sys.stderr
+    if not asked:
+        print(f"'{name}' is not a command; allowed: {', '.join(COMMANDS)}.", file=out)
+    print("usage: gitops-model COMMAND [--help]\n", file=out)
+    for word, command in COMMANDS.items():
+        print(f"  {word:<9} {command.help}", file=out)
+    return 0 if asked else 2

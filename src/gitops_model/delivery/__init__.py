@@ -1,0 +1,1 @@
+"""The commands that move a model: check, release, ship, deploy, rollback, status."""

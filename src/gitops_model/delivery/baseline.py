@@ -1,0 +1,70 @@
+"""What a candidate is measured against: the model, the gates and the history of the branch it would merge into."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gitops_model import strict_yaml
+from gitops_model.delivery.git import Git
+from gitops_model.errors import BadInput
+from gitops_model.formats import gates as gate_rules
+from gitops_model.formats.contract import Contract
+from gitops_model.formats.pointer import Pointer, Ref
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """`ref` is what the user calls the base branch, `commit` what it was. `stable` None: nothing is in production."""
+
+    ref: str
+    commit: str
+    stable: Ref | None
+    gates: gate_rules.Gates
+    warnings: tuple[str, ...]
+
+
+def find(ref: str | None, *, root: Path = Path()) -> Baseline:
+    """Read production.yaml and gates.yaml of the base branch. Raises BadInput when a file there is wrong."""
+    git = Git.open(root)
+    chosen = ref or next((r for r in ("origin/main", "main") if git.commit(r)), "HEAD")
+    commit = git.commit(chosen)
+    if commit is None:
+        raise BadInput(
+            f"'{chosen}' is no branch or commit here; fetch it, or name another with --base."
+        )
+    warnings = []
+    pointer_text = _text(git, commit, "production.yaml")
+    gates_text = _text(git, commit, "gates.yaml")
+    mine = (root / "gates.yaml").read_text(encoding="utf-8")
+    if gates_text is None:
+        gates_text = mine
+        warnings.append(f"{chosen} has no gates.yaml yet; this branch's own gates were used.")
+    elif gates_text != mine:
+        warnings.append(
+            f"gates.yaml differs from {chosen}. This verdict uses the gates of {chosen}; a change counts once "
+            "it is merged."
+        )
+    stable = None
+    if pointer_text is None:
+        warnings.append(f"{chosen} has no production.yaml yet.")
+    else:
+        stable = Pointer.parse(pointer_text, name=f"{chosen}:production.yaml").stable
+    rules = gate_rules.parse(
+        strict_yaml.parse(gates_text, kind="gates", name=f"{chosen}:gates.yaml")
+    )
+    return Baseline(ref=chosen, commit=commit, stable=stable, gates=rules, warnings=tuple(warnings))
+
+
+def _text(git: Git, commit: str, path: str) -> str | None:
+    data = git.read(commit, path)
+    return None if data is None else data.decode(errors="replace")
+
+
+def lint_gates(data: Mapping[str, Any], contract: Contract) -> list[str]:
+    """Why these gates could never pass or never fail; empty when they are sound."""
+    from gitops_model.evaluation import lint
+
+    return lint.lint(gate_rules.parse(data), contract)

@@ -1,0 +1,194 @@
+"""Gathering everything one verdict rests on, and asking for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gitops_model.delivery import dvc, fetch, releases, scoring
+from gitops_model.delivery.baseline import Baseline
+from gitops_model.delivery.git import Git
+from gitops_model.errors import BadArtifact, BadInput, CannotEvaluate, ExternalFailure
+from gitops_model.evaluation import ledger, lint, verdict
+from gitops_model.files import sha256_file, write_atomic
+from gitops_model.formats.bundle import Bundle
+from gitops_model.formats.contract import incompatibilities
+from gitops_model.formats.pointer import Ref
+from gitops_model.pipeline import prepared
+
+CANDIDATE = Path("build/model.tar")
+TEST = "build/prepared/test.csv"
+TRAIN = "build/prepared/train.csv"
+LOOKED_AT = 500
+
+
+def judge(baseline: Baseline) -> dict[str, Any]:
+    """Score, time and weigh both models, and evaluate. Raises CannotEvaluate, with the command that mends it."""
+    git = Git.open(Path())
+    stale = dvc.stale_stages(git.root)
+    if stale:
+        raise CannotEvaluate(
+            f"dvc.lock is stale ({'; '.join(stale)}): the candidate is not what this code and data build. "
+            "Run `make train` and commit dvc.lock."
+        )
+    _bring(git, (str(CANDIDATE), TEST, TRAIN))
+    candidate = Bundle.read(CANDIDATE, sha256=sha256_file(CANDIDATE))
+    table = prepared.read(candidate.contract, "test")
+    described = scoring.described()
+    test = scoring.test_set(candidate.contract, table, described)
+    if sha256_file(Path(TEST)) != test.sha256:
+        raise CannotEvaluate(
+            f"{TEST} is not the file build/prepared/data.json describes. Run `make train`."
+        )
+    _refuse_idle_gates(baseline, candidate, table)
+    keys = list(test.keys)
+    _say(f"candidate {candidate.sha256[:12]} answers {len(keys):,} test rows")
+    new, new_model = scoring.answers(
+        model_id=None, path=CANDIDATE, bundle=candidate, table=table, keys=keys
+    )
+    production, old, old_model = None, None, None
+    if baseline.stable is not None:
+        path = _production_file(git, baseline.stable)
+        production = Bundle.read(path, sha256=baseline.stable.sha256)
+        _say(f"production {baseline.stable.model} answers the same rows")
+        old, old_model = scoring.answers(
+            model_id=baseline.stable.model, path=path, bundle=production, table=table, keys=keys
+        )
+    _say("timing both, one row at a time, in turns")
+    new, old = scoring.timed(
+        (new, new_model, candidate.contract),
+        None
+        if old is None or old_model is None or production is None
+        else (old, old_model, production.contract),
+        table,
+    )
+    return verdict.evaluate(
+        test=test,
+        candidate=new,
+        production=old,
+        contract=candidate.contract,
+        gates=baseline.gates,
+        facts=_facts(baseline, candidate, production, described, git),
+    )
+
+
+def _facts(
+    baseline: Baseline,
+    candidate: Bundle,
+    production: Bundle | None,
+    described: dict[str, Any],
+    git: Git,
+) -> verdict.Facts:
+    mine, theirs = candidate.manifest, None if production is None else production.manifest
+    train = described["timeframe"]["train"]
+    data = ("data", "environment", "code")
+    return verdict.Facts(
+        train_keys=scoring.train_keys(candidate.contract),
+        train_window=(train[0], train[1]),
+        production_test_sha256=None if theirs is None else theirs["data"]["test_sha256"],
+        schema_version=candidate.contract.schema_version,
+        production_schema_version=None
+        if production is None
+        else production.contract.schema_version,
+        incompatible=()
+        if production is None
+        else incompatibilities(production.contract, candidate.contract),
+        looks=looks(git, test_sha256=described["test_sha256"], candidate_sha256=candidate.sha256),
+        params_diff=scoring.differences(
+            None if theirs is None else {**theirs["params"], "seed": theirs["seed"]},
+            {**mine["params"], "seed": mine["seed"]},
+        ),
+        data_diff=scoring.differences(
+            None if theirs is None else {key: theirs[key] for key in data},
+            {key: mine[key] for key in data},
+        ),
+        warnings=baseline.warnings,
+    )
+
+
+def looks(git: Git, *, test_sha256: str, candidate_sha256: str) -> list[ledger.Look]:
+    """Earlier candidates judged on today's test set, as Git remembers them: one for each dvc.lock ever committed.
+
+    dvc.lock knows files by md5. Today's two are translated to the sha256 the ledger counts by; others stay themselves.
+    """
+    now = dvc.outs((git.root / "dvc.lock").read_text(encoding="utf-8"))
+    tests, candidates = {now[TEST].md5: test_sha256}, {now[str(CANDIDATE)].md5: candidate_sha256}
+    found = []
+    for commit in git.out(
+        "log", "--all", f"--max-count={LOOKED_AT}", "--format=%H", "--", "dvc.lock"
+    ).split():
+        try:
+            then = dvc.outs((git.read(commit, "dvc.lock") or b"").decode(errors="replace"))
+        except BadInput:
+            # Somebody once committed a merge conflict; that is no reason to stop judging for ever.
+            continue
+        if TEST in then and str(CANDIDATE) in then:
+            test, model = then[TEST].md5, then[str(CANDIDATE)].md5
+            found.append(
+                ledger.Look(
+                    test_sha256=tests.get(test, test), candidate_sha256=candidates.get(model, model)
+                )
+            )
+    return found
+
+
+def _refuse_idle_gates(baseline: Baseline, candidate: Bundle, table: pd.DataFrame) -> None:
+    """Raises CannotEvaluate for gates that could never pass, or never fail, on this many rows."""
+    sizes = {
+        f"{name}={value}": int(count)
+        for name in candidate.contract.slices
+        for value, count in table[name].value_counts().items()
+    }
+    problems = lint.lint(baseline.gates, candidate.contract, rows=len(table), slices=sizes)
+    if problems:
+        raise CannotEvaluate(
+            f"the gates of {baseline.ref} cannot judge this test set: {' '.join(problems)}"
+        )
+
+
+def _bring(git: Git, paths: Sequence[str]) -> None:
+    """Make sure these outputs are in the working tree as dvc.lock has them. Raises CannotEvaluate."""
+    lock = git.root / "dvc.lock"
+    known = dvc.outs(lock.read_text(encoding="utf-8")) if lock.exists() else {}
+    if unknown := [path for path in paths if path not in known]:
+        raise CannotEvaluate(
+            f"dvc.lock does not hold {', '.join(unknown)}: nothing was trained yet. Run `make data train` and commit "
+            "dvc.lock."
+        )
+    if missing := [path for path in paths if not (git.root / path).exists()]:
+        _say(f"pulling {', '.join(missing)}")
+        try:
+            dvc.pull_outs(git.root, missing)
+        except ExternalFailure as error:
+            raise CannotEvaluate(
+                f"what dvc.lock names is not here and cannot be pulled ({error}) Run `make train`."
+            ) from error
+    for path in paths:
+        if dvc.file_md5(git.root / path) != known[path].md5:
+            raise CannotEvaluate(
+                f"{path} is not the file dvc.lock names. Run `make train` and commit dvc.lock."
+            )
+
+
+def _production_file(git: Git, stable: Ref) -> Path:
+    """The bundle in production as a file whose bytes were verified. Raises CannotEvaluate when it cannot be had."""
+    path = Path("build/production") / f"{stable.sha256}.tar"
+    if path.exists() and sha256_file(path) == stable.sha256:
+        return path
+    try:
+        release = releases.verify(git, stable)
+        places = fetch.Places(root=git.root, origin=git.origin_url())
+        found = fetch.find(stable, md5=release.record["artifact"]["md5"], places=places)
+    except BadArtifact as error:
+        raise CannotEvaluate(
+            f"production {stable.model} cannot be had, so nothing can be compared: {error}"
+        ) from error
+    write_atomic(path, found.data)
+    return path
+
+
+def _say(sentence: str) -> None:
+    print(f"check: {sentence}", flush=True)

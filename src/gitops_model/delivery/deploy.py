@@ -1,0 +1,262 @@
+"""`deploy`: make a store equal to production.yaml, and read back what the service makes of it.
+
+Level-triggered: what counts is what the pointer says now, not how it came about. Running it twice, late, or after
+a crash does the same. One step changes anything for a service: the replacement of pointer.json. All that can be
+wrong is looked for before it; if the service then refuses the release all the same, the pointer it served last is
+put back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitops_model.delivery import agent, confirm, fetch, releases, service
+from gitops_model.delivery.desired import Desired, pointer_at, resolve
+from gitops_model.delivery.git import Git
+from gitops_model.delivery.store import Store, Stored
+from gitops_model.errors import BadArtifact, Blocked, ExternalFailure, GitopsError
+from gitops_model.formats.bundle import Bundle
+from gitops_model.formats.pointer import Pointer, Ref
+
+KEPT_VERSIONS = 5
+CONFIRM_SECONDS = 30.0
+BACK_SECONDS = 5.0
+POLL_SECONDS = 5.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument(
+        "--store", type=Path, help="directory to fill (default: store in serving.yaml)"
+    )
+    parser.add_argument(
+        "--ref", metavar="REV", help="deploy production.yaml of this commit, without asking origin"
+    )
+    parser.add_argument("--watch", action="store_true", help="go on until SIGTERM, as main changes")
+    parser.add_argument(
+        "--confirm", action="store_true", help="fail when no service is running to confirm"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where to deploy to, and how to see whether it worked."""
+
+    store: Store
+    url: str | None
+    seconds: float = CONFIRM_SECONDS
+    required: bool = False
+
+
+def run(args: argparse.Namespace) -> int:
+    """Deploy once, or go on for ever."""
+    git = Git.open(Path.cwd())
+    goal = target(git, store=args.store, required=args.confirm)
+    if args.watch:
+        every = service.settings(git.root).get("deploy", {}).get("poll_seconds", POLL_SECONDS)
+        return agent.watch(
+            look=lambda: wish(git, goal, ref=args.ref),
+            deploy=lambda: deploy(git, goal, ref=args.ref),
+            every=every,
+        )
+    deploy(git, goal, ref=args.ref)
+    return 0
+
+
+def target(git: Git, *, store: Path | None, required: bool = False) -> Target:
+    """The target that serving.yaml describes; `store` replaces the file's. Raises BadInput."""
+    settings = service.settings(git.root)
+    return Target(
+        store=Store(folder=store or git.root / settings.get("store", "store")),
+        url=service.address(settings),
+        seconds=settings.get("deploy", {}).get("confirm_seconds", CONFIRM_SECONDS),
+        required=required,
+    )
+
+
+def deploy(git: Git, goal: Target, *, ref: str | None = None) -> None:
+    """Deploy what is desired once the store is ours. Raises GitopsError; then the former model serves on."""
+    started = time.monotonic()
+    with goal.store.locked():
+        wanted = resolve(git, ref=ref)
+        for note in wanted.notes:
+            _say(note)
+        before = goal.store.read()
+        stored = prepare(git, goal.store, wanted, before)
+        line = _confirm(goal, stored, before, started)
+        print(line, flush=True)
+        _collect(git, goal.store, stored)
+
+
+def wish(git: Git, goal: Target, *, ref: str | None) -> agent.Wish:
+    """What the agent has to know to decide whether to deploy."""
+    wanted = resolve(git, ref=ref)
+    stored = goal.store.read()
+    done = (wanted.commit, wanted.pointer)
+    in_store = stored is not None and (stored.commit, stored.pointer) == done
+    return wanted.commit, in_store, wanted.notes
+
+
+def prepare(git: Git, store: Store, wanted: Desired, before: Stored | None) -> Stored:
+    """Verify everything, fetch what is missing, replace the pointer. Raises before anything changed."""
+    pointer = wanted.pointer
+    if pointer.stable is None:
+        serving = before.pointer.stable.model if before and before.pointer.stable else None
+        raise Blocked(
+            f"production.yaml at {wanted.commit[:12]} names no release"
+            + (
+                f"; {serving} keeps serving. To stop answering, stop the service."
+                if serving
+                else ". Ship one: make ship"
+            )
+        )
+    back = before.pointer.previous if before else None
+    problems: list[GitopsError] = []
+    for ref in pointer.refs():
+        try:
+            for note in _provide(git, store, ref, wanted, known=ref == back):
+                _say(note)
+        except BadArtifact as error:
+            if ref == pointer.previous:
+                # What to go back to must not hold up going forward, nor going back.
+                _say(f"no quick way back: {error}")
+            else:
+                problems.append(error)
+    if problems:
+        raise BadArtifact("\n".join(str(problem) for problem in problems), reason=_reason(problems))
+    _check_callers(store, pointer, before)
+    if before is not None and (before.pointer, before.commit) == (pointer, wanted.commit):
+        return before
+    return store.write(pointer, commit=wanted.commit)
+
+
+def _provide(git: Git, store: Store, ref: Ref, wanted: Desired, *, known: bool) -> list[str]:
+    """Have the bundle of `ref` in the store, and its release in order. Returns what should be said.
+
+    `known` is the model that served before the present one. Its bytes, proven by their sha256, are here already, and a
+    rollback to it must not fail over a tag.
+    """
+    notes = []
+    md5 = None
+    try:
+        if ref.model in wanted.moved:
+            raise BadArtifact(releases.moved(ref.model))
+        md5 = releases.verify(git, ref).record["artifact"]["md5"]
+    except BadArtifact as error:
+        here = fetch.Places(root=git.root, store=store.folder)
+        if not known or fetch.nearby(ref, md5=None, places=here) != "the store":
+            raise
+        notes.append(f"going back although {error}")
+    places = fetch.Places(root=git.root, store=store.folder, origin=git.origin_url())
+    source = fetch.into_store(ref, md5=md5, places=places)
+    if source != "the store":
+        notes.append(f"{ref.model} fetched from {source}.")
+    return notes
+
+
+def _check_callers(store: Store, pointer: Pointer, before: Stored | None) -> None:
+    """Refuse a contract that would break today's callers; going back to `previous` is always allowed."""
+    assert pointer.stable is not None
+    current = before.pointer.stable if before else None
+    going_back = before is not None and pointer.stable == before.pointer.previous
+    pairs: list[tuple[Ref, Ref]] = []
+    if current is not None and current != pointer.stable and not going_back:
+        pairs.append((current, pointer.stable))
+    if pointer.canary is not None:
+        pairs.append((pointer.stable, pointer.canary.ref))
+    problems = []
+    for old, new in pairs:
+        try:
+            known = Bundle.read(fetch.bundle_path(store.folder, old.sha256), sha256=old.sha256)
+        except BadArtifact:
+            continue
+        fresh = Bundle.read(fetch.bundle_path(store.folder, new.sha256), sha256=new.sha256)
+        found = releases.contract_break(
+            old=known.contract, old_name=old.model, new=fresh.contract, new_name=new.model
+        )
+        if found is not None and found[1]:
+            _say(f"{found[0]}.")
+        elif found is not None:
+            problems.append(f"{found[0]}.")
+    if problems:
+        raise BadArtifact("\n".join(problems), reason="contract")
+
+
+def _confirm(goal: Target, stored: Stored, before: Stored | None, started: float) -> str:
+    """Wait for the service, replay the golden requests, and put the former pointer back if either fails."""
+    stable = stored.pointer.stable
+    assert stable is not None
+    name = stable.model
+    was = before.pointer.stable.model if before and before.pointer.stable else "nothing"
+    change = f"was {was}" if was != name else "as before"
+    if goal.url is None:
+        return f"stored: {name} ({change}). serving.yaml has no fixed port, so nobody was asked what is live."
+    if service.status(goal.url) is None:
+        if goal.required:
+            raise ExternalFailure(
+                f"the store is ready, but no service answers at {goal.url}. Start it: make serve"
+            )
+        return f"stored: {name} ({change}). No service answers at {goal.url}; start it with `make serve`."
+    former = goal.store.confirmed() or (before if before != stored else None)
+    try:
+        confirm.wait(goal.url, stored, seconds=goal.seconds)
+        seconds = time.monotonic() - started
+        compared = confirm.golden(goal.url, goal.store.folder, stable)
+    except GitopsError as error:
+        raise _put_back(goal, stored, former, error) from error
+    goal.store.confirm()
+    canary = stored.pointer.canary
+    share = f", canary {canary.model} at {canary.percent:g} %" if canary else ""
+    shadow = f", shadow {stored.pointer.shadow.model}" if stored.pointer.shadow else ""
+    return f"live: {name} ({change}) in {seconds:.2f} s{share}{shadow}, {compared} golden requests answered as recorded"
+
+
+def _put_back(
+    goal: Target, stored: Stored, former: Stored | None, error: GitopsError
+) -> GitopsError:
+    """The error to raise, after the store points again to what was last seen to be served."""
+    if former is not None and former.pointer == stored.pointer:
+        error.add_note("The pointer stays as it is: it is the one that was last seen to be served.")
+        return error
+    restored = goal.store.restore(former)
+    if restored is None or restored.pointer.stable is None or goal.url is None:
+        error.add_note("The store is as it was before: empty. Nothing is served.")
+        return error
+    name = restored.pointer.stable.model
+    try:
+        confirm.wait(goal.url, restored, seconds=BACK_SECONDS)
+        words = f"The store points to {name} again, which serves"
+    except GitopsError:
+        words = (
+            f"The store points to {name} again; whether it serves is not known: see `make status`"
+        )
+    wanted = stored.pointer.stable.model if stored.pointer.stable else "nothing"
+    error.add_note(
+        f"{words}. main still asks for {wanted}: go back there too with `make rollback`."
+    )
+    return error
+
+
+def _collect(git: Git, store: Store, stored: Stored) -> None:
+    """Delete bundles that neither the pointer nor its last versions name. Failing at this spoils nothing."""
+    keep = list(stored.pointer.refs())
+    confirmed = store.confirmed()
+    if confirmed is not None:
+        keep += confirmed.pointer.refs()
+    try:
+        for commit in git.pointer_commits(stored.commit, releases.POINTER, limit=KEPT_VERSIONS):
+            keep += pointer_at(git, commit).refs()
+        store.collect(keep)
+    except (GitopsError, OSError):
+        return
+
+
+def _reason(problems: list[GitopsError]) -> str:
+    return problems[0].reason if isinstance(problems[0], BadArtifact) else "format"
+
+
+def _say(sentence: str) -> None:
+    print(f"deploy: {sentence}", flush=True)

@@ -1,0 +1,262 @@
+"""What DVC wrote, read as plain files; and DVC itself, in a process of its own, only where it has to work.
+
+DVC takes most of a second to start. A bundle that lies in the local cache is found without it.
+"""
+
+from __future__ import annotations
+
+import configparser
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gitops_model.delivery.git import Git
+from gitops_model.delivery.programs import DVC
+from gitops_model.errors import BadArtifact, BadInput, ExternalFailure
+
+BUNDLE = "build/model.tar"
+TIMEOUT_SECONDS = 600.0
+# Ten times faster where PyYAML was built with libyaml, as its wheels are: `check` reads the dvc.lock of many commits.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Out:
+    """A file or folder under DVC: its md5 (ending in `.dir` for a folder) and its size in bytes."""
+
+    path: str
+    md5: str
+    size: int
+
+
+def parse_lock(text: str, *, name: str = "dvc.lock") -> dict[str, dict[str, Any]]:
+    """Stages of a dvc.lock by name. Raises BadInput when it is not one."""
+    try:
+        data = yaml.load(text, Loader=_LOADER)  # noqa: S506  a safe loader
+        stages = data.get("stages") or {} if isinstance(data, dict) else None
+    except yaml.YAMLError:
+        stages = None
+    if not isinstance(stages, dict) or not all(
+        isinstance(stage, dict) for stage in stages.values()
+    ):
+        raise BadInput(
+            f"{name} is not a lock file of DVC (a merge conflict?). Build it again: make train"
+        )
+    return stages
+
+
+def outs(text: str, *, name: str = "dvc.lock") -> dict[str, Out]:
+    """Every output of a dvc.lock by path."""
+    return {
+        out["path"]: Out(path=out["path"], md5=str(out["md5"]), size=int(out.get("size", 0)))
+        for stage in parse_lock(text, name=name).values()
+        for out in stage.get("outs") or ()
+        if "md5" in out
+    }
+
+
+def locked_out(text: str, path: str, *, name: str = "dvc.lock") -> Out | None:
+    """The entry of output `path` in a dvc.lock, or None."""
+    return outs(text, name=name).get(path)
+
+
+def bundle_at(git: Git, rev: str) -> Out:
+    """The bundle that dvc.lock at `rev` holds. Raises BadArtifact when there is none."""
+    text = git.read(rev, "dvc.lock")
+    if text is None:
+        raise BadArtifact(
+            f"commit {rev[:12]} has no dvc.lock. Train and commit it: make train", reason="missing"
+        )
+    out = locked_out(text.decode(errors="replace"), BUNDLE, name=f"dvc.lock at {rev[:12]}")
+    if out is None:
+        raise BadArtifact(
+            f"dvc.lock at {rev[:12]} holds no {BUNDLE}. Train and commit it: make train",
+            reason="missing",
+        )
+    return out
+
+
+def file_md5(path: Path) -> str:
+    """Lower-case hex md5 of a file's bytes, which is DVC's name for them."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+# Configuration and cache
+
+
+def setting(root: Path, section: str, key: str) -> tuple[str, Path] | None:
+    """A value of the repository's DVC configuration and the folder of the file it stands in; local before shared."""
+    for name in ("config.local", "config"):
+        parser = configparser.RawConfigParser(strict=False)
+        try:
+            parser.read(root / ".dvc" / name, encoding="utf-8")
+        except (configparser.Error, UnicodeDecodeError) as error:
+            raise BadInput(f".dvc/{name} cannot be read: {str(error).splitlines()[0]}") from None
+        if parser.has_option(section, key):
+            return parser.get(section, key).strip(), root / ".dvc"
+    return None
+
+
+def default_remote(root: Path) -> str | None:
+    """The name of the DVC remote that push and pull use, or None."""
+    found = setting(root, "core", "remote")
+    return found[0] if found else None
+
+
+def remote_url(root: Path, name: str) -> str | None:
+    """The address of a DVC remote as it stands in the configuration."""
+    found = setting(root, f"'remote \"{name}\"'", "url")
+    return found[0] if found else None
+
+
+def cached(root: Path, md5: str) -> Path:
+    """Where the local cache keeps an object, whether or not it is there."""
+    found = setting(root, "cache", "dir")
+    folder = root / ".dvc" / "cache" if found is None else found[1] / os.path.expanduser(found[0])
+    return folder / "files" / "md5" / md5[:2] / md5[2:]
+
+
+# DVC at work
+
+
+def dvc(
+    root: Path, *words: str, timeout: float = TIMEOUT_SECONDS
+) -> subprocess.CompletedProcess[str]:
+    """Run DVC and return what it said, whatever its exit code."""
+    try:
+        return subprocess.run(
+            [*DVC, *words],
+            cwd=root,
+            env={**os.environ, "LC_ALL": "C", "DVC_NO_ANALYTICS": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ExternalFailure(f"`dvc {words[0]}` gave no answer within {timeout:g} s.") from None
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """The gist of a failed DVC command in one line."""
+    lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR:")]
+    if any("No module named dvc" in line for line in lines):
+        return "DVC is not installed; run `make setup`"
+    return (errors or lines or [f"exit code {done.returncode}"])[0]
+
+
+def from_remote(root: Path, *, remote: str, md5: str, target: Path) -> str:
+    """Copy one object straight from a DVC remote to `target`. Returns "" on success, else why not.
+
+    `dvc fetch` and `dvc push` exit with 0 even when an object is neither here nor there, and answer from an index
+    that can be wrong; this asks for the object itself, needs no commit, and passes every cache by.
+    """
+    source = f"remote://{remote}/files/md5/{md5[:2]}/{md5[2:]}"
+    try:
+        done = dvc(root, "get-url", "--force", source, str(target))
+    except ExternalFailure as error:
+        return str(error)
+    return "" if done.returncode == 0 and target.is_file() else said(done)
+
+
+def push_out(root: Path, path: str) -> None:
+    """`dvc push` of one output. Success proves nothing; read the object back. Raises ExternalFailure."""
+    done = dvc(root, "push", path)
+    if done.returncode != 0:
+        raise ExternalFailure(f"`dvc push {path}` failed: {said(done)}.")
+
+
+def pull_outs(root: Path, paths: Sequence[str]) -> None:
+    """`dvc pull` of outputs into the working tree, in one process. Raises ExternalFailure."""
+    done = dvc(root, "pull", *paths)
+    if done.returncode != 0 or not all((root / path).exists() for path in paths):
+        raise ExternalFailure(f"`dvc pull {' '.join(paths)}` failed: {said(done)}.")
+
+
+# Is dvc.lock stale?
+
+
+def stale_stages(root: Path) -> list[str]:
+    """Why dvc.lock is not what the working tree would produce: one sentence each, empty when it is.
+
+    Works without any data present: what is merely not pulled is judged by the hashes in dvc.lock and the .dvc files.
+    Each case is mended by `make train`. Raises ExternalFailure when DVC cannot read the repository.
+    """
+    done = dvc(root, "status", "--json")
+    try:
+        status = json.loads(done.stdout) if done.returncode == 0 else None
+    except ValueError:
+        status = None
+    if status is None:
+        raise ExternalFailure(f"`dvc status` failed: {said(done)}.")
+    lock_path = root / "dvc.lock"
+    stages = parse_lock(lock_path.read_text(encoding="utf-8")) if lock_path.exists() else {}
+    produced = _produced(root, stages)
+    found = []
+    for name, entries in status.items():
+        reasons = [reason for entry in entries for reason in _reasons(entry, produced)]
+        if reasons:
+            found.append(f"{name}: {', '.join(reasons)}")
+    for name, stage in stages.items():
+        for dep in stage.get("deps") or ():
+            now = produced.get(dep.get("path"))
+            if now is not None and now != dep.get("md5"):
+                found.append(
+                    f"{name}: {dep['path']} is another version than the one it was built from"
+                )
+    return found
+
+
+def _reasons(entry: Any, produced: Mapping[str, str]) -> Iterator[str]:
+    """What counts in one entry of `dvc status --json`. Absent data does not: its hash is compared elsewhere."""
+    if entry == "changed command":
+        yield "its command in dvc.yaml changed"
+    if not isinstance(entry, Mapping):
+        return
+    for items in entry.values():
+        for path, state in items.items() if isinstance(items, Mapping) else ():
+            if isinstance(state, Mapping):
+                yield from (
+                    f"{key} in {path} {_WORDS.get(word, word)}" for key, word in state.items()
+                )
+            elif state == "not in cache" or (state == "deleted" and path in produced):
+                continue
+            else:
+                yield f"{path} {_WORDS.get(state, state)}"
+
+
+_WORDS = {"modified": "changed", "new": "is new", "deleted": "was removed"}
+
+
+def _produced(root: Path, stages: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """md5 of everything DVC makes or tracks here, by path, from dvc.lock and the .dvc files."""
+    made = {
+        out["path"]: out["md5"]
+        for s in stages.values()
+        for out in s.get("outs") or ()
+        if "md5" in out
+    }
+    for tracker in sorted(root.glob("data/**/*.dvc")) + sorted(root.glob("*.dvc")):
+        if not tracker.is_file():
+            continue
+        try:
+            outs = (yaml.safe_load(tracker.read_text(encoding="utf-8")) or {}).get("outs") or ()
+        except (yaml.YAMLError, AttributeError):
+            raise BadInput(
+                f"{tracker.relative_to(root)} is not a file of DVC (a merge conflict?)."
+            ) from None
+        for out in outs:
+            path = (tracker.parent / out["path"]).relative_to(root).as_posix()
+            made[path] = out.get("md5", "")
+    return made

@@ -1,0 +1,62 @@
+"""`monitor`: is the model that serves the one that should, and does it answer? Drift and accuracy join in here later.
+
+Without an address there is nothing to look at, and that is said: a scheduled run that sees nothing must not look like
+one that found nothing wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from gitops_model.delivery import service
+from gitops_model.errors import Blocked, ExternalFailure
+from gitops_model.formats.pointer import Pointer
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `monitor`."""
+    parser.add_argument(
+        "--url", help="address of the service (default: SERVICE_URL, else url in serving.yaml)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit 0 when the right model serves, or when there is nothing to look at; else 1 or 5."""
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    sentence = look(args.url or os.environ.get("SERVICE_URL", "").strip() or _configured())
+    print(f"monitor: {sentence}")
+    if summary:
+        with Path(summary).open("a", encoding="utf-8") as handle:
+            handle.write(sentence + "\n")
+    return 0
+
+
+def look(url: str | None) -> str:
+    """What is served at `url`. Raises Blocked when it is another model than desired, ExternalFailure without answer."""
+    stable = Pointer.load(Path("production.yaml")).stable
+    if stable is None:
+        return "production.yaml names no release yet, so there is nothing to watch."
+    if url is None:
+        return (
+            "Nothing was looked at: no address of the service is known. Set the repository variable SERVICE_URL, or "
+            "`url` in serving.yaml."
+        )
+    state = service.status(url)
+    if state is None:
+        raise ExternalFailure(
+            f"the service at {url} does not answer; {stable.model} should serve there."
+        )
+    live = (state["live"].get("stable") or {}).get("sha256")
+    if live != stable.sha256:
+        seen = (state["live"].get("stable") or {}).get("model", "no model")
+        raise Blocked(
+            f"{seen} serves at {url}, and production.yaml names {stable.model}: run the deploy workflow."
+        )
+    return f"{stable.model} serves at {url}, as production.yaml says."
+
+
+def _configured() -> str | None:
+    url = service.settings(Path()).get("url")
+    return None if url is None else str(url)

@@ -1,0 +1,142 @@
+"""Candidate and production answer the same test rows, and are timed and weighed side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gitops_model.delivery import measure
+from gitops_model.delivery.programs import COMMAND
+from gitops_model.evaluation.verdict import Answers, TestSet
+from gitops_model.formats.bundle import Bundle
+from gitops_model.formats.contract import Contract
+from gitops_model.pipeline import prepared
+from gitops_model.pipeline.table import check_table
+from gitops_model.runtime.models import Columns, Model, load_model
+
+TIMED_PAIRS = 400
+
+
+def test_set(contract: Contract, table: pd.DataFrame, described: Mapping[str, Any]) -> TestSet:
+    """The candidate's test rows; `described` is build/prepared/data.json."""
+    window = described["timeframe"]["test"]
+    explore = [name for name in contract.inputs if name not in contract.slices]
+    group = contract.keys.group
+    return TestSet(
+        keys=table[contract.keys.request].tolist(),
+        labels=table[contract.label.name].to_numpy(),
+        sha256=described["test_sha256"],
+        window=(window[0], window[1]),
+        slices={name: table[name].astype(str).to_numpy() for name in contract.slices},
+        group=None if group is None else table[group].to_numpy(),
+        time=table[contract.keys.time].to_numpy(),
+        explore={name: table[name].to_numpy() for name in explore},
+    )
+
+
+def answers(
+    *, model_id: str | None, path: Path, bundle: Bundle, table: pd.DataFrame, keys: list[str]
+) -> tuple[Answers, Model]:
+    """One model's scores of all rows of `table`, through the runtime that serves. Raises BadArtifact when that fails.
+
+    A model whose contract refuses rows of the table is not asked: `unanswered` says why, and nothing is compared.
+    """
+    model = load_model(bundle)
+    found = Answers(
+        model=model_id,
+        sha256=bundle.sha256,
+        keys=keys,
+        memory_mb=measure.peak_memory_mb([*COMMAND, "weigh", str(path), bundle.sha256]),
+        size_bytes=bundle.size,
+    )
+    checked = check_table(bundle.contract, table)
+    if checked.bad.any():
+        first = checked.problems[0] if checked.problems else "rows break its contract"
+        return replace(
+            found,
+            unanswered=f"{int(checked.bad.sum()):,} rows break its contract ({first.rstrip('.')})",
+        ), model
+    return replace(found, scores=model.predict(checked.columns)), model
+
+
+def timed(
+    candidate: tuple[Answers, Model, Contract],
+    production: tuple[Answers, Model, Contract] | None,
+    table: pd.DataFrame,
+) -> tuple[Answers, Answers | None]:
+    """Both with the seconds of single-row calls made in turns in this process, over the first rows of `table`."""
+    first = _single_rows(candidate, table)
+    second = (
+        None
+        if production is None or production[0].scores is None
+        else _single_rows(production, table)
+    )
+    new, old = measure.interleaved(first, second, pairs=TIMED_PAIRS)
+    other = None if production is None else production[0]
+    return replace(candidate[0], seconds=new), other if other is None else replace(
+        other, seconds=old
+    )
+
+
+def _single_rows(
+    side: tuple[Answers, Model, Contract], table: pd.DataFrame
+) -> Callable[[], object]:
+    _, model, contract = side
+    columns = check_table(contract, table[:TIMED_PAIRS]).columns
+    rows: list[Columns] = [
+        {name: values[place : place + 1] for name, values in columns.items()}
+        for place in range(len(table[:TIMED_PAIRS]))
+    ]
+    place = 0
+
+    def call() -> object:
+        nonlocal place
+        place += 1
+        return model.predict(rows[place % len(rows)])
+
+    return call
+
+
+def train_keys(contract: Contract) -> list[str] | None:
+    """Keys of the rows the candidate was trained on; None when the training rows are not here."""
+    path = prepared.PREPARED / "train.csv"
+    if not path.exists():
+        return None
+    column = contract.keys.request
+    return pd.read_csv(path, usecols=[column], dtype="str", keep_default_na=False)[column].tolist()
+
+
+def described() -> dict[str, Any]:
+    """build/prepared/data.json."""
+    data: dict[str, Any] = json.loads((prepared.PREPARED / "data.json").read_text())
+    return data
+
+
+def differences(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Changed leaves of two nested mappings as {name, production, candidate}, by dotted name; empty without `old`."""
+    if old is None:
+        return []
+    before, after = dict(_leaves(old)), dict(_leaves(new))
+    return [
+        {"name": name, "production": before.get(name), "candidate": after.get(name)}
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        return [
+            leaf
+            for key, inner in value.items()
+            for leaf in _leaves(inner, f"{path}.{key}" if path else str(key))
+        ]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return [(path, value)]

@@ -1,0 +1,79 @@
+"""A running service, seen over HTTP only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gitops_model import strict_yaml
+from gitops_model.errors import ExternalFailure
+
+CONNECT_SECONDS = 1.0
+READ_SECONDS = 5.0
+
+
+def address(settings: Mapping[str, Any]) -> str | None:
+    """Where the service of a serving.yaml answers; None when its port is chosen anew at each start."""
+    if "url" in settings:
+        return str(settings["url"])
+    if settings["port"] == 0:
+        return None
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings["host"], settings["host"])
+    return f"http://{host}:{settings['port']}"
+
+
+def settings(root: Path) -> Mapping[str, Any]:
+    """The repository's serving.yaml, validated. Raises BadInput with every problem."""
+    return strict_yaml.load(root / "serving.yaml", "serving")
+
+
+def status(url: str) -> dict[str, Any] | None:
+    """The body of /status; None when nothing listens there, or went away while it answered.
+
+    Raises ExternalFailure when something else listens there.
+    """
+    import requests
+
+    try:
+        answer = _session().get(f"{url}/status", timeout=(CONNECT_SECONDS, READ_SECONDS))
+        body = answer.json()
+    except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
+        return None
+    except requests.Timeout:
+        raise ExternalFailure(
+            f"the service at {url} accepts connections, but gives no answer to /status."
+        ) from None
+    except ValueError:
+        body = None
+    if not isinstance(body, dict) or not {"desired", "live", "errors"} <= body.keys():
+        raise ExternalFailure(
+            f"what answers at {url} is not this service; check url in serving.yaml."
+        )
+    return body
+
+
+def predict(url: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """POST /predict. Raises ExternalFailure when the answer is not 200."""
+    import requests
+
+    try:
+        answer = _session().post(
+            f"{url}/predict", json=body, timeout=(CONNECT_SECONDS, READ_SECONDS)
+        )
+        found = answer.json()
+    except (requests.RequestException, ValueError) as error:
+        raise ExternalFailure(f"POST {url}/predict failed: {type(error).__name__}.") from None
+    if answer.status_code != 200 or not isinstance(found, dict):
+        said = found.get("error", "") if isinstance(found, dict) else ""
+        raise ExternalFailure(f"POST {url}/predict answered {answer.status_code}: {said}")
+    return found
+
+
+def _session() -> Any:
+    import requests
+
+    session = requests.Session()
+    # The service is addressed directly: a proxy for the outside world has no business between.
+    session.trust_env = False
+    return session

@@ -1,0 +1,175 @@
+"""`status`: what is desired, what is live, and whether every release in play, above all the way back, can be had."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from gitops_model.delivery import deploy, fetch, releases, service
+from gitops_model.delivery.desired import Desired, resolve
+from gitops_model.delivery.git import Git
+from gitops_model.delivery.pointer_file import describe
+from gitops_model.delivery.store import Store
+from gitops_model.errors import BadArtifact, ExternalFailure
+from gitops_model.formats.pointer import Pointer, Ref
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument(
+        "--store", type=Path, help="the store to look into (default: store in serving.yaml)"
+    )
+    parser.add_argument(
+        "--ref",
+        metavar="REV",
+        help="the commit whose production.yaml is desired, without asking origin",
+    )
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One release in one role, and where its bundle can be had (None: nowhere)."""
+
+    role: str
+    model: str
+    sha256: str
+    source: str | None
+    problem: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything `status` knows. `problems` is empty exactly when the command exits with 0."""
+
+    commit: str
+    desired: str
+    stored: str
+    live: str
+    freeze: str | None
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the report. Returns 0, or 1 when desired is not live or the way back is not open."""
+    git = Git.open(Path.cwd())
+    goal = deploy.target(git, store=args.store)
+    report = look(git, goal.store, goal.url, ref=args.ref)
+    print(json.dumps(asdict(report), indent=2) if args.json else text(report))
+    return 1 if report.problems else 0
+
+
+def look(git: Git, store: Store, url: str | None, *, ref: str | None = None) -> Report:
+    """Ask Git, the store and the service. Raises BadInput or BadArtifact when not even production.yaml can be read."""
+    wanted = resolve(git, ref=ref)
+    pointer = wanted.pointer
+    lines = tuple(_line(git, store, role, one, wanted) for role, one in _roles(pointer))
+    problems = [
+        f"{line.model} ({line.role}) cannot be restored: {line.problem}"
+        for line in lines
+        if line.problem
+    ]
+    stored = store.read()
+    if stored is None or stored.pointer != pointer:
+        problems.append(
+            f"the store {store.folder} does not hold what is desired; run `make deploy`."
+        )
+    live, problem = _live(url, pointer)
+    if problem:
+        problems.append(problem)
+    return Report(
+        commit=wanted.commit,
+        desired=describe(pointer),
+        stored=describe(stored.pointer) if stored else "nothing",
+        live=live,
+        freeze=pointer.freeze,
+        lines=lines,
+        notes=wanted.notes,
+        problems=tuple(problems),
+    )
+
+
+def _roles(pointer: Pointer) -> list[tuple[str, Ref]]:
+    canary = pointer.canary.ref if pointer.canary else None
+    named = (
+        ("stable", pointer.stable),
+        ("rollback target", pointer.previous),
+        ("canary", canary),
+        ("shadow", pointer.shadow),
+    )
+    return [(role, ref) for role, ref in named if ref is not None]
+
+
+def _line(git: Git, store: Store, role: str, ref: Ref, wanted: Desired) -> Line:
+    source, problem = None, None
+    try:
+        if ref.model in wanted.moved:
+            raise BadArtifact(
+                "its tag is another one on origin than in this clone; a release never moves."
+            )
+        md5 = releases.verify(git, ref).record["artifact"]["md5"]
+        places = fetch.Places(root=git.root, store=store.folder, origin=git.origin_url())
+        source = (
+            fetch.nearby(ref, md5=md5, places=places)
+            or fetch.find(ref, md5=md5, places=places).source
+        )
+    except BadArtifact as error:
+        problem = str(error)
+    return Line(role=role, model=ref.model, sha256=ref.sha256, source=source, problem=problem)
+
+
+def _live(url: str | None, pointer: Pointer) -> tuple[str, str | None]:
+    """What the service serves in words, and the problem with it."""
+    if url is None:
+        return "unknown", "serving.yaml has no fixed port, so the service cannot be asked; set url."
+    try:
+        state = service.status(url)
+    except ExternalFailure as error:
+        return "unknown", str(error)
+    if state is None:
+        return "no service", f"no service answers at {url}; start it with `make serve`."
+    live = Pointer.from_dict({**state["live"]}, name=f"{url}/status")
+    words = describe(live)
+    target = pointer.to_dict()
+    found = live.to_dict()
+    differing = [role for role in ("stable", "canary", "shadow") if found[role] != target[role]]
+    if not differing:
+        return words, None
+    sentence = (
+        state["errors"][0]["sentence"]
+        if state["errors"]
+        else "it has not got there yet, or `make deploy` did not run."
+    )
+    return words, f"desired and live differ in {', '.join(differing)}: {sentence}"
+
+
+def text(report: Report) -> str:
+    """The report for people."""
+    rows = [
+        ("desired", f"{report.desired}   (production.yaml at {report.commit[:12]})"),
+        ("store", report.stored),
+        ("live", report.live),
+        ("freeze", report.freeze or "none"),
+    ]
+    lines = [f"{name:<17}{value}" for name, value in rows]
+    lines.append("")
+    if report.lines:
+        lines.append(f"{'role':<17}{'release':<24}{'sha256':<15}can be fetched")
+    for line in report.lines:
+        answer = f"yes ({line.source})" if line.source else "NO"
+        lines.append(f"{line.role:<17}{line.model:<24}{line.sha256[:12] + '…':<15}{answer}")
+    if not any(line.role == "rollback target" for line in report.lines):
+        lines.append(
+            f"{'rollback target':<17}none: `make rollback` looks in Git for what served before"
+        )
+    lines.append("")
+    lines += [f"note: {note}" for note in report.notes]
+    lines += [f"problem: {problem}" for problem in report.problems] or [
+        "All is well: what is desired is live, and the way back is open."
+    ]
+    return "\n".join(lines)

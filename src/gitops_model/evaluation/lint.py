@@ -1,0 +1,210 @@
+"""Gates that could never pass, or never fail, refused before anyone waits for them.
+
+Works on gates.yaml and contract.yaml alone; with a test set (rows, slice sizes) and production's metrics it finds more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gitops_model.evaluation import intervals
+from gitops_model.evaluation.metrics import CATALOGUE, Metric, applicable, context
+from gitops_model.formats.contract import Contract
+from gitops_model.formats.gates import ComparisonGate, Gates, Limit, Margin
+
+
+def lint(
+    gates: Gates,
+    contract: Contract,
+    *,
+    rows: int | None = None,
+    slices: Mapping[str, int] | None = None,
+    production: Mapping[str, float] | None = None,
+) -> list[str]:
+    """One sentence for each impossible or empty demand: where, why, and what would work. Empty when all is well.
+
+    `rows`: rows of the test set; `slices`: rows of each slice `column=value`; `production`: its metrics by name.
+    """
+    known = {metric.name for metric in applicable(context(contract))}
+    found: list[str] = []
+    for where, name, gate in (
+        ("primary", contract.success.primary, gates.primary),
+        ("risk", contract.success.risk, gates.risk),
+    ):
+        if gate.enabled:
+            found += _comparison(where, name, gate, gates, rows, production or {})
+    for limit in gates.limits:
+        if limit.enabled:
+            found += _limit(limit, contract, known)
+    found += _slices(gates, contract, known, slices)
+    if gates.latency.enabled and (gates.latency.ratio_below or 0) <= 1:
+        found.append(
+            f"latency.ratio_below is {gates.latency.ratio_below:g}: a candidate as fast as production could never "
+            "pass; allowed: above 1. Example: ratio_below: 1.1"
+        )
+    return [f"gates.yaml: {sentence}" for sentence in found]
+
+
+def _comparison(
+    where: str,
+    name: str,
+    gate: ComparisonGate,
+    gates: Gates,
+    rows: int | None,
+    production: Mapping[str, float],
+) -> list[str]:
+    metric, margin = CATALOGUE[name], gate.margin
+    if margin is None:
+        return []
+    found = _margin(f"{where}.margin", metric, margin)
+    value = production.get(name)
+    if found or value is None:
+        return found + _too_few(where, name, gate, gates, rows)
+    size = margin.value * abs(value) if margin.relative else margin.value
+    if gate.rule == "better":
+        bound = metric.upper if metric.higher_is_better else metric.lower
+        if bound is not None and abs(bound - value) <= size:
+            found.append(
+                f"{where}.margin is {margin}: production's {name} is {value:.4g} and cannot be beaten by that much "
+                f"({name} ends at {bound:g}), so the gate could never pass; choose a smaller margin."
+            )
+    else:
+        bound = metric.lower if metric.higher_is_better else metric.upper
+        if bound is not None and abs(value - bound) <= size:
+            found.append(
+                f"{where}.margin is {margin}: production's {name} is {value:.4g}, and no candidate can lose that much, "
+                "so the gate could never fail; choose a smaller margin."
+            )
+    return found + _too_few(where, name, gate, gates, rows)
+
+
+def _too_few(
+    where: str, name: str, gate: ComparisonGate, gates: Gates, rows: int | None
+) -> list[str]:
+    margin = gate.margin
+    if rows is None or margin is None or margin.relative or name != "accuracy":
+        return []
+    if gate.rule == "better":
+        return []
+    needed = intervals.rows_for_identical(margin=margin.value, alpha=gates.alpha)
+    if rows >= needed:
+        return []
+    return [
+        (
+            f"{where}.margin is {margin}: with {rows:,} test rows even a candidate that answers exactly like "
+            f"production could not pass; use at least {needed:,} rows, or a larger margin."
+        )
+    ]
+
+
+def _margin(where: str, metric: Metric, margin: Margin) -> list[str]:
+    if margin.relative and metric.lower is None:
+        return [
+            (
+                f"{where} is {margin}: {metric.name} may be zero or negative, where a share of it means nothing; give "
+                "a plain number. Example: margin: 0.02"
+            )
+        ]
+    if margin.relative and margin.value >= 1 and metric.higher_is_better:
+        return [f"{where} is {margin}: nothing can lose all of it, so the gate could never fail."]
+    if not margin.relative and metric.unit_scale and margin.value >= 1:
+        return [
+            (
+                f"{where} is {margin}: {metric.name} lies between 0 and 1 and cannot lose that much, so the gate could "
+                "never fail. Example: margin: 0.01"
+            )
+        ]
+    return []
+
+
+def _limit(limit: Limit, contract: Contract, known: set[str]) -> list[str]:
+    where, metric = f"limits.{limit.metric}", CATALOGUE[limit.metric]
+    if limit.metric not in known:
+        missing = metric.needs_costs and contract.problem in metric.problems
+        why = (
+            "needs success.costs in contract.yaml"
+            if missing
+            else f"is not defined for a {contract.problem} problem"
+        )
+        return [f"{where}: {limit.metric} {why}; allowed: {', '.join(sorted(known))}."]
+    good = "above" if metric.higher_is_better else "below"
+    if getattr(limit, good) is None:
+        return [
+            (
+                f"{where} says {'below' if good == 'above' else 'above'}, but {limit.metric} is better when it is "
+                f"{'higher' if good == 'above' else 'lower'}; write {good}."
+            )
+        ]
+    value: float = getattr(limit, good)
+    best, worst = metric.upper, metric.lower
+    if not metric.higher_is_better:
+        best, worst = worst, best
+    sign = metric.sign
+    if best is not None and sign * value >= sign * best:
+        return [
+            f"{where}.{good} is {value:g}: no model could ever pass, {limit.metric} ends at {best:g}."
+        ]
+    if worst is not None and sign * value < sign * worst:
+        return [
+            f"{where}.{good} is {value:g}: no model could ever fail, {limit.metric} ends at {worst:g}."
+        ]
+    return []
+
+
+def _slices(
+    gates: Gates, contract: Contract, known: set[str], sizes: Mapping[str, int] | None
+) -> list[str]:
+    rule = gates.slices
+    if not rule.enabled or rule.margin is None:
+        return []
+    name = rule.metric or contract.success.primary
+    if name not in known:
+        return [
+            f"slices.metric is '{name}'; allowed for a {contract.problem} problem: {', '.join(sorted(known))}."
+        ]
+    metric = CATALOGUE[name]
+    found = _margin("slices.margin", metric, rule.margin)
+    if sizes is not None and contract.slices and max(sizes.values(), default=0) < rule.min_rows:
+        found.append(
+            f"slices.min_rows is {rule.min_rows:,}: the largest slice has {max(sizes.values(), default=0):,} rows, so "
+            "no slice is judged and the guard could never fail; lower min_rows or use more test rows."
+        )
+    for i, proof in enumerate(rule.prove):
+        where = f"slices.prove[{i}]"
+        column = proof.slice.partition("=")[0]
+        found += _margin(f"{where}.margin", metric, proof.margin)
+        if column not in contract.slices:
+            found.append(
+                f"{where}.slice is '{proof.slice}': contract.yaml declares no slice {column}, so the gate could never "
+                f"pass; declared: {', '.join(contract.slices) or 'none'}."
+            )
+        elif proof.margin.relative != rule.margin.relative:
+            found.append(
+                f"{where}.margin is {proof.margin} and slices.margin is {rule.margin}; give both as numbers or both "
+                "as shares."
+            )
+        elif sizes is not None:
+            found += _proof_size(where, proof.slice, proof.margin, name, sizes, gates)
+    return found
+
+
+def _proof_size(
+    where: str, name: str, margin: Margin, metric: str, sizes: Mapping[str, Any], gates: Gates
+) -> list[str]:
+    rows = sizes.get(name)
+    if rows is None:
+        return [
+            f"{where}.slice is '{name}', which no test row belongs to, so the gate could never pass."
+        ]
+    if metric != "accuracy" or margin.relative:
+        return []
+    needed = intervals.rows_for_identical(margin=margin.value, alpha=gates.alpha)
+    if rows >= needed:
+        return []
+    return [
+        (
+            f"{where}.margin is {margin}: with {rows:,} rows of {name} even a candidate that answers exactly like "
+            f"production could not pass; use at least {needed:,} rows, or a larger margin."
+        )
+    ]

@@ -1,0 +1,145 @@
+"""Slices of the test set: every declared one is guarded, the named critical ones must be proven safe.
+
+Two different questions, never mixed.
+
+*Guard*: did some slice lose more than the margin, and is that loss no accident? All slices that are large enough form
+one family, and Holm's procedure keeps the chance of blocking a candidate that lost nowhere at alpha for the whole
+family. The margin keeps losses too small to matter from blocking, however many rows prove them; testing against the
+margin itself would see an 8-point loss on 500 rows only now and then.
+
+*Prove*: is this slice shown not to lose more than its margin? Each named slice must pass on its own, so no correction
+is needed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gitops_model.evaluation import intervals
+from gitops_model.evaluation.columns import Context
+from gitops_model.evaluation.comparison import Rows, compare
+from gitops_model.evaluation.judgement import judge
+from gitops_model.evaluation.resampling import Resampler
+
+Column = npt.NDArray[np.generic]
+
+
+def members(columns: Mapping[str, Column]) -> dict[str, npt.NDArray[np.bool_]]:
+    """Rows of each slice by its name `column=value`, columns in the given order, values sorted."""
+    found = {}
+    for name, column in columns.items():
+        values, inverse = np.unique(np.asarray(column).astype(str), return_inverse=True)
+        for i, value in enumerate(values):
+            found[f"{name}={value}"] = inverse == i
+    return found
+
+
+def measure(
+    columns: Mapping[str, Column],
+    rows: Rows,
+    ctx: Context,
+    *,
+    metric: str,
+    alpha: float,
+    relative: bool,
+    margin: float,
+    seed: int,
+    group: Column | None = None,
+    time: Column | None = None,
+) -> list[dict[str, Any]]:
+    """One dict of numbers for each declared slice, with one-sided bounds at alpha, not adjusted for the family."""
+    table = []
+    for name, mask in members(columns).items():
+        count = int(mask.sum())
+        resampler = Resampler(
+            count,
+            seed=seed,
+            group=None if group is None else group[mask],
+            time=None if time is None else time[mask],
+        )
+        found = compare(
+            metric,
+            rows.subset(mask),
+            ctx,
+            resampler,
+            alpha=alpha,
+            relative=relative,
+            resample=False,
+        )
+        table.append(
+            {
+                "slice": name,
+                "rows": count,
+                "candidate": found.candidate,
+                "production": found.production,
+                "delta": found.gain,
+                "lower": found.lower,
+                "upper": found.upper,
+                "error": found.null_error,
+                "degrees": found.degrees,
+                "wins": found.wins,
+                "losses": found.losses,
+                "rows_needed": found.rows_needed(margin=margin, alpha=alpha),
+                "method": found.method,
+            }
+        )
+    return table
+
+
+def p_value(numbers: Mapping[str, Any]) -> float | None:
+    """One-sided p-value against H0 "the candidate is no worse on this slice"; None: there are no bounds.
+
+    Exact McNemar on rows that are right or wrong, else the t statistic of the gain.
+    """
+    gain, error = numbers["delta"], numbers["error"]
+    if gain is None or error is None or numbers["lower"] is None:
+        return None
+    if numbers["wins"] is not None:
+        return intervals.mcnemar_less(b=numbers["wins"], c=numbers["losses"])
+    degrees = math.inf if numbers["degrees"] is None else numbers["degrees"]
+    return intervals.student_p(difference=gain, error=error, degrees=degrees)
+
+
+def holm(p_values: Sequence[float], *, alpha: float) -> list[bool]:
+    """Which hypotheses are rejected with family-wise error at most alpha, under any dependence.
+
+    S. Holm (1979): go through the p-values in ascending order while p(k) <= alpha / (m - k + 1).
+    """
+    rejected = [False] * len(p_values)
+    for k, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        if p_values[i] > alpha / (len(p_values) - k):
+            break
+        rejected[i] = True
+    return rejected
+
+
+def judge_all(
+    table: Sequence[Mapping[str, Any]], *, margin: float, min_rows: int, alpha: float
+) -> list[str]:
+    """State of each slice.
+
+    `fail`: lost more than the margin, and Holm's procedure finds the loss significant. `too_small`: shown, not judged.
+    `no_data`: only one of the two models has a value on it. Else `pass`.
+    """
+    states = []
+    for numbers in table:
+        # Undefined for one model only is a fault of that model; for both it is the rows' (one class, say).
+        if (numbers["candidate"] is None) != (numbers["production"] is None):
+            states.append("no_data")
+        elif numbers["rows"] < min_rows or p_value(numbers) is None:
+            states.append("too_small")
+        else:
+            states.append("pass")
+    judged = [i for i, state in enumerate(states) if state == "pass"]
+    p_values = [p for i in judged if (p := p_value(table[i])) is not None]
+    for i, significant in zip(judged, holm(p_values, alpha=alpha), strict=True):
+        gain = table[i]["delta"]
+        size = judge(value=gain, lower=gain, upper=gain, limit=-margin, better="higher")
+        if significant and size == "fail":
+            states[i] = "fail"
+    return states

@@ -1,0 +1,163 @@
+"""gates.yaml as frozen values. What the file means is said in its comments; what it decides, in `decision`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gitops_model.files import canonical_json, sha256_bytes
+
+Policy = Literal["block", "warn"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Margin:
+    """The largest loss one accepts: in units of the metric, or as a share of production's value."""
+
+    value: float
+    relative: bool = False
+
+    @staticmethod
+    def parse(raw: float | str) -> Margin:
+        """0.005 -> points of the metric; '2%' -> a share of production's value."""
+        if isinstance(raw, str):
+            return Margin(value=float(raw.removesuffix("%")) / 100, relative=True)
+        return Margin(value=float(raw))
+
+    def __str__(self) -> str:
+        return f"{self.value * 100:g}%" if self.relative else f"{self.value:g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switch:
+    """Every gate can be turned off, with a reason that stands at the top of the report."""
+
+    enabled: bool = True
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonGate(Switch):
+    """Primary or risk metric against production. `margin` is None only when the gate is off."""
+
+    rule: Literal["not_worse", "better"] = "not_worse"
+    margin: Margin | None = None
+    inconclusive: Policy = "block"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit(Switch):
+    """What the candidate must reach whatever production does; exactly one of `above` and `below` is set."""
+
+    metric: str
+    above: float | None = None
+    below: float | None = None
+    inconclusive: Policy = "block"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prove:
+    """A critical slice that must be shown not to lose more than `margin`."""
+
+    slice: str
+    margin: Margin
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceGate(Switch):
+    """Guard over all declared slices, proof for the named ones. `metric` None means the primary metric."""
+
+    metric: str | None = None
+    margin: Margin | None = None
+    min_rows: int = 200
+    prove: tuple[Prove, ...] = ()
+    inconclusive: Policy = "block"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyGate(Switch):
+    """Median time against production's, both measured in turns, and the candidate's 95th percentile."""
+
+    ratio_below: float | None = None
+    p95_ms_below: float | None = None
+    inconclusive: Policy = "block"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetGate(Switch):
+    """Peak memory or artifact size in MB (1,000,000 bytes)."""
+
+    mb_below: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gates:
+    """A validated gates.yaml. `digest` changes with anything in it, and seeds the resampling."""
+
+    confidence: float
+    inconclusive: Policy
+    rows: Literal["independent", "grouped", "in_time_order"] | None
+    primary: ComparisonGate
+    risk: ComparisonGate
+    limits: tuple[Limit, ...]
+    slices: SliceGate
+    latency: LatencyGate
+    memory: BudgetGate
+    artifact: BudgetGate
+    looks: int
+    schema_change: Literal["block", "absolute_only"]
+    digest: str
+
+    @property
+    def alpha(self) -> float:
+        """One-sided error rate of each bound before any adjustment for reuse of the test set."""
+        return round(1 - self.confidence, 12)
+
+    @property
+    def turned_off(self) -> list[dict[str, str]]:
+        """Gates that are off, as {gate, reason}, in file order."""
+        named: list[tuple[str, Switch]] = [("primary", self.primary), ("risk", self.risk)]
+        named += [(f"limit:{limit.metric}", limit) for limit in self.limits]
+        named += [
+            ("slices", self.slices),
+            ("latency", self.latency),
+            ("memory", self.memory),
+            ("artifact", self.artifact),
+        ]
+        return [{"gate": n, "reason": s.reason or ""} for n, s in named if not s.enabled]
+
+
+def parse(data: Mapping[str, Any]) -> Gates:
+    """Gates from a dict that `config` has validated against gates.schema.json."""
+    policy: Policy = data.get("inconclusive", "block")
+
+    def section(name: str) -> dict[str, Any]:
+        found = {"inconclusive": policy, **data[name]}
+        if "margin" in found:
+            found["margin"] = Margin.parse(found["margin"])
+        return found
+
+    slices = section("slices")
+    slices["prove"] = tuple(
+        Prove(slice=str(p["slice"]), margin=Margin.parse(p["margin"]))
+        for p in slices.get("prove", ())
+    )
+    return Gates(
+        confidence=float(data.get("confidence", 0.95)),
+        inconclusive=policy,
+        rows=data.get("rows"),
+        primary=ComparisonGate(**section("primary")),
+        risk=ComparisonGate(**section("risk")),
+        limits=tuple(
+            Limit(metric=metric, **{"inconclusive": policy, **rule})
+            for metric, rule in data["limits"].items()
+        ),
+        slices=SliceGate(**slices),
+        latency=LatencyGate(**section("latency")),
+        memory=BudgetGate(**data["memory"]),
+        artifact=BudgetGate(**data["artifact"]),
+        looks=int(data["test_set"]["looks"]),
+        schema_change=data.get("schema_change", "block"),
+        digest=sha256_bytes(canonical_json(dict(data)).encode()),
+    )

@@ -1,0 +1,39 @@
+"""serving.yaml as a value: address, limits, prediction log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitops_model import strict_yaml
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How the service runs. Folders in the file are relative to the file's own folder."""
+
+    host: str
+    port: int
+    store: Path
+    poll_seconds: float = 0.1
+    timeout_ms: int = 1000
+    max_body_kb: int = 1024
+    max_rows: int = 1000
+    shutdown_seconds: float = 10.0
+    log_predictions: bool = False
+    log_folder: Path = Path("logs/predictions")
+
+    @staticmethod
+    def load(path: Path, *, store: Path | None = None) -> Settings:
+        """Read serving.yaml; `store` replaces the file's. Raises BadInput with every problem of the file."""
+        data = strict_yaml.load(path, "serving")
+        log = data.get("log", {})
+        plain = ("poll_seconds", "timeout_ms", "max_body_kb", "max_rows", "shutdown_seconds")
+        return Settings(
+            host=data["host"],
+            port=data["port"],
+            store=store or path.parent / data.get("store", "store"),
+            log_predictions=log.get("predictions", False),
+            log_folder=path.parent / log.get("folder", "logs/predictions"),
+            **{key: data[key] for key in plain if key in data},
+        )

@@ -1,0 +1,1 @@
+"""The stages that build the model: prepare, train, evaluate, package."""

@@ -1,0 +1,105 @@
+"""The model card: what a bundle is, in words, from its manifest and contract alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gitops_model.formats.contract import Contract, Input, allowed_number
+
+
+def render(contract: Contract, manifest: Mapping[str, Any]) -> str:
+    """Markdown for MODEL_CARD.md. Every number in it is read from `manifest`."""
+    data, metrics = manifest["data"], manifest["metrics"]
+    window, train = data["window"], data["timeframe"]["train"]
+    label = contract.label
+    success = contract.success
+    test = data["timeframe"]["test"]
+    lines = [
+        f"# Model card: {contract.task}",
+        "",
+        f"Answers `{contract.output.name}`{_colon(contract.output.description)}",
+        f"The truth it is measured by: {label.definition}; known after {label.arrives_after_days:g} days.",
+        "",
+        "## How good it is",
+        "",
+        f"On {data['rows']['test']:,} rows from {test[0]} to {test[1]} that it was not trained on.",
+        "",
+        "| metric | value |",
+        "|---|---|",
+        *(
+            f"| {name}{_role(name, success.primary, success.risk)} | {number(value)} |"
+            for name, value in metrics.items()
+            if name != "rows"
+        ),
+        "",
+        f"## Where it is weak: {success.primary} by slice",
+        "",
+        "| slice | rows | " + success.primary + " |",
+        "|---|---|---|",
+        *(
+            f"| {s['slice']} = {cell(s['value'])} | {s['rows']:,} | {number(s['metrics'].get(success.primary))} |"
+            for s in manifest["slices"]
+        ),
+        "",
+        "## What it takes",
+        "",
+        "| input | allowed | when missing | unlisted values |",
+        "|---|---|---|---|",
+        *(_input(rules) for rules in contract.inputs.values()),
+        "",
+        "## What it was made from",
+        "",
+        f"- data: window {window['first_month']} to {window['last_month']}, snapshot `{data['snapshot']}`",
+        f"- trained on {data['rows']['train']:,} rows from {train[0]} to {train[1]}",
+        f"- test rows: sha256 `{data['test_sha256']}`",
+        f"- code: sources `{manifest['code']['sources_sha256']}`; the release record names the commit",
+        f"- seed {manifest['seed']}, "
+        + ", ".join(f"{k} {v}" for k, v in sorted(manifest["params"]["model"].items())),
+        "- "
+        + ", ".join(
+            f"{name} {version}" for name, version in manifest["environment"]["libraries"].items()
+        ),
+        f"- served as {manifest['runtime']}; largest difference from scikit-learn on the test rows: "
+        f"{manifest['parity']['largest_difference']:g}",
+        "",
+        "## What it is not for",
+        "",
+        "Rows outside the contract above are refused, not guessed. Nothing is known about how it does after a change "
+        "of the world that its window has not seen; the monitor watches for that.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def number(value: float | None) -> str:
+    """A metric for people, four decimals; 'no data' where it is undefined."""
+    return "no data" if value is None else f"{value:.4f}"
+
+
+def cell(text: str) -> str:
+    """Text that cannot leave its Markdown table cell."""
+    return (
+        text.replace("\\", "\\\\")
+        .replace("|", "\\|")
+        .replace("\n", " ")
+        .replace("<", "&lt;")
+        .replace("`", "'")
+    )
+
+
+def _role(name: str, primary: str, risk: str) -> str:
+    return " (primary)" if name == primary else " (risk)" if name == risk else ""
+
+
+def _colon(text: str | None) -> str:
+    return f": {text}" if text else "."
+
+
+def _input(rules: Input) -> str:
+    if rules.type == "category":
+        values = ", ".join(rules.values) if rules.values and len(rules.values) <= 20 else "a text"
+    else:
+        values = allowed_number(rules)
+    unknown = rules.unknown if rules.type == "category" else ""
+    return f"| {rules.name} | {cell(values)} | {rules.missing} | {unknown} |"

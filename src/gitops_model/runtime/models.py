@@ -1,0 +1,135 @@
+"""Running a bundle's model. Gates, parity check and service all predict through here, so they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gitops_model.errors import BadArtifact
+from gitops_model.formats.bundle import Bundle
+from gitops_model.formats.contract import Contract
+
+Columns = Mapping[str, NDArray[Any]]
+Scores = NDArray[np.float64]
+
+
+class Model(Protocol):
+    """A loaded model."""
+
+    def predict(self, columns: Columns) -> Scores:
+        """Scores of n rows: binary (n,), the probability of the positive class; multiclass (n, k), in the order of
+        `contract.output.classes`; regression (n,), in the output's unit.
+
+        `columns` has one array of length n for each input: float32 (NaN where imputed), or str for categories.
+        """
+        ...
+
+
+def load_model(bundle: Bundle) -> Model:
+    """Load a verified bundle's model. Raises BadArtifact (reason load) when that fails."""
+    try:
+        if bundle.manifest["runtime"] == "sklearn":
+            return SklearnModel.from_skops(
+                bundle.member("model.skops"), bundle.contract, bundle.manifest
+            )
+        return OnnxModel(bundle.member("model.onnx"), bundle.contract)
+    except BadArtifact:
+        raise
+    except Exception as error:
+        # Whatever the loader of a foreign format raises means the same here: this bundle cannot be served.
+        raise BadArtifact(
+            f"bundle {bundle.sha256[:12]}… cannot be loaded: {type(error).__name__}: {error}",
+            reason="load",
+        ) from error
+
+
+def columns_of(
+    contract: Contract, rows: Sequence[Mapping[str, float | str]]
+) -> dict[str, NDArray[Any]]:
+    """Turn validated rows (see `Contract.row_validator`) into the arrays `Model.predict` takes."""
+    return {
+        name: np.array(
+            [row[name] for row in rows], dtype=object if rules.type == "category" else np.float32
+        )
+        for name, rules in contract.inputs.items()
+    }
+
+
+class OnnxModel:
+    """ONNX Runtime on one thread: a service scales by processes, and one row gains nothing from more threads."""
+
+    def __init__(self, data: bytes, contract: Contract) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            data, options, providers=["CPUExecutionProvider"]
+        )
+        self._problem = contract.problem
+        promised, found = set(contract.inputs), {i.name for i in self._session.get_inputs()}
+        if promised != found:
+            odd = ", ".join(sorted(promised ^ found))
+            raise BadArtifact(
+                f"the model's inputs and its contract disagree about: {odd}.", reason="contract"
+            )
+        outputs = [o.name for o in self._session.get_outputs()]
+        self._output = [outputs[-1]]
+        self._classes = len(contract.output.classes) if contract.output.classes else 2
+
+    def predict(self, columns: Columns) -> Scores:
+        """See `Model.predict`."""
+        feed = {name: values.reshape(-1, 1) for name, values in columns.items()}
+        raw = self._session.run(self._output, feed)[0]
+        return shaped(raw, problem=self._problem, classes=self._classes)
+
+
+class SklearnModel:
+    """The scikit-learn pipeline itself, for estimators ONNX cannot express (`runtime: sklearn`). Slower."""
+
+    def __init__(self, estimator: Any, contract: Contract) -> None:
+        self._estimator = estimator
+        self._problem = contract.problem
+        self._classes = len(contract.output.classes) if contract.output.classes else 2
+
+    @classmethod
+    def from_skops(
+        cls, data: bytes, contract: Contract, manifest: Mapping[str, Any]
+    ) -> SklearnModel:
+        """Load skops bytes. Types skops does not trust by itself must stand in the manifest's `trusted_types`."""
+        from gitops_model.runtime import estimators
+
+        trusted = estimators.TREES.union(manifest.get("trusted_types", ()))
+        return cls(estimators.load(data, trusted=trusted), contract)
+
+    def predict(self, columns: Columns) -> Scores:
+        """See `Model.predict`."""
+        import pandas as pd
+
+        table = pd.DataFrame(dict(columns))
+        model = self._estimator
+        raw = model.predict(table) if self._problem == "regression" else model.predict_proba(table)
+        return shaped(np.asarray(raw), problem=self._problem, classes=self._classes)
+
+
+def shaped(raw: NDArray[Any], *, problem: str, classes: int) -> Scores:
+    """Bring a runtime's raw output, (n, 1), (n,) or (n, k), to the shape `Model.predict` promises.
+
+    Raises BadArtifact (reason contract) when the number of classes is not the contract's.
+    """
+    scores = np.asarray(raw, dtype=np.float64)
+    if problem == "regression":
+        return scores.reshape(-1)
+    if scores.ndim != 2 or scores.shape[1] != classes:
+        found = scores.shape[1] if scores.ndim == 2 else 1
+        raise BadArtifact(
+            f"the model answers {found} classes, the contract promises {classes}.",
+            reason="contract",
+        )
+    return scores[:, 1] if problem == "binary" else scores

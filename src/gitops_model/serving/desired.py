@@ -1,0 +1,190 @@
+"""store/pointer.json, what `deploy` wants served; and the rules by which it becomes the routing table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gitops_model import strict_yaml
+from gitops_model.errors import BadArtifact, BadInput
+from gitops_model.formats.contract import incompatibilities
+from gitops_model.formats.pointer import Pointer, Ref
+from gitops_model.serving.snapshot import Loaded, Served, Snapshot
+
+Signature = tuple[int, int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desired:
+    """A pointer, the commit it stands in, and when `deploy` wrote it."""
+
+    pointer: Pointer
+    commit: str
+    written_at: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why something wanted is not served, in a word for metrics and a sentence for people."""
+
+    model: str | None
+    sha256: str | None
+    reason: str
+    sentence: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "sha256": self.sha256,
+            "reason": self.reason,
+            "sentence": self.sentence,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The next routing table, what of the pointer it refuses, and what it accepts with a warning."""
+
+    snapshot: Snapshot
+    refusals: list[Failure] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def signature(path: Path) -> Signature | None:
+    """What tells two states of a file apart without reading it; None when it cannot be seen."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+def read_desired(path: Path) -> Desired:
+    """Read pointer.json. Raises BadArtifact with reason `missing` or `pointer`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise BadArtifact(
+            f"{path} does not exist; `make deploy` writes it.", reason="missing"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadArtifact(f"{path} cannot be read: {error}.", reason="pointer") from error
+    try:
+        data = json.loads(text)
+        if not isinstance(data, dict) or data.get("schema") != 1:
+            raise BadInput(f"{path} is not a pointer of schema 1.")
+        if not isinstance(data.get("commit"), str) or not isinstance(data.get("written_at"), str):
+            raise BadInput(f"{path} lacks commit or written_at.")
+        strict_yaml.check(data.get("pointer"), kind="production", name=f"{path}: pointer")
+        pointer = Pointer.from_dict(data["pointer"], name=str(path))
+    except (ValueError, RecursionError, BadInput) as error:
+        sentence = str(error).replace("\n", " ")
+        raise BadArtifact(
+            f"{path} is not a pointer: {sentence} Run `make deploy` again.", reason="pointer"
+        ) from error
+    return Desired(pointer=pointer, commit=data["commit"], written_at=data["written_at"])
+
+
+def plan(live: Snapshot, desired: Desired, loaded: Mapping[str, Loaded], *, at: str) -> Plan:
+    """The routing table that follows `live` when the bundles in `loaded` (by sha256) are at hand.
+
+    - Nothing is routed that is not loaded. Without the wanted stable release, `live` stays as it is.
+    - A missing previous, canary or shadow does not hold stable back; it joins in a later call.
+    - Today's callers must not be broken: a stable release whose contract would refuse or mislead them needs
+      a higher schema_version. Going back to the loaded `previous` is always allowed, with a warning.
+    - A canary always has to understand stable's callers, since they do not choose who answers them.
+    - A pointer with no stable release does not take the serving one away.
+    """
+    pointer = desired.pointer
+    if pointer.stable is None:
+        if live.stable is None:
+            return Plan(snapshot=Snapshot(commit=desired.commit, freeze=pointer.freeze))
+        sentence = (
+            f"the pointer names no stable release; {live.stable.ref.model} keeps serving. "
+            "To stop answering, stop the service."
+        )
+        return Plan(snapshot=live, refusals=[_failure(None, "pointer", sentence)])
+
+    stable = _served(pointer.stable, loaded)
+    if stable is None:
+        return Plan(snapshot=live)
+    refusals, warnings = _contract_break(live, stable)
+    if refusals:
+        return Plan(snapshot=live, refusals=refusals)
+
+    canary = _served(pointer.canary.ref, loaded) if pointer.canary else None
+    if canary is not None:
+        broken = incompatibilities(stable.loaded.contract, canary.loaded.contract)
+        if broken:
+            sentence = (
+                f"canary {canary.ref.model} is not routed: callers of {stable.ref.model} would be broken, "
+                f"because {'; '.join(broken)}."
+            )
+            refusals = [_failure(canary.ref, "contract", sentence)]
+            canary = None
+    same_stable = live.stable is not None and live.stable.ref == stable.ref
+    snapshot = Snapshot(
+        commit=desired.commit,
+        stable=stable,
+        previous=_served(pointer.previous, loaded),
+        canary=canary,
+        canary_rule=pointer.canary if canary else None,
+        shadow=_served(pointer.shadow, loaded),
+        freeze=pointer.freeze,
+        switched_at=live.switched_at if same_stable else at,
+    )
+    return Plan(snapshot=snapshot, refusals=refusals, warnings=warnings)
+
+
+def in_sync(live: Snapshot, desired: Desired | None) -> bool:
+    """Whether every release the pointer names is in its place in the routing table, under the same rule."""
+    if desired is None:
+        return False
+    pointer = desired.pointer
+    wanted = (pointer.stable, pointer.previous, pointer.canary, pointer.shadow, pointer.freeze)
+    found = (
+        live.stable.ref if live.stable else None,
+        live.previous.ref if live.previous else None,
+        live.canary_rule,
+        live.shadow.ref if live.shadow else None,
+        live.freeze,
+    )
+    return wanted == found
+
+
+def _served(ref: Ref | None, loaded: Mapping[str, Loaded]) -> Served | None:
+    if ref is None or ref.sha256 not in loaded:
+        return None
+    return Served(ref=ref, loaded=loaded[ref.sha256])
+
+
+def _contract_break(live: Snapshot, stable: Served) -> tuple[list[Failure], list[str]]:
+    if live.stable is None or live.stable.ref.sha256 == stable.ref.sha256:
+        return [], []
+    old, new = live.stable.loaded.contract, stable.loaded.contract
+    broken = incompatibilities(old, new)
+    if not broken:
+        return [], []
+    why = "; ".join(broken)
+    if live.previous is not None and live.previous.ref.sha256 == stable.ref.sha256:
+        return [], [f"rolled back to {stable.ref.model} although {why}"]
+    if new.schema_version > old.schema_version:
+        words = f"schema_version rose from {old.schema_version} to {new.schema_version}: {why}"
+        return [], [f"{stable.ref.model} asks callers to follow; its {words}"]
+    sentence = (
+        f"{stable.ref.model} is not served, {live.stable.ref.model} keeps serving: today's callers would be "
+        f"broken, because {why}. Keep the contract, or raise its schema_version and tell the callers."
+    )
+    return [_failure(stable.ref, "contract", sentence)], []
+
+
+def _failure(ref: Ref | None, reason: str, sentence: str) -> Failure:
+    return Failure(
+        model=ref.model if ref else None,
+        sha256=ref.sha256 if ref else None,
+        reason=reason,
+        sentence=sentence,
+    )

@@ -1,0 +1,113 @@
+"""From a file in the store to a model that may answer: verify, load, warm, compare the golden requests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gitops_model.errors import BadArtifact
+from gitops_model.formats.bundle import Bundle
+from gitops_model.formats.contract import RowValidator
+from gitops_model.formats.pointer import Ref
+from gitops_model.runtime import models
+from gitops_model.runtime.answers import GOLDEN_TOLERANCE, answer, score_difference, score_of
+from gitops_model.serving.snapshot import Loaded
+
+WARM_CALLS = 20
+
+
+def now() -> str:
+    """The current time in UTC with milliseconds: `2026-11-22T23:31:57.123Z`."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def load(folder: Path, ref: Ref) -> Loaded:
+    """Load `ref` from the store's bundles folder. Takes as long as the model takes; call it off the event loop.
+
+    Raises BadArtifact, whose reason says which step failed: missing, sha256, format, contract, load or golden.
+    """
+    bundle = Bundle.read(folder / f"{ref.sha256}.tar", sha256=ref.sha256)
+    validate = bundle.contract.row_validator()
+    rows = _golden_rows(bundle, validate)
+    model = models.load_model(bundle)
+    try:
+        row_seconds = _warm(model, bundle, rows[0])
+        _compare(model, bundle, rows)
+    except BadArtifact:
+        raise
+    except Exception as error:
+        # Whatever a foreign runtime raises means the same here: this model does not answer.
+        raise BadArtifact(
+            f"bundle {ref.sha256[:12]}… fails on its own golden requests: {type(error).__name__}: {error}",
+            reason="golden",
+        ) from error
+    return Loaded(
+        sha256=ref.sha256,
+        contract=bundle.contract,
+        validate=validate,
+        model=model,
+        row_seconds=row_seconds,
+        size=bundle.size,
+        example=bundle.golden[0]["inputs"],
+        loaded_at=now(),
+    )
+
+
+def _golden_rows(bundle: Bundle, validate: RowValidator) -> list[Mapping[str, float | str]]:
+    rows: list[Mapping[str, float | str]] = []
+    for number, line in enumerate(bundle.golden, start=1):
+        where = f"bundle {bundle.sha256[:12]}…: golden.jsonl line {number}"
+        well_formed = isinstance(line, dict) and {"inputs", "score", "output"} <= line.keys()
+        if not well_formed or not isinstance(line["inputs"], dict):
+            raise BadArtifact(f"{where} lacks inputs, score or output.")
+        row = validate(line["inputs"])
+        if row.problems:
+            sentence = f"{where} breaks the bundle's own contract: {' '.join(row.problems)}"
+            raise BadArtifact(sentence, reason="contract")
+        rows.append(row.values)
+    return rows
+
+
+def _warm(model: models.Model, bundle: Bundle, row: Mapping[str, float | str]) -> float:
+    """Call the model until its buffers exist; the fastest call is what one row costs, in seconds."""
+    best = float("inf")
+    for _ in range(WARM_CALLS):
+        started = time.perf_counter()
+        model.predict(models.columns_of(bundle.contract, [row]))
+        best = min(best, time.perf_counter() - started)
+    return best
+
+
+def _compare(model: models.Model, bundle: Bundle, rows: list[Mapping[str, float | str]]) -> None:
+    scores = model.predict(models.columns_of(bundle.contract, rows))
+    for number, line in enumerate(bundle.golden):
+        where = f"bundle {bundle.sha256[:12]}…: golden request {number + 1}"
+        found, expected = score_of(scores, number), line["score"]
+        difference = score_difference(found, expected)
+        if not difference <= GOLDEN_TOLERANCE:
+            raise BadArtifact(
+                f"{where} answers {_short(found)}, but {_short(expected)} was recorded when it was built "
+                f"(difference {difference:.2g}; allowed: {GOLDEN_TOLERANCE:g}). Do not serve it; build it again.",
+                reason="golden",
+            )
+        if not _same(answer(bundle.contract, expected), line["output"]):
+            raise BadArtifact(
+                f"{where} has the recorded output {line['output']}, which its score and contract contradict.",
+                reason="golden",
+            )
+
+
+def _same(derived: dict[str, Any], recorded: Any) -> bool:
+    # Compared through the recorded score, so that a probability that sits on the threshold cannot flip
+    # with the last digit of another machine's arithmetic.
+    return isinstance(recorded, dict) and derived == recorded
+
+
+def _short(score: Any) -> str:
+    numbers = score if isinstance(score, list) else [score]
+    return ", ".join(
+        f"{n:.6g}" if isinstance(n, (int, float)) else str(n)[:20] for n in numbers[:10]
+    )

@@ -1,0 +1,187 @@
+"""What Prometheus scrapes. Labels take few values, whatever callers send: route templates, release ids, inputs."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections import deque
+from collections.abc import Callable
+
+import prometheus_client as prometheus
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from gitops_model.serving.predictor import RowAnswer
+from gitops_model.serving.snapshot import Snapshot
+
+# A small model answers in a fraction of a millisecond; the usual first bucket of 5 ms would hide all of it.
+BUCKETS = tuple(ms / 1000 for ms in (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 2000))
+# Series of this many dropped releases stay, so that their last counts are still scraped.
+RETIRED = 2
+CONTENT_TYPE = prometheus.CONTENT_TYPE_LATEST
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+
+
+class Metrics:
+    """All metrics of one service, in a registry of its own."""
+
+    def __init__(self) -> None:
+        prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        prometheus.ProcessCollector(registry=self.registry)
+        prometheus.PlatformCollector(registry=self.registry)
+        prometheus.GCCollector(registry=self.registry)
+        self._http = Counter(
+            "http_requests_total",
+            "Requests by route template.",
+            ("route", "method", "status"),
+            registry=self.registry,
+        )
+        self._in_progress = Gauge(
+            "http_requests_in_progress", "Requests being answered now.", registry=self.registry
+        )
+        self._requests = Counter(
+            "model_requests_total",
+            "Prediction requests by release, route and status.",
+            ("model", "route", "status"),
+            registry=self.registry,
+        )
+        self._duration = Histogram(
+            "model_request_duration_seconds",
+            "From a prediction request's headers to its answer.",
+            ("model", "route"),
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self._rows = Counter(
+            "model_rows_total", "Rows answered.", ("model", "route"), registry=self.registry
+        )
+        self._fallbacks = Counter(
+            "model_fallbacks_total",
+            "Rows answered with the fallback.",
+            ("model",),
+            registry=self.registry,
+        )
+        self._imputed = Counter(
+            "model_imputed_total",
+            "Inputs that were missing and imputed.",
+            ("model", "input"),
+            registry=self.registry,
+        )
+        self._refused = Counter(
+            "model_validation_failures_total",
+            "Requests that broke the contract.",
+            ("model",),
+            registry=self.registry,
+        )
+        self._info = Gauge(
+            "model_info",
+            "The releases in use by role; always 1.",
+            ("model", "sha256", "role", "schema_version"),
+            registry=self.registry,
+        )
+        self._load_failures = Counter(
+            "model_load_failures_total",
+            "Pointers and bundles not served, by reason.",
+            ("reason",),
+            registry=self.registry,
+        )
+        self._switches = Counter(
+            "model_switches_total", "Times another release became stable.", registry=self.registry
+        )
+        self._log_dropped = Counter(
+            "prediction_log_dropped_total",
+            "Records the prediction log could not take.",
+            registry=self.registry,
+        )
+        self._in_sync = Gauge(
+            "pointer_in_sync",
+            "1 when what is served is what the pointer says.",
+            registry=self.registry,
+        )
+        # Looking a label set up costs more than counting.
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram, Counter]] = {}
+        self._ended: dict[tuple[str, str, int], Counter] = {}
+        self._retired: deque[str] = deque()
+        self._live: set[str] = set()
+
+    def exposition(self) -> bytes:
+        """The text Prometheus reads."""
+        return prometheus.generate_latest(self.registry)
+
+    def watch_sync(self, is_in_sync: Callable[[], bool]) -> None:
+        """Ask `is_in_sync` at each scrape."""
+        self._in_sync.set_function(lambda: float(is_in_sync()))
+
+    def began(self) -> None:
+        """A request arrived."""
+        self._in_progress.inc()
+
+    def ended(self, *, route: str, method: str, status: int) -> None:
+        """A request was answered, or broke off (status 499)."""
+        self._in_progress.dec()
+        known = method if method in _METHODS else "other"
+        child = self._ended.get((route, known, status))
+        if child is None:
+            child = self._http.labels(route, known, str(status))
+            self._ended[(route, known, status)] = child
+        child.inc()
+
+    def answered(
+        self, *, model: str, route: str, status: int, seconds: float, rows: list[RowAnswer]
+    ) -> None:
+        """A prediction request ended. `rows` is empty when it was refused or failed."""
+        children = self._answered.get((model, route, status))
+        if children is None:
+            children = self._answered[(model, route, status)] = (
+                self._requests.labels(model, route, str(status)),
+                self._duration.labels(model, route),
+                self._rows.labels(model, route),
+            )
+        requests, duration, row_count = children
+        requests.inc()
+        duration.observe(seconds)
+        if rows:
+            row_count.inc(len(rows))
+            missing = [name for row in rows for name in row.imputed]
+            for name, count in Tally(missing).items():
+                self._imputed.labels(model, name).inc(count)
+            fell_back = sum(row.fell_back for row in rows)
+            if fell_back:
+                self._fallbacks.labels(model).inc(fell_back)
+        elif status == 422:
+            self._refused.labels(model).inc()
+
+    def load_failed(self, reason: str) -> None:
+        """A pointer or a bundle was not taken; see BadArtifact for the reasons."""
+        self._load_failures.labels(reason).inc()
+
+    def log_dropped(self, records: int) -> None:
+        """The prediction log lost `records` records."""
+        self._log_dropped.inc(records)
+
+    def switched(self, old: Snapshot, new: Snapshot) -> None:
+        """A new routing table is in effect."""
+        before = old.stable.ref.sha256 if old.stable else None
+        after = new.stable.ref.sha256 if new.stable else None
+        if before != after:
+            self._switches.inc()
+        self._info.clear()
+        for role, served in new.served().items():
+            version = str(served.loaded.contract.schema_version)
+            self._info.labels(served.ref.model, served.ref.sha256, role, version).set(1)
+        live = {served.ref.model for served in new.served().values()}
+        self._retire(self._live - live)
+        self._live = live
+
+    def _retire(self, gone: set[str]) -> None:
+        self._retired.extend(sorted(gone))
+        while len(self._retired) > RETIRED:
+            model = self._retired.popleft()
+            if model in self._live or model in self._retired:
+                continue
+            for metric in (
+                *(self._requests, self._duration, self._rows),
+                *(self._fallbacks, self._imputed, self._refused),
+            ):
+                metric.remove_by_labels({"model": model})
+            for key in [key for key in self._answered if key[0] == model]:
+                del self._answered[key]

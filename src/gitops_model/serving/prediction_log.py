@@ -1,0 +1,107 @@
+"""The prediction log: one JSON line for each row answered, in files by day.
+
+    logs/predictions/date=2026-11-22/part-4711.jsonl
+
+Answering only appends to a list in memory; a worker thread turns records into text and writes them, twice a
+second and at the end. Read a day with `pandas.read_json(path, lines=True)`, or everything with DuckDB's
+`read_json('logs/predictions/*/*.jsonl', hive_partitioning=true)`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+logger = logging.getLogger("gitops_model.serving")
+
+FLUSH_SECONDS = 0.5
+# When the disk cannot follow, records are dropped and counted rather than kept until memory ends.
+MAX_WAITING = 100_000
+
+Record = Mapping[str, Any]
+
+
+class PredictionLog:
+    """Appends records to `folder`. `on_dropped(n)` is told of records that were lost."""
+
+    def __init__(self, folder: Path, *, on_dropped: Callable[[int], None] = lambda n: None) -> None:
+        self._folder = folder
+        self._on_dropped = on_dropped
+        self._waiting: list[tuple[float, Record]] = []
+        self._mended: set[Path] = set()
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="log")
+        self._failing = False
+
+    def add(self, epoch: float, record: Record) -> None:
+        """Take a record that happened at `epoch` seconds. Never blocks."""
+        if len(self._waiting) >= MAX_WAITING:
+            self._on_dropped(1)
+        else:
+            self._waiting.append((epoch, record))
+
+    async def run(self) -> None:
+        """Write every half second, until cancelled; then write the rest."""
+        try:
+            while True:
+                await asyncio.sleep(FLUSH_SECONDS)
+                await self._flush()
+        finally:
+            await self._flush()
+            self._writer.shutdown(wait=False)
+
+    async def _flush(self) -> None:
+        if self._waiting:
+            records, self._waiting = self._waiting, []
+            loop = asyncio.get_running_loop()
+            lost = await asyncio.shield(loop.run_in_executor(self._writer, self._write, records))
+            if lost:
+                self._on_dropped(lost)
+
+    def _write(self, records: list[tuple[float, Record]]) -> int:
+        """In the writing thread: append `records`, and return how many were lost."""
+        by_day: dict[str, list[str]] = {}
+        for epoch, record in records:
+            time = datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds")
+            line = json.dumps(
+                {"time": time.replace("+00:00", "Z"), **record}, separators=(",", ":")
+            )
+            by_day.setdefault(time[:10], []).append(line + "\n")
+        lost = 0
+        for day, lines in by_day.items():
+            try:
+                self._append(
+                    self._folder / f"date={day}" / f"part-{os.getpid()}.jsonl", "".join(lines)
+                )
+                self._failing = False
+            except OSError as error:
+                lost += len(lines)
+                if not self._failing:
+                    self._failing = True
+                    logger.error("the prediction log cannot be written: %s", error)
+        return lost
+
+    def _append(self, path: Path, text: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path not in self._mended:
+            _drop_torn_line(path)
+            self._mended.add(path)
+        with path.open("ab") as stream:
+            stream.write(text.encode())
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cut off half a line that a killed process of the same id left, which no reader could parse."""
+    if not path.exists():
+        return
+    with path.open("rb+") as stream:
+        content = stream.read()
+        whole = content.rfind(b"\n") + 1
+        if whole != len(content):
+            stream.truncate(whole)

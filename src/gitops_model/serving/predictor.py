@@ -1,0 +1,89 @@
+"""From the inputs callers sent to the answers they get: validate, predict, fall back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gitops_model.errors import GitopsError
+from gitops_model.formats.contract import Contract, Row
+from gitops_model.runtime.answers import answer, score_of
+from gitops_model.runtime.models import columns_of
+from gitops_model.serving.snapshot import Loaded
+
+logger = logging.getLogger("gitops_model.serving")
+
+# How many sentences a refusal carries at most; a batch of 1000 wrong rows needs no 1000 of them.
+MAX_PROBLEMS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowAnswer:
+    """The answer to one row: its output, the inputs that were missing and imputed, whether it is the fallback."""
+
+    output: dict[str, Any]
+    imputed: list[str]
+    fell_back: bool
+
+
+class Refused(GitopsError):
+    """Inputs break the contract. `problems` says for each one its name, what was found and what is allowed."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(problems[:3]))
+
+
+class ModelFailed(GitopsError):
+    """The model raised or answered no finite number, and the contract has no fallback."""
+
+
+def evaluate(loaded: Loaded, rows: Sequence[Mapping[str, Any]], *, batch: bool) -> list[RowAnswer]:
+    """Answer `rows`, each a mapping from input names to values as callers sent them.
+
+    In a batch (`batch`), problems are named by the row's place: `rows[3]: …`. Raises Refused with the problems of
+    all rows, or ModelFailed.
+    """
+    checked = [loaded.validate(row) for row in rows]
+    problems = _problems(checked, batch=batch)
+    if problems:
+        raise Refused(problems)
+    contract = loaded.contract
+    try:
+        scores = loaded.model.predict(columns_of(contract, [row.values for row in checked]))
+    except Exception as error:
+        # The model is foreign code: whatever it raises, callers get the contract's fallback or one sentence.
+        logger.error("bundle %s… raised %s: %s", loaded.sha256[:12], type(error).__name__, error)
+        return [_fallback(contract, row, error) for row in checked]
+    answers = []
+    for number, row in enumerate(checked):
+        try:
+            output = answer(contract, score_of(scores, number))
+        except (ValueError, IndexError) as error:
+            logger.error("bundle %s… gave no usable score: %s", loaded.sha256[:12], error)
+            answers.append(_fallback(contract, row, error))
+        else:
+            answers.append(RowAnswer(output=output, imputed=row.imputed, fell_back=False))
+    return answers
+
+
+def _problems(checked: Sequence[Row], *, batch: bool) -> list[str]:
+    found: list[str] = []
+    for number, row in enumerate(checked):
+        if row.problems:
+            prefix = f"rows[{number}]: " if batch else ""
+            found.extend(prefix + problem for problem in row.problems)
+            if len(found) > MAX_PROBLEMS:
+                return [*found[:MAX_PROBLEMS], "further problems are not listed"]
+    return found
+
+
+def _fallback(contract: Contract, row: Row, error: Exception) -> RowAnswer:
+    fallback = contract.output.fallback
+    if fallback is None:
+        raise ModelFailed(
+            "The model failed on this request, and its contract names no fallback."
+        ) from error
+    return RowAnswer(output=answer(contract, fallback), imputed=row.imputed, fell_back=True)

@@ -1,0 +1,171 @@
+"""What all request handlers share, and the one way from inputs to a counted and logged answer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from gitops_model.formats.serving import Settings
+from gitops_model.serving.loader import now
+from gitops_model.serving.metrics import Metrics
+from gitops_model.serving.prediction_log import PredictionLog
+from gitops_model.serving.predictor import ModelFailed, Refused, RowAnswer, evaluate
+from gitops_model.serving.replies import Problem
+from gitops_model.serving.router import Route, route
+from gitops_model.serving.snapshot import Served, Snapshot
+from gitops_model.serving.watcher import Watcher
+
+# Work shorter than this runs on the event loop: handing it to a thread and back costs about as much.
+INLINE_SECONDS = 0.002
+# Validating a row and building its answer, besides the model's own time.
+ROW_OVERHEAD_SECONDS = 50e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """A prediction request that parsed: rows of inputs, whose request it is, and whom a canary sticks to.
+
+    `started` is when its headers arrived, on the clock of time.perf_counter.
+    """
+
+    request_id: str
+    key: str | None
+    rows: Sequence[Mapping[str, Any]]
+    batch: bool
+    started: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """Who answered, by which route, and the answer to each row."""
+
+    served: Served
+    route: Route
+    rows: list[RowAnswer]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"X-Model": self.served.ref.model, "X-Model-Route": self.route}
+
+
+class Service:
+    """The parts of one running service."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.watcher = Watcher(
+            settings.store, on_failure=self.metrics.load_failed, on_switch=self.metrics.switched
+        )
+        self.metrics.watch_sync(lambda: self.watcher.in_sync)
+        self.log = (
+            PredictionLog(settings.log_folder, on_dropped=self.metrics.log_dropped)
+            if settings.log_predictions
+            else None
+        )
+        self.started_at = now()
+        self.started = time.monotonic()
+        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="predict")
+
+    def until(self) -> float:
+        """The deadline of a request that arrives now, on the event loop's clock."""
+        return asyncio.get_running_loop().time() + self.settings.timeout_ms / 1000
+
+    def route(self, ask: Ask) -> tuple[Served, Route]:
+        """Who answers `ask`, by the routing table of this moment. Raises Problem 503 when no model is loaded."""
+        snapshot = self.watcher.snapshot
+        found = route(snapshot, sticky_key(snapshot, ask))
+        if found is None:
+            raise self.unavailable()
+        return found
+
+    def unavailable(self) -> Problem:
+        """The answer of a service that has no model yet."""
+        return Problem(503, f"No model is loaded: {self.not_ready()}", headers={"Retry-After": "1"})
+
+    def not_ready(self) -> str | None:
+        """Why no request can be answered, in one sentence; None when they can."""
+        if self.watcher.snapshot.stable is not None:
+            return None
+        if self.watcher.loading:
+            return f"{self.watcher.loading[0]} is being loaded."
+        failures = self.watcher.failures()
+        if failures:
+            return failures[0].sentence
+        if self.watcher.desired is None:
+            return "the store has not been looked at yet."
+        return "the pointer names no stable release yet; `make ship` writes it."
+
+    async def answer(self, ask: Ask, *, served: Served, route: Route, until: float) -> Answered:
+        """Answer, count and log `ask`. Raises Problem: 422, 500, or 504 after the deadline `until`."""
+        status, rows = 200, list[RowAnswer]()
+        try:
+            rows = await self._evaluate(served, ask, until)
+        except Refused as refused:
+            status = 422
+            names = "input breaks" if len(refused.problems) == 1 else "inputs break"
+            sentence = f"{len(refused.problems)} {names} the contract of {served.ref.model}."
+            raise Problem(422, sentence, problems=refused.problems) from None
+        except ModelFailed as failed:
+            status = 500
+            raise Problem(500, str(failed)) from None
+        except TimeoutError:
+            status = 504
+            sentence = f"The model did not answer within {self.settings.timeout_ms} ms."
+            raise Problem(504, sentence) from None
+        finally:
+            if any(row.fell_back for row in rows):
+                route = "fallback"
+            seconds = time.perf_counter() - ask.started
+            self.metrics.answered(
+                model=served.ref.model, route=route, status=status, seconds=seconds, rows=rows
+            )
+        answered = Answered(served=served, route=route, rows=rows)
+        if self.log is not None:
+            self._write(self.log, ask, answered, seconds)
+        return answered
+
+    async def _evaluate(self, served: Served, ask: Ask, until: float) -> list[RowAnswer]:
+        loaded = served.loaded
+        expected = len(ask.rows) * (loaded.row_seconds + ROW_OVERHEAD_SECONDS)
+        if expected <= INLINE_SECONDS:
+            return evaluate(loaded, ask.rows, batch=ask.batch)
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout_at(until):
+            return await loop.run_in_executor(
+                self._pool, lambda: evaluate(loaded, ask.rows, batch=ask.batch)
+            )
+
+    def _write(self, log: PredictionLog, ask: Ask, answered: Answered, seconds: float) -> None:
+        epoch = time.time()
+        for number, (inputs, row) in enumerate(zip(ask.rows, answered.rows, strict=True)):
+            record = {
+                "request_id": ask.request_id,
+                "row": number,
+                "model": answered.served.ref.model,
+                "sha256": answered.served.ref.sha256,
+                "route": "fallback" if row.fell_back else answered.route,
+                "key": ask.key,
+                "inputs": inputs,
+                "imputed": row.imputed,
+                "output": row.output,
+                "latency_ms": round(seconds * 1000, 3),
+            }
+            log.add(epoch, record)
+
+
+def sticky_key(snapshot: Snapshot, ask: Ask) -> str:
+    """What a canary sticks to: the request's own key, else the input the pointer names, else the request id."""
+    if ask.key is not None:
+        return ask.key
+    rule = snapshot.canary_rule
+    if rule is not None and rule.key is not None:
+        value = ask.rows[0].get(rule.key)
+        if value is not None:
+            return str(value)
+    return ask.request_id

@@ -1,0 +1,68 @@
+"""What the service answers with at one moment: an immutable routing table over loaded models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gitops_model.formats.contract import Contract, RowValidator
+from gitops_model.formats.pointer import Canary, Ref
+from gitops_model.runtime.models import Model
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Loaded:
+    """A verified bundle in memory, warmed and checked against its golden requests.
+
+    `row_seconds` is what one row takes on a warm model; `example` is the first golden request's inputs.
+    """
+
+    sha256: str
+    contract: Contract
+    validate: RowValidator
+    model: Model
+    row_seconds: float
+    size: int
+    example: Mapping[str, Any]
+    loaded_at: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Served:
+    """A release and the loaded bundle behind it."""
+
+    ref: Ref
+    loaded: Loaded
+
+    @property
+    def version(self) -> str:
+        """The number in the model id: `12` of `flight-delay-v12`."""
+        return self.ref.model.rpartition("-v")[2]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Snapshot:
+    """One routing table. A request takes it once and keeps it to its end, whatever is switched meanwhile.
+
+    `canary` and `canary_rule` are set together. `shadow` is loaded and listed; nothing is sent to it yet.
+    """
+
+    commit: str | None = None
+    stable: Served | None = None
+    previous: Served | None = None
+    canary: Served | None = None
+    canary_rule: Canary | None = None
+    shadow: Served | None = None
+    freeze: str | None = None
+    switched_at: str | None = None
+
+    def served(self) -> dict[str, Served]:
+        """The releases in use by their role, stable first."""
+        roles = {
+            "stable": self.stable,
+            "previous": self.previous,
+            "canary": self.canary,
+            "shadow": self.shadow,
+        }
+        return {role: served for role, served in roles.items() if served is not None}

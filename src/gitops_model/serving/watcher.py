@@ -1,0 +1,234 @@
+"""Keeping the routing table equal to the store's pointer, without ever holding up a request.
+
+The watcher is level-triggered: each look compares what is wanted with what is there, so it does not matter how
+often, in which order, or how far a deploy got. Files are read and models are loaded in worker threads; only the
+last step, assigning the new routing table, happens on the event loop, and it is one assignment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitops_model.errors import BadArtifact
+from gitops_model.formats.pointer import Ref
+from gitops_model.serving import loader
+from gitops_model.serving.desired import (
+    Desired,
+    Failure,
+    Signature,
+    in_sync,
+    plan,
+    read_desired,
+    signature,
+)
+from gitops_model.serving.snapshot import Loaded, Snapshot
+
+logger = logging.getLogger("gitops_model.serving")
+
+Load = Callable[[Path, Ref], Loaded]
+BUNDLES = "bundles"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sight:
+    """What one look at the store found."""
+
+    signature: Signature | None
+    pointer_changed: bool
+    desired: Desired | None = None
+    failure: Failure | None = None
+    changed_bundles: tuple[str, ...] = ()
+
+
+def _inspect(store: Path, seen: Signature | None, failed: Mapping[str, Signature | None]) -> _Sight:
+    """Look at the pointer, and at the bundles whose load `failed`, comparing with what was there before."""
+    # Taken before reading: a replacement in between is noticed at the next look.
+    path = store / "pointer.json"
+    now = signature(path)
+    bundles = store / BUNDLES
+    changed = tuple(s for s, before in failed.items() if signature(bundles / f"{s}.tar") != before)
+    if now == seen:
+        return _Sight(signature=now, pointer_changed=False, changed_bundles=changed)
+    try:
+        desired = read_desired(path)
+    except BadArtifact as error:
+        failure = Failure(model=None, sha256=None, reason=error.reason, sentence=str(error))
+        return _Sight(signature=now, pointer_changed=True, failure=failure, changed_bundles=changed)
+    return _Sight(signature=now, pointer_changed=True, desired=desired, changed_bundles=changed)
+
+
+class Watcher:
+    """Owns the routing table. Requests read `snapshot` once; nobody but this class replaces it.
+
+    `on_failure(reason)` is called for each attempt that failed, `on_switch(old, new)` after each new table.
+    """
+
+    def __init__(
+        self,
+        store: Path,
+        *,
+        on_failure: Callable[[str], None] = lambda reason: None,
+        on_switch: Callable[[Snapshot, Snapshot], None] = lambda old, new: None,
+        load: Load = loader.load,
+    ) -> None:
+        self.snapshot = Snapshot()
+        self.desired: Desired | None = None
+        self._store = store
+        self._on_failure = on_failure
+        self._on_switch = on_switch
+        self._load = load
+        self._loaded: dict[str, Loaded] = {}
+        self._failed: dict[str, tuple[Failure, Signature | None]] = {}
+        self._refusals: list[Failure] = []
+        self._pointer_failure: Failure | None = None
+        # Before the first look: a signature no file has.
+        self._seen: Signature | None = (0, 0, 0)
+        self._loads: dict[str, asyncio.Task[None]] = {}
+        # One thread looks at files; loads have their own, so that a slow load of a release nobody wants any
+        # more cannot delay a rollback. Several of them, so that it does not delay the next load either.
+        self._eyes = ThreadPoolExecutor(1, thread_name_prefix="look")
+        self._hands = ThreadPoolExecutor(4, thread_name_prefix="load")
+
+    async def run(self, poll_seconds: float) -> None:
+        """Look at the store every `poll_seconds`, until cancelled."""
+        try:
+            while True:
+                await self.look()
+                await asyncio.sleep(poll_seconds)
+        finally:
+            for task in self._loads.values():
+                task.cancel()
+            self._eyes.shutdown(wait=False, cancel_futures=True)
+            self._hands.shutdown(wait=False, cancel_futures=True)
+
+    async def look(self) -> None:
+        """Notice what changed in the store, and act on it."""
+        loop = asyncio.get_running_loop()
+        failed = {sha256: before for sha256, (_, before) in self._failed.items()}
+        try:
+            sight = await loop.run_in_executor(
+                self._eyes, _inspect, self._store, self._seen, failed
+            )
+        except Exception:
+            # A watcher that died would leave the service on this model for ever, silently.
+            logger.exception("the store cannot be looked at; trying again")
+            return
+        for sha256 in sight.changed_bundles:
+            self._failed.pop(sha256, None)
+        if sight.pointer_changed:
+            self._seen = sight.signature
+            self._take(sight)
+        if sight.pointer_changed or sight.changed_bundles:
+            self._reconcile()
+
+    def failures(self) -> list[Failure]:
+        """Everything that keeps the service from being what the pointer says; stable's problem first."""
+        found = [self._pointer_failure] if self._pointer_failure else []
+        found += self._refusals
+        if self.desired is not None:
+            shas = [ref.sha256 for ref in self.desired.pointer.refs()]
+            found += [self._failed[sha][0] for sha in shas if sha in self._failed]
+        return found
+
+    @property
+    def loading(self) -> list[str]:
+        """Ids of the releases being loaded now that the pointer still names."""
+        refs = self.desired.pointer.refs() if self.desired else []
+        return [ref.model for ref in refs if ref.sha256 in self._loads]
+
+    @property
+    def in_sync(self) -> bool:
+        """Whether what is served is what the pointer says."""
+        return self._pointer_failure is None and in_sync(self.snapshot, self.desired)
+
+    def _take(self, sight: _Sight) -> None:
+        failure = self._pointer_failure = sight.failure
+        if failure is not None:
+            # That nothing was deployed yet is a state, not a failure.
+            if failure.reason != "missing" or self.desired is not None:
+                self._report(failure)
+            return
+        assert sight.desired is not None
+        if self.desired is None or sight.desired.pointer != self.desired.pointer:
+            self._failed.clear()
+        self.desired = sight.desired
+
+    def _reconcile(self) -> None:
+        """On the event loop: switch to what is loaded, then start loading the first release that is not."""
+        desired = self.desired
+        if desired is None:
+            return
+        at = loader.now()
+        step = plan(self.snapshot, desired, self._loaded, at=at)
+        for refusal in step.refusals:
+            if refusal not in self._refusals:
+                self._report(refusal)
+        self._refusals = step.refusals
+        if step.snapshot is not self.snapshot:
+            self._switch(step.snapshot, step.warnings)
+        self._drop_unused()
+        self._start_load(desired)
+
+    def _switch(self, new: Snapshot, warnings: Iterable[str]) -> None:
+        old, self.snapshot = self.snapshot, new
+        for warning in warnings:
+            logger.warning("%s", warning)
+        self._on_switch(old, new)
+        roles = {role: served.ref.model for role, served in new.served().items()}
+        before = {role: served.ref.model for role, served in old.served().items()}
+        if roles != before or new.canary_rule != old.canary_rule:
+            words = ", ".join(f"{role} {model}" for role, model in roles.items())
+            share = f" at {new.canary_rule.percent:g} %" if new.canary_rule else ""
+            logger.info("serving %s%s (commit %s)", words or "nothing", share, str(new.commit)[:12])
+
+    def _drop_unused(self) -> None:
+        named = {served.ref.sha256 for served in self.snapshot.served().values()}
+        if self.desired is not None:
+            named |= {ref.sha256 for ref in self.desired.pointer.refs()}
+        for sha256 in self._loaded.keys() - named:
+            del self._loaded[sha256]
+
+    def _start_load(self, desired: Desired) -> None:
+        for ref in desired.pointer.refs():
+            if ref.sha256 in self._loaded or ref.sha256 in self._failed:
+                continue
+            if ref.sha256 not in self._loads:
+                task = asyncio.get_running_loop().create_task(self._load_one(ref))
+                self._loads[ref.sha256] = task
+            return
+
+    async def _load_one(self, ref: Ref) -> None:
+        """Load one release in a worker thread, then reconcile. Failures are kept until pointer or file change."""
+        loop = asyncio.get_running_loop()
+        bundles = self._store / BUNDLES
+        before: Signature | None = None
+        try:
+            before = await loop.run_in_executor(
+                self._eyes, signature, bundles / f"{ref.sha256}.tar"
+            )
+            loaded = await loop.run_in_executor(self._hands, self._load, bundles, ref)
+        except Exception as error:
+            reason = error.reason if isinstance(error, BadArtifact) else "load"
+            sentence = f"{ref.model} is not served: {_one_line(error)}"
+            failure = Failure(model=ref.model, sha256=ref.sha256, reason=reason, sentence=sentence)
+            self._failed[ref.sha256] = (failure, before)
+            self._report(failure)
+        else:
+            self._loaded[ref.sha256] = loaded
+        finally:
+            self._loads.pop(ref.sha256, None)
+        self._reconcile()
+
+    def _report(self, failure: Failure) -> None:
+        logger.error("%s", failure.sentence)
+        self._on_failure(failure.reason)
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, BadArtifact) else f"{type(error).__name__}: {text}"

@@ -1,0 +1,65 @@
+"""The ledger of looks at a test set is what Git remembers: one for each dvc.lock ever committed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from gitops_model.delivery import candidate
+from gitops_model.delivery.baseline import Baseline
+from gitops_model.delivery.git import Git
+from gitops_model.errors import CannotEvaluate
+from gitops_model.evaluation import ledger
+from gitops_model.formats.bundle import Bundle
+from tests.support import cases
+from tests.support.factories import make_bundle
+
+
+def lock(*, test: str, model: str) -> str:
+    """A dvc.lock with the two outputs the ledger reads."""
+    return (
+        "schema: '2.0'\nstages:\n"
+        f"  prepare: {{cmd: a, outs: [{{path: build/prepared/test.csv, md5: '{test}', size: 1}}]}}\n"
+        f"  package: {{cmd: b, outs: [{{path: build/model.tar, md5: '{model}', size: 1}}]}}\n"
+    )
+
+
+def commit(root: Path, text: str) -> None:
+    (root / "dvc.lock").write_text(text)
+    for words in (["add", "dvc.lock"], ["commit", "-q", "--allow-empty", "-m", "Train"]):
+        subprocess.run(["git", *words], cwd=root, check=True)
+
+
+def test_each_candidate_on_this_test_set_counts_once_on_whatever_branch(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", "-b", "main", str(tmp_path)], check=True)
+    commit(tmp_path, lock(test="t1", model="m1"))
+    commit(tmp_path, lock(test="t2", model="m2"))
+    subprocess.run(["git", "switch", "-q", "-c", "refused"], cwd=tmp_path, check=True)
+    commit(tmp_path, lock(test="t2", model="m3"))
+    subprocess.run(["git", "switch", "-q", "main"], cwd=tmp_path, check=True)
+    commit(tmp_path, "stages: [a merge conflict")
+    commit(tmp_path, lock(test="t2", model="m4"))
+    today, mine = "a" * 64, "b" * 64
+    found = candidate.looks(Git.open(tmp_path), test_sha256=today, candidate_sha256=mine)
+    assert sorted(look.candidate_sha256 for look in found if look.test_sha256 == today) == [
+        mine,
+        "m2",
+        "m3",
+    ]
+    account = ledger.account(found, test_sha256=today, candidate_sha256=mine, budget=2, alpha=0.05)
+    assert (account.looks, account.alpha) == (3, pytest.approx(0.05 * 2 / 3))
+    assert account.warning is not None
+
+
+def test_gates_that_could_never_fail_on_this_many_rows_are_refused() -> None:
+    data, sha256 = make_bundle()
+    bundle = Bundle.open(data, sha256=sha256, name="model.tar")
+    base = Baseline(ref="main", commit="c" * 40, stable=None, gates=cases.gates(), warnings=())
+    few = pd.DataFrame({"carrier": ["AA"] * 40 + ["UA"] * 20})
+    with pytest.raises(
+        CannotEvaluate, match="the gates of main cannot judge this test set: .*min_rows"
+    ):
+        candidate._refuse_idle_gates(base, bundle, few)

@@ -1,0 +1,155 @@
+"""What callers get when a model raises, answers nonsense, or takes too long: the model is a fake, the rest is real."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from starlette.applications import Starlette
+
+from gitops_model.formats.contract import Contract
+from gitops_model.formats.pointer import Ref
+from gitops_model.formats.serving import Settings
+from gitops_model.runtime.models import Columns, Scores
+from gitops_model.serving.app import create_app
+from gitops_model.serving.snapshot import Loaded, Served, Snapshot
+from tests.support.factories import REQUEST, contract_dict, make_contract
+
+
+class Fake:
+    """A model that does what the test says."""
+
+    def __init__(self, predict: Callable[[Columns], Scores]) -> None:
+        self.predict = predict
+
+
+def _raise(_columns: Columns) -> Scores:
+    raise RuntimeError("out of order")
+
+
+def _app(
+    predict: Callable[[Columns], Scores],
+    *,
+    contract: Contract | None = None,
+    row_seconds: float = 0.0,
+    timeout_ms: int = 1000,
+) -> Starlette:
+    settings = Settings(host="", port=0, store=Path("nowhere"), timeout_ms=timeout_ms)
+    app = create_app(settings)
+    contract = contract or make_contract()
+    loaded = Loaded(
+        sha256="0" * 64,
+        contract=contract,
+        validate=contract.row_validator(),
+        model=Fake(predict),
+        row_seconds=row_seconds,
+        size=1,
+        example=REQUEST,
+        loaded_at="",
+    )
+    ref = Ref(model="flight-delay-v1", sha256="0" * 64)
+    app.state.service.watcher.snapshot = Snapshot(stable=Served(ref=ref, loaded=loaded))
+    return app
+
+
+def _post(app: Starlette, body: Any) -> tuple[int, dict[str, str], Any]:
+    return asyncio.run(_send(app, body))
+
+
+async def _send(app: Starlette, body: Any) -> tuple[int, dict[str, str], Any]:
+    incoming = [{"type": "http.request", "body": json.dumps(body).encode()}]
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return incoming.pop()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/predict",
+        "headers": [],
+        "query_string": b"",
+        "root_path": "",
+    }
+    await app(scope, receive, send)
+    headers = {k.decode(): v.decode() for k, v in sent[0]["headers"]}
+    return sent[0]["status"], headers, json.loads(sent[1]["body"])
+
+
+def _without_fallback() -> Contract:
+    output = contract_dict()["output"]
+    return make_contract(output=output | {"fallback": None})
+
+
+def test_a_model_that_raises_is_answered_with_the_fallback() -> None:
+    app = _app(_raise)
+    status, headers, body = _post(app, {"inputs": REQUEST})
+    assert (status, headers["x-model-route"], body["route"]) == (200, "fallback", "fallback")
+    assert body["output"] == {"delayed": False, "probability": 0.25}
+    text = app.state.service.metrics.exposition().decode()
+    assert 'model_fallbacks_total{model="flight-delay-v1"} 1.0' in text
+    assert 'model_requests_total{model="flight-delay-v1",route="fallback",status="200"} 1.0' in text
+
+
+def test_without_a_fallback_it_is_500_in_one_sentence() -> None:
+    status, headers, body = _post(_app(_raise, contract=_without_fallback()), {"inputs": REQUEST})
+    assert status == 500
+    assert body == {
+        "error": "The model failed on this request, and its contract names no fallback."
+    }
+    assert headers["x-model"] == "flight-delay-v1"
+
+
+def test_only_the_rows_without_a_usable_score_fall_back() -> None:
+    app = _app(lambda columns: np.array([0.9, np.nan, 0.1]))
+    status, headers, body = _post(app, {"rows": [REQUEST] * 3})
+    assert (status, headers["x-model-route"]) == (200, "fallback")
+    assert [row["output"]["probability"] for row in body["rows"]] == [0.9, 0.25, 0.1]
+    assert [row["fallback"] for row in body["rows"]] == [False, True, False]
+
+
+def test_a_model_that_answers_too_few_rows_falls_back_for_the_rest() -> None:
+    _, _, body = _post(_app(lambda columns: np.array([0.9])), {"rows": [REQUEST] * 2})
+    assert [row["fallback"] for row in body["rows"]] == [False, True]
+
+
+def test_a_model_that_takes_too_long_is_504_and_others_are_answered_meanwhile() -> None:
+    release = threading.Event()
+
+    def slow(columns: Columns) -> Scores:
+        if columns["hour"][0] == 1:
+            release.wait(20)
+        return np.array([0.75])
+
+    async def story() -> None:
+        app = _app(slow, row_seconds=1.0, timeout_ms=100)
+        hung = asyncio.create_task(_send(app, {"inputs": REQUEST | {"hour": 1}}))
+        status, _, _ = await _send(app, {"inputs": REQUEST})
+        assert status == 200
+        assert not hung.done()
+        status, _, body = await hung
+        assert (status, body["error"]) == (504, "The model did not answer within 100 ms.")
+        release.set()
+
+    asyncio.run(story())
+
+
+def test_a_fast_model_is_called_without_a_thread_and_a_slow_one_off_the_event_loop() -> None:
+    seen: list[bool] = []
+
+    def predict(columns: Columns) -> Scores:
+        seen.append(threading.current_thread() is threading.main_thread())
+        return np.array([0.5] * len(columns["hour"]))
+
+    for row_seconds in (0.0, 0.01):
+        _post(_app(predict, row_seconds=row_seconds), {"inputs": REQUEST})
+    _post(_app(predict), {"rows": [REQUEST] * 500})
+    assert seen == [True, False, False]

@@ -1,0 +1,102 @@
+"""Holm, what is judged, and what is only shown."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitops_model.evaluation import slices
+from gitops_model.evaluation.columns import Context
+from gitops_model.evaluation.comparison import Rows
+
+
+# Worked by hand: sorted p = .01, .02, .03, .04 against alpha/4, alpha/3, alpha/2, alpha.
+@pytest.mark.parametrize(
+    ("p_values", "rejected"),
+    [
+        ([0.01, 0.04, 0.03, 0.02], [True, False, False, False]),
+        ([0.012, 0.016, 0.02, 0.04], [True, True, True, True]),
+        ([0.013, 0.001], [True, True]),
+        ([0.03, 0.03], [False, False]),
+        ([0.05], [True]),
+        ([], []),
+    ],
+)
+def test_holm(p_values, rejected):
+    assert slices.holm(p_values, alpha=0.05) == rejected
+
+
+@given(st.lists(st.floats(0, 1), max_size=30))
+def test_holm_is_between_bonferroni_and_no_correction(p_values):
+    rejected = slices.holm(p_values, alpha=0.05)
+    for p, found in zip(p_values, rejected, strict=True):
+        assert found or p > 0.05 / len(p_values)
+        assert not found or p <= 0.05
+
+
+def numbers(**known):
+    return {
+        "slice": "depot=a", "rows": 1000, "candidate": 0.8, "production": 0.8, "delta": 0.0,
+        "lower": -0.01, "upper": 0.01, "error": 0.006, "degrees": 999.0, "wins": None, "losses": None,
+    } | known  # fmt: skip
+
+
+LOST = {"delta": -0.2, "lower": -0.21, "upper": -0.19}
+
+
+@pytest.mark.parametrize(
+    ("known", "state"),
+    [
+        ({}, "pass"),
+        (LOST, "fail"),
+        (LOST | {"rows": 99}, "too_small"),
+        (LOST | {"rows": 100}, "fail"),
+        ({"candidate": None, "delta": None}, "no_data"),
+        ({"production": None, "delta": None}, "no_data"),
+        ({"candidate": None, "production": None, "delta": None}, "too_small"),
+        ({"lower": None, "upper": None}, "too_small"),
+        (
+            {"delta": -0.049, "lower": -0.05, "upper": -0.04},
+            "pass",
+        ),  # significant, too small to matter
+        (
+            {"delta": -0.06, "error": 0.05, "lower": -0.16, "upper": 0.04},
+            "pass",
+        ),  # large, may be chance
+        ({"delta": -0.05}, "pass"),  # exactly the margin is not more than it
+        ({"delta": -0.06, "wins": 1, "losses": 4, "lower": -0.11, "upper": -0.01}, "pass"),
+        ({"delta": -0.2, "wins": 10, "losses": 210, "lower": -0.22, "upper": -0.18}, "fail"),
+    ],
+)
+def test_states(known, state):
+    found = slices.judge_all([numbers(**known)], margin=0.05, min_rows=100, alpha=0.05)
+    assert found == [state]
+
+
+def test_a_borderline_slice_fails_alone_but_not_among_many():
+    # One-sided p of about 0.01: significant alone, not among twenty.
+    borderline = numbers(delta=-0.07, error=0.03, lower=-0.12, upper=-0.02)
+    assert slices.judge_all([borderline], margin=0.05, min_rows=1, alpha=0.05) == ["fail"]
+    many = [borderline] + [numbers()] * 19
+    assert slices.judge_all(many, margin=0.05, min_rows=1, alpha=0.05) == ["pass"] * 20
+
+
+def test_every_declared_value_is_measured_and_none_is_dropped():
+    generator = np.random.default_rng(0)
+    depot = np.array(["large"] * 390 + ["tiny"] * 10)
+    labels = (generator.random(400) < 0.5).astype(float)
+    scores = generator.random(400)
+    table = slices.measure(
+        {"depot": depot, "express": np.arange(400) % 2 == 0},
+        Rows(labels=labels, candidate=scores, production=scores),
+        Context(problem="binary"),
+        metric="accuracy",
+        alpha=0.05,
+        relative=False,
+        margin=0.05,
+        seed=0,
+    )
+    assert [(s["slice"], s["rows"]) for s in table] == [
+        ("depot=large", 390), ("depot=tiny", 10), ("express=False", 200), ("express=True", 200),
+    ]  # fmt: skip
+    assert all(s["lower"] < 0 < s["upper"] for s in table)

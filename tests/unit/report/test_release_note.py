@@ -1,0 +1,169 @@
+"""Release note and card: every number in them is one of check.json, of the record or of the manifest."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from gitops_model import strict_yaml
+from gitops_model.pipeline import card
+from gitops_model.report import markdown, release_note
+from tests.support import reports
+
+SHA = "1234567890abcdef" * 4
+RECORD: dict[str, Any] = {
+    "schema": 1,
+    "model": "parcel-delay-v4",
+    "sha256": "a" * 64,
+    "artifact": {"path": "build/model.tar", "md5": "0" * 32, "size": 2_000_000},
+    "code": {"commit": "c" * 40, "sources_sha256": SHA},
+    "data": {
+        "snapshot": SHA,
+        "window": {"first_month": "2024-01", "last_month": "2024-04"},
+        "timeframe": {"train": ["2024-01-01", "2024-03-31"], "test": ["2024-04-01", "2024-04-30"]},
+        "rows": {"train": 3600, "test": 1200},
+    },
+    "contract": {"schema_version": 1, "sha256": SHA},
+    "params": {},
+    "seed": 13,
+    "environment": {},
+    "metrics": {},
+    "gates": {},
+    "baseline": {"model": "parcel-delay-v3"},
+    "rollback_target": "parcel-delay-v3",
+    "released": {"by": "release workflow", "at": "2024-05-02T09:00:00Z"},
+}
+NUMBER = re.compile(r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?")
+
+
+def test_the_record_of_these_tests_is_valid() -> None:
+    strict_yaml.check(RECORD, kind="record", name="record")
+
+
+@pytest.mark.parametrize(
+    "situation", ["better", "worse_on_one_slice", "first_release", "turned_off"]
+)
+@pytest.mark.parametrize("problem", reports.PROBLEMS)
+def test_every_number_of_note_and_card_is_in_the_report(situation: str, problem: str) -> None:
+    check = reports.make(situation, problem)
+    allowed = numbers_of(check) | numbers_of(
+        {key: RECORD[key] for key in ("model", "data", "rollback_target", "released")}
+    )
+    shown = release_note.render_note(RECORD, check)
+    assert unexplained(shown, allowed) == []
+    assert unexplained(release_note.verdict_section(check), numbers_of(check)) == []
+    assert len(NUMBER.findall(shown)) > 40
+
+
+def test_a_changed_number_changes_the_note() -> None:
+    check = reports.make("better")
+    entry = next(gate for gate in check["gates"] if gate["id"] == "primary")
+    before = release_note.render_note(RECORD, check)
+    assert (
+        f"{entry['production']:.4f} → {entry['candidate']:.4f} (▲ {entry['delta']:+.4f})" in before
+    )
+    entry["candidate"] = 0.1234
+    assert "→ 0.1234" in release_note.render_note(RECORD, check)
+
+
+def test_the_note_says_what_a_release_needs() -> None:
+    shown = release_note.render_note(RECORD, reports.make("better"))
+    for part in (
+        "# parcel-delay-v4",
+        "a" * 64,
+        "c" * 40,
+        SHA,
+        "`parcel-delay-v3`: revert",
+        "2024-01",
+        "**Trade-off:**",
+    ):
+        assert part in shown
+    assert shown.count("## Verdict at release") == 1
+
+
+def test_the_trade_off_names_what_clearly_became_worse() -> None:
+    worse = reports.make("worse_on_one_slice")
+    assert "accuracy on the slice depot=d01 " in release_note.trade_off(worse)
+    assert release_note.trade_off(reports.make("equal")) == "nothing measured became clearly worse"
+    assert (
+        release_note.trade_off(reports.make("first_release"))
+        == "nothing was in production to trade against"
+    )
+    slow = reports.make("equal")
+    slow["latency"] |= {
+        "ratio": 1.2,
+        "ratio_lower": 1.15,
+        "production_ms": 1.0,
+        "candidate_ms": 1.2,
+    }
+    assert release_note.trade_off(slow) == "median latency 1 ms → 1.2 ms (×1.20)"
+
+
+def test_the_first_release_and_the_unknown_are_said_as_such() -> None:
+    first = release_note.render_note(
+        RECORD | {"rollback_target": None}, reports.make("first_release")
+    )
+    assert "none, this is the first" in first
+    without = release_note.render_note(RECORD, None)
+    assert without.count(release_note.UNKNOWN) == 3
+    assert "Not evaluated: the candidate" in release_note.verdict_section(
+        reports.make("not_evaluated")
+    )
+
+
+def test_a_gate_that_was_off_is_said_in_bold() -> None:
+    assert "**OFF: latency was turned off: The runner" in release_note.verdict_section(
+        reports.make("turned_off")
+    )
+
+
+def test_the_card_keeps_its_text_and_gets_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    check = reports.make("better")
+    monkeypatch.setattr(card, "render", lambda contract, manifest: "# Model card: x\n\n")
+    expected = release_note.append_verdict("# Model card: x\n", check)
+    assert release_note.render_card(None, {}, check) == expected  # type: ignore[arg-type]
+    assert expected.startswith("# Model card: x\n\n## Verdict at release\n")
+
+
+def test_hostile_text_does_nothing() -> None:
+    record = RECORD | {"released": {"by": reports.HOSTILE, "at": "now"}}
+    shown = release_note.render_note(record, reports.hostile())
+    assert not re.search(r"@\w|<(?!/?(?:sub|span)>)|://|(?<!\\)\]\(", shown)
+    assert markdown.BREAK in shown
+
+
+def numbers_of(value: Any) -> set[str]:
+    """Every way in which a number of `value` may be written in a report, and all numbers inside its texts."""
+    if isinstance(value, dict):
+        return set().union(*map(numbers_of, value.values())) if value else set()
+    if isinstance(value, list):
+        return set().union(*map(numbers_of, value)) if value else set()
+    if isinstance(value, bool) or value is None:
+        return set()
+    if isinstance(value, str):
+        return set(NUMBER.findall(value))
+    found = {
+        f"{value:g}",
+        f"{value:.4f}",
+        f"{value:+.4f}",
+        f"{value:.2f}",
+        f"{value:.3g}",
+        f"{value:,}",
+        f"{value:,.1f}",
+    }
+    found |= {
+        f"{abs(value):.3g}",
+        f"{abs(value) * 100:.3g}",
+        f"{value * 100:+.1f}",
+        f"{(1 - value) * 100:.4g}",
+    }
+    return found
+
+
+def unexplained(shown: str, allowed: set[str]) -> list[str]:
+    """Numbers of the Markdown that come from nowhere. Metric names hold digits (F1), so they are left out."""
+    visible = re.sub(r"`[0-9a-f]{40,64}`|\bF1\b|95th|sha256", "", shown)
+    ratios = {"1.00"}  # memory and size against production: 1 when equal
+    return [n for n in NUMBER.findall(visible) if n not in allowed | ratios]

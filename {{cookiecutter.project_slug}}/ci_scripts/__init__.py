@@ -1,1 +1,0 @@
-"""The commands people and workflows run: `python -m ci_scripts <command>`."""

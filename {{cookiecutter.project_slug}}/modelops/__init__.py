@@ -1,1 +1,0 @@
-"""The library behind the pipeline, the commands and the service. Teams rarely edit it; `cruft update` does."""

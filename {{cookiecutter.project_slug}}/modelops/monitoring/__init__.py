@@ -1,1 +1,0 @@
-"""Watching a served model: reference profiles, drift, coverage, delayed accuracy."""
