@@ -96,7 +96,7 @@ def make_bundle(
         "model.onnx": onnx,
         "model.skops": skops,
         "reference.json": b"{}\n",
-        "requirements-serving.lock": b"",
+        "requirements-serving.txt": b"",
     }
     if golden is None:
         golden = _golden(parts["model.onnx"], problem)
@@ -182,10 +182,14 @@ def _manifest(contract: Mapping[str, Any], seed: int, model_runtime: str) -> dic
         "schema_version": contract["schema_version"],
         "runtime": model_runtime,
         "code": {"sources_sha256": "0" * 64},
+        "library": {"version": "0.1.0", "stages": {"train": "3" * 64}},
         "data": {
             "snapshot": "1" * 64,
-            "window": {"from": "2013-01", "to": "2013-03"},
-            "timeframe": {"from": "2013-01-01", "to": "2013-03-31"},
+            "split": {"by": "time", "test_days": 20},
+            "timeframe": {
+                "train": ["2013-01-01", "2013-03-11"],
+                "test": ["2013-03-12", "2013-03-31"],
+            },
             "rows": {"train": 60, "test": 20},
             "test_sha256": "2" * 64,
         },

@@ -269,6 +269,7 @@ def _facts(git: Git, bundle: Bundle, out: dvc.Out, commit: str) -> dict[str, Any
         "sha256": bundle.sha256,
         "artifact": {"path": out.path, "md5": out.md5, "size": bundle.size},
         "code": {"commit": commit, "sources_sha256": manifest["code"]["sources_sha256"]},
+        "library": manifest["library"],
         "data": {key: value for key, value in manifest["data"].items() if key != "test_sha256"},
         "contract": {
             "schema_version": manifest["schema_version"],

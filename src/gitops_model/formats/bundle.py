@@ -27,7 +27,7 @@ REQUIRED = (
     "manifest.json",
     "model.skops",
     "reference.json",
-    "requirements-serving.lock",
+    "requirements-serving.txt",
 )
 OPTIONAL = ("model.onnx",)
 

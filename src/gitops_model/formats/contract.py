@@ -62,10 +62,13 @@ class Label:
 
 @dataclass(frozen=True, kw_only=True)
 class Keys:
-    """Columns that identify a row: its id, its time, whom a canary sticks to, which rows belong together."""
+    """Columns that identify a row: its id, its time, whom a canary sticks to, which rows belong together.
+
+    `time` is None when the data has none.
+    """
 
     request: str
-    time: str
+    time: str | None = None
     sticky: str | None = None
     group: str | None = None
 

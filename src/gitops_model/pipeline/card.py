@@ -11,10 +11,9 @@ from gitops_model.formats.contract import Contract, Input, allowed_number
 def render(contract: Contract, manifest: Mapping[str, Any]) -> str:
     """Markdown for MODEL_CARD.md. Every number in it is read from `manifest`."""
     data, metrics = manifest["data"], manifest["metrics"]
-    window, train = data["window"], data["timeframe"]["train"]
     label = contract.label
     success = contract.success
-    test = data["timeframe"]["test"]
+    split = ", ".join(f"{key} {value}" for key, value in data["split"].items())
     lines = [
         f"# Model card: {contract.task}",
         "",
@@ -23,7 +22,7 @@ def render(contract: Contract, manifest: Mapping[str, Any]) -> str:
         "",
         "## How good it is",
         "",
-        f"On {data['rows']['test']:,} rows from {test[0]} to {test[1]} that it was not trained on.",
+        f"On {data['rows']['test']:,} rows{_span(data, "test")} that it was not trained on.",
         "",
         "| metric | value |",
         "|---|---|",
@@ -50,8 +49,8 @@ def render(contract: Contract, manifest: Mapping[str, Any]) -> str:
         "",
         "## What it was made from",
         "",
-        f"- data: window {window['first_month']} to {window['last_month']}, snapshot `{data['snapshot']}`",
-        f"- trained on {data['rows']['train']:,} rows from {train[0]} to {train[1]}",
+        f"- data: snapshot `{data['snapshot']}`, split {split}",
+        f"- trained on {data['rows']['train']:,} rows{_span(data, 'train')}",
         f"- test rows: sha256 `{data['test_sha256']}`",
         f"- code: sources `{manifest['code']['sources_sha256']}`; the release record names the commit",
         f"- seed {manifest['seed']}, "
@@ -66,7 +65,7 @@ def render(contract: Contract, manifest: Mapping[str, Any]) -> str:
         "## What it is not for",
         "",
         "Rows outside the contract above are refused, not guessed. Nothing is known about how it does after a change "
-        "of the world that its window has not seen; the monitor watches for that.",
+        "of the world that its data has not seen; the monitor watches for that.",
         "",
     ]
     return "\n".join(lines)
@@ -86,6 +85,14 @@ def cell(text: str) -> str:
         .replace("<", "&lt;")
         .replace("`", "'")
     )
+
+
+def _span(data: Mapping[str, Any], part: str) -> str:
+    """` from A to B`, or nothing when the data has no time."""
+    if data["timeframe"] is None:
+        return ""
+    first, last = data["timeframe"][part]
+    return f" from {first} to {last}"
 
 
 def _role(name: str, primary: str, risk: str) -> str:

@@ -37,7 +37,7 @@ def render_note(record: Mapping[str, Any], check: Check | None) -> str:
         ("Code", f"commit {code(record['code']['commit'])}"),
         (
             "Data",
-            f"snapshot {code(data['snapshot'])}, {_named(data['window'])}; rows: {_named(data['rows'])}",
+            f"snapshot {code(data['snapshot'])}, {_named(data['split'])}; rows: {_named(data['rows'])}",
         ),
         ("Primary metric", primary(check)),
         ("Trade-off", trade_off(check)),

@@ -22,13 +22,14 @@ def test_the_tag_answers_what_exactly_this_is(clone: Clone) -> None:
     )
     assert found["sha256"] == sha256
     assert found["code"] == {"commit": commit, "sources_sha256": "0" * 64}
-    assert found["data"]["window"] == {"from": "2013-01", "to": "2013-03"}
+    assert found["data"]["split"] == {"by": "time", "test_days": 20}
+    assert found["library"]["version"] == "0.1.0"
     assert found["contract"]["schema_version"] == 1
     assert found["seed"] == 1
     assert found["gates"]["state"] == "pass"
     assert found["rollback_target"] is None
     assert found["released"]["by"] == "Ada Example <ada@example.com>"
-    for word in ("commit", "snapshot", "window", "schema_version", "params", "seed", "metrics"):
+    for word in ("commit", "snapshot", "split", "schema_version", "params", "seed", "metrics"):
         assert f"{word}:" in shown, word
     for word in ("gates", "by", "at", "environment", "baseline", "artifact"):
         assert f"{word}:" in shown, word

@@ -37,7 +37,7 @@ success:
 """
 PARAMS = """\
 seed: 13
-data: {first_month: 2013-01, last_month: 2013-03, test_days: 28, max_refused: 0.01}
+data: {split: {by: time, test_days: 28}, max_refused: 0.01, first_month: 2013-01}
 model: {runtime: onnx, trees: 60}
 """
 GATES = """\
@@ -142,9 +142,17 @@ CASES: list[tuple[str, str, str, str]] = [
     ),
     ("a negative seed", "params", "seed: 13", "seed: -1"),
     ("a fractional seed", "params", "seed: 13", "seed: 1.5"),
-    ("month 13", "params", "2013-03", "2013-13"),
-    ("a day instead of a month", "params", "2013-03", "2013-03-31"),
     ("no test days", "params", "test_days: 28", "test_days: 0"),
+    ("no split", "params", "split: {by: time, test_days: 28}, ", ""),
+    ("a split by nothing", "params", "by: time, ", ""),
+    ("an unknown split", "params", "by: time", "by: month"),
+    ("days of a random split", "params", "by: time", "by: random"),
+    ("no size of a split by group", "params", "by: time, test_days: 28", "by: group"),
+    ("no size of a split by time", "params", ", test_days: 28", ""),
+    ("two sizes", "params", "test_days: 28", "test_days: 28, test_share: 0.2"),
+    ("all rows test", "params", "by: time, test_days: 28", "by: random, test_share: 1"),
+    ("trusting one name", "params", "seed: 13", "seed: 13\ntrusted_types: sklearn.svm.SVC"),
+    ("trusting what is no type", "params", "seed: 13", "seed: 13\ntrusted_types: [everything]"),
     ("a share above 1", "params", "max_refused: 0.01", "max_refused: 5"),
     ("an unknown runtime", "params", "runtime: onnx", "runtime: pickle"),
     ("a margin in words", "gates", "margin: 0.01", "margin: high"),

@@ -59,10 +59,11 @@ def a_record() -> dict[str, Any]:
         "sha256": "a" * 64,
         "artifact": {"path": "build/model.tar", "md5": "b" * 32, "size": 563200},
         "code": {"commit": "c" * 40, "sources_sha256": "d" * 64},
+        "library": {"version": "0.1.0", "stages": {}},
         "data": {
             "snapshot": "e" * 64,
-            "window": {"first_month": "2013-01"},
-            "timeframe": {},
+            "split": {"by": "random", "test_share": 0.2},
+            "timeframe": None,
             "rows": {"test": 10},
         },
         "contract": {"schema_version": 1, "sha256": "f" * 64},

@@ -19,9 +19,10 @@ RECORD: dict[str, Any] = {
     "sha256": "a" * 64,
     "artifact": {"path": "build/model.tar", "md5": "0" * 32, "size": 2_000_000},
     "code": {"commit": "c" * 40, "sources_sha256": SHA},
+    "library": {"version": "0.1.0", "stages": {}},
     "data": {
         "snapshot": SHA,
-        "window": {"first_month": "2024-01", "last_month": "2024-04"},
+        "split": {"by": "time", "test_days": 30},
         "timeframe": {"train": ["2024-01-01", "2024-03-31"], "test": ["2024-04-01", "2024-04-30"]},
         "rows": {"train": 3600, "test": 1200},
     },
@@ -76,7 +77,7 @@ def test_the_note_says_what_a_release_needs() -> None:
         "c" * 40,
         SHA,
         "`parcel-delay-v3`: revert",
-        "2024-01",
+        "by time, test",
         "**Trade-off:**",
     ):
         assert part in shown
