@@ -8,9 +8,9 @@ JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 2 ? 2 : n > 4 ? 4 
 VENV := .venv
 TEMPLATE := {{cookiecutter.project_slug}}
 
-# The environment of a generated repository plus the tools of the template. A generated repository may share it
-# (`make VENV=…/.venv train`): both write the same marks.
-LOCKS := requirements-dev.lock $(TEMPLATE)/requirements.lock
+# The environment of a generated repository plus the tools of this one, and the library itself from src/. A generated
+# repository may share it (`make VENV=…/.venv train`): both write the same marks.
+LOCKS := $(TEMPLATE)/library.lock $(TEMPLATE)/requirements.txt requirements-dev.txt
 PY := $(CURDIR)/$(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -29,7 +29,7 @@ $(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
 export $(VALUES)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-unit test-template test-workflows test-slow test-mutations lint bench bake golden lock
+.PHONY: help env demo test test-library test-template test-workflows test-slow test-mutations lint wheel bench bake golden lock
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -40,21 +40,24 @@ env: ## Create .venv from the hash-locked requirements; does nothing the second 
 	@test -x '$(PY)' || $(PYTHON) -m venv $(VENV)
 	@(for lock in $(foreach lock,$(LOCKS),'$(lock)'); do \
 	    test -e "$(INSTALLED)/$$(git hash-object "$$lock")" || exit 1; done) || { \
-	    echo "Installing the locked requirements into $(VENV) ..."; rm -rf $(INSTALLED) && \
-	    '$(PY)' -m pip --disable-pip-version-check install -q --require-hashes $(foreach lock,$(LOCKS),-r '$(lock)') && \
+	    echo "Installing the locked requirements into $(VENV): about a minute the first time ..."; rm -rf $(INSTALLED) && \
+	    awk '/^uv==/ {on = 1} on {print} on && !/\\$$/ {exit}' '$(TEMPLATE)/requirements.txt' > $(VENV)/uv.txt && \
+	    '$(PY)' -m pip --disable-pip-version-check install -q --require-hashes -r $(VENV)/uv.txt && \
+	    uv -q pip install --python '$(PY)' --require-hashes -r requirements-dev.txt -r '$(TEMPLATE)/requirements.txt' && \
+	    uv -q pip install --python '$(PY)' --no-deps --no-build-isolation --editable . && \
 	    mkdir -p $(INSTALLED) && \
 	    for lock in $(foreach lock,$(LOCKS),'$(lock)'); do : > "$(INSTALLED)/$$(git hash-object "$$lock")"; done; }
 
 demo: env ## The whole story on this machine, from an empty folder to a rollback under load: [KEEP=1] [DIR=folder]
 	@python -m ci_scripts.demo $${KEEP:+--keep} $${DIR:+--dir "$$DIR"}
 
-test: lint test-unit test-template ## All that must hold before a merge: style, types, unit tests, template tests
+test: lint test-library test-template ## All that must hold before a merge: style, types, unit tests, template tests
 
-test-unit: env ## The generated repository's own tests, run in the template directory
-	cd '$(TEMPLATE)' && python -m pytest -q -n $(JOBS)
+test-library: env ## The library's own tests
+	python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" tests/unit tests/integration
 
-test-template: env ## Bakes, workflows and stories: the template's tests, without those marked slow
-	python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow"
+test-template: env ## Bakes, workflows and stories, without those marked slow
+	python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" tests/template tests/workflows tests/e2e tests/simulation
 
 test-workflows: env ## The six workflows alone, from the first push to the rollback button
 	python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" tests/workflows
@@ -65,11 +68,14 @@ test-slow: env ## The tests marked slow: kills at every step, soak and simulatio
 test-mutations: env ## Breaks the code in many small ways: each way must turn a test red
 	@python -m ci_scripts.mutations
 
-lint: env ## Style and types of the template and of the generated repository, in place
+lint: env ## Style, types, layers, and whether the wheel in the template is the build of src/
 	@ruff check .
 	@ruff format --check .
 	@mypy
-	@cd '$(TEMPLATE)' && mypy
+	@python -m ci_scripts.wheel --check
+
+wheel: env ## Build src/ into the template: wheel, library.lock, stages.json
+	@python -m ci_scripts.wheel
 
 bench: env ## Measure everything the README gives a figure for, side by side with its peers
 	@python -m ci_scripts.bench
@@ -80,7 +86,7 @@ bake: env ## Write every combination of options into build/bakes
 golden: env ## Accept the files a bake has now as the expected ones (read the diff before you commit it)
 	@python -m ci_scripts.bake --golden tests/template/files.txt
 
-lock: env ## Resolve requirements-dev.in into requirements-dev.lock; [UPGRADE=1] takes newer versions
-	@python -m pip --disable-pip-version-check install -q uv
-	@uv -q pip compile --universal --python-version 3.11 --generate-hashes --no-header $(if $(UPGRADE),--upgrade) \
-	    requirements-dev.in -o requirements-dev.lock
+lock: env ## Resolve all requirements anew; [UPGRADE=1] takes newer versions
+	@$(MAKE) -C '$(TEMPLATE)' --no-print-directory VENV='$(CURDIR)/$(VENV)' CI=1 lock
+	@uv -q pip compile --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
+	    requirements-dev.in -o requirements-dev.txt

@@ -7,15 +7,15 @@ answers = json.loads(r"""{{ cookiecutter | tojson }}""")
 
 for kind in ("s3", "gs", "azure", "ssh"):
     if kind != answers["dvc_remote"]:
-        for ending in ("in", "lock"):
-            Path(f"requirements-remote-{kind}.{ending}").unlink(missing_ok=True)
+        for ending in ("in", "txt"):
+            Path(f"requirements-{kind}.{ending}").unlink(missing_ok=True)
 
 print(f"""
 {answers["project_name"]} is ready. What comes next:
 
   cd {Path.cwd()}
-  make setup     the virtual environment, git, DVC and the commit hooks
-  make data      three months of example flights
+  make setup     the environment, git and DVC: about a minute, 900 MB
+  make data      the raw data: three months of example flights
   make train     prepare, train, evaluate, package
   make check     would this model be allowed to ship?
 

@@ -63,3 +63,13 @@ def remove_stale_temporaries(folder: Path, *, older_than: float) -> None:
                 path.unlink()
         except FileNotFoundError:
             continue
+
+
+def size_words(count: int) -> str:
+    """A number of bytes for people: 812 B, 3.4 kB, 1.2 MB, 5.6 GB."""
+    size = float(count)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

@@ -2,9 +2,9 @@
 
 `Warm` starts a server that imports third-party libraries once and forks a process for every command that asks.
 Each is a real process, with a pid that can be killed, the caller's own directory, environment, standard streams
-and exit code; what belongs to the repository under test is imported by the command itself.
-`Warm.bin` holds a `python` and a `dvc` to put on the PATH: `-m dvc`, `-m ci_scripts` and `-m pipeline.…` go to
-the server, everything else to the real interpreter.
+and exit code; the team's own code is imported by the command itself.
+`Warm.bin` holds `python`, `dvc` and `gitops-model` to put on the PATH: these two, also as `python -P -m …`, go to the
+server, everything else to the real interpreter.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ LIBRARIES = (
     "dvc.utils.strictyaml", "dvc_data.hashfile.db.local", "dulwich.ignore", "networkx", "fsspec.implementations.memory",
     "github", "requests", "jsonschema", "yaml", "numpy", "pandas", "scipy.stats", "sklearn.ensemble",
     "sklearn.pipeline", "sklearn.compose", "sklearn.preprocessing", "sklearn.inspection",
-    "matplotlib.pyplot", "matplotlib.backends.backend_agg", "skops.io", "onnx", "skl2onnx",
+    "sklearn.metrics", "skops.io", "onnx", "skl2onnx", "gitops_model.cli", "gitops_model.pipeline.prepare",
+    "gitops_model.pipeline.train", "gitops_model.pipeline.evaluate", "gitops_model.pipeline.package",
     "narwhals.stable.v2", "narwhals._pandas_like.namespace",
 )  # fmt: skip
 WRAPPER = """#!/bin/bash
-case "$1 $2" in
-  "-m dvc" | "-m ci_scripts" | "-m pipeline."*) exec "{python}" -I -S "{client}" "{socket}" "$0" "$@" ;;
+case "$1 $2 $3" in
+  "-P -m dvc" | "-P -m gitops_model") exec "{python}" -I -S "{client}" "{socket}" "$0" "$@" ;;
 esac
 exec "{python}" "$@"
 """
@@ -89,7 +90,8 @@ class Warm:
         )
         for name, text in (
             ("python", wrapper),
-            ("dvc", f'#!/bin/bash\nexec "{self.bin}/python" -m dvc "$@"\n'),
+            ("dvc", f'#!/bin/bash\nexec "{self.bin}/python" -P -m dvc "$@"\n'),
+            ("gitops-model", f'#!/bin/bash\nexec "{self.bin}/python" -P -m gitops_model "$@"\n'),
         ):
             (self.bin / name).write_text(text)
             (self.bin / name).chmod(0o755)
@@ -116,7 +118,7 @@ class Warm:
         self._process.wait()
 
     def start(self, *words: str, cwd: Path, env: dict[str, str]) -> Running:
-        """Begin `python WORDS` in `cwd`; its output is kept."""
+        """Begin `python -P WORDS` in `cwd`; its output is kept."""
         capture = tempfile.NamedTemporaryFile()  # noqa: SIM115  `wait` closes it
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(self._socket)

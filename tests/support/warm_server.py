@@ -100,9 +100,9 @@ def serve(connection: socket.socket) -> None:
 
 
 def run(words: list[str]) -> int:
-    """What the interpreter does with `-m MODULE ARGUMENTS…` or `-c CODE`; the exit code."""
+    """What the interpreter does with `-P -m MODULE ARGUMENTS…` or `-P -c CODE`; the exit code."""
     try:
-        sys.path.insert(0, os.getcwd())
+        words = [word for word in words if word != "-P"]
         if words[0] == "-c":
             exec(words[1], {"__name__": "__main__"})
         else:

@@ -164,9 +164,9 @@ if [ "$1" = "-m" ] && [ "$2" = "venv" ]; then
 fi
 exec "$HARNESS_PYTHON" "$@"
 """
-TOOLS = ("dvc",)
+TOOLS = ("dvc", "gitops-model")
 # The generated repository's own tests and linters run elsewhere; here it counts that they are called.
-SKIPPED_TOOLS = ("ruff", "mypy", "pre-commit")
+SKIPPED_TOOLS = ("ruff", "uv", "pre-commit")
 
 
 class ActRunner:

@@ -1,4 +1,4 @@
-"""`python -m ci_scripts` of the template as a forked process, with the template's own modules imported already."""
+"""`gitops-model` as a forked process that has imported its modules already."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ KEPT = ("PATH", "HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM")
 
 
 class Commands:
-    """The commands of the template in the directory `template`, ready to run."""
+    """The commands, ready to run."""
 
-    def __init__(self, template: Path, folder: Path, warm: Warm) -> None:
+    def __init__(self, folder: Path, warm: Warm) -> None:
         # What the commands start themselves, as dvc, gets the libraries of `warm`.
-        self._warm = Warm(folder, preload=PRELOAD, path=[template], python=warm.python)
+        self._warm = Warm(folder, preload=PRELOAD, python=warm.python)
 
     def close(self) -> None:
         self._warm.close()
 
     def start(self, *argv: str, cwd: Path, env: dict[str, str], code: str = "") -> Running:
-        """Begin `python -m ci_scripts ARGV`, or run `code`."""
+        """Begin `gitops-model ARGV`, or run `code`."""
         base = {name: os.environ[name] for name in KEPT if name in os.environ}
         if "GITHUB_ACTIONS" not in env:
             base |= {
                 n: v for n, v in os.environ.items() if n.startswith(("GIT_AUTHOR", "GIT_COMMITTER"))
             }
-        words = ("-c", code) if code else ("-m", "ci_scripts", *argv)
+        words = ("-c", code) if code else ("-m", "gitops_model", *argv)
         return self._warm.start(*words, cwd=cwd, env={**base, **env})
 
     def run(self, *argv: str, cwd: Path, env: dict[str, str], code: str = "") -> Done:

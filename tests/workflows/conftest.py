@@ -28,10 +28,6 @@ from world import World  # noqa: E402
 
 from ci_scripts.bake import bake, export  # noqa: E402
 
-ROOT = HERE.parent.parent
-TEMPLATE = next(ROOT.glob("*cookiecutter.project_slug*"))
-
-
 LONGEST_FIRST = ("test_story", "test_truth_table", "test_buttons")
 
 
@@ -93,7 +89,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def commands(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
     """The generated repository's commands in forked processes."""
-    running = Commands(TEMPLATE, tmp_path_factory.mktemp("commands"), warm)
+    running = Commands(tmp_path_factory.mktemp("commands"), warm)
     yield running
     running.close()
 
@@ -114,7 +110,7 @@ def checks(
     return loaded
 
 
-SMALL = {"last_month": "2013-01", "test_days": 12}
+SMALL = {"last_month": "2013-01", "split": "{by: time, test_days: 12}"}
 
 
 def small(folder: Path, **model: object) -> None:

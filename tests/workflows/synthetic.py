@@ -4,12 +4,13 @@ CODE = """
 import json
 from pathlib import Path
 import numpy as np
-from modelops import config
-from modelops.contract import Contract
-from modelops.evaluation import gates as g, verdict as v
+from gitops_model import strict_yaml
+from gitops_model.formats import gates as g
+from gitops_model.formats.contract import Contract
+from gitops_model.evaluation import verdict as v
 
 contract = Contract.load(Path("contract.yaml"))
-gates = g.parse(config.load(Path("gates.yaml"), "gates"))
+gates = g.parse(strict_yaml.load(Path("gates.yaml"), "gates"))
 
 def check(loss, *, rows=6000, seed=3, baseline="a" * 64, candidate="b" * 64, slice_loss=0.0, extra=0):
     rng = np.random.default_rng(seed)

@@ -20,9 +20,9 @@ from fake_state import BOT
 
 WORKFLOWS = filters.load_all(TEMPLATE / ".github" / "workflows")
 MODULES = {
-    ("deploy.yml", "deploy"): "github_deploy",
-    ("deploy.yml", "revert"): "github_revert",
-    ("rollback.yml", "rollback"): "github_rollback",
+    ("deploy.yml", "deploy"): "ci-deploy",
+    ("deploy.yml", "revert"): "ci-revert",
+    ("rollback.yml", "rollback"): "ci-rollback",
 }
 
 

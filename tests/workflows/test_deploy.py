@@ -33,7 +33,14 @@ class Host:
         self.url = f"http://127.0.0.1:{self.port}"
         self._running: list[subprocess.Popen[bytes]] = []
         self.start(
-            "-m", "gitops_model.serving", "--store", str(self.store), "--port", str(self.port)
+            "-P",
+            "-m",
+            "gitops_model",
+            "serve",
+            "--store",
+            str(self.store),
+            "--port",
+            str(self.port),
         )
         self.until(lambda: self.status() is not None)
 
@@ -190,7 +197,7 @@ def test_agent_on_the_serving_host_deploys_and_the_workflow_waits(
 ) -> None:
     served.runner.variables.update(DEPLOY="agent", SERVICE_URL=host.url)
     newer, older = pointers(served)
-    host.start("-m", "ci_scripts", "deploy", "--watch", "--store", str(host.store))
+    host.start("-P", "-m", "gitops_model", "deploy", "--watch", "--store", str(host.store))
     for text in (older, newer):
         result = served.run("deploy.yml", ship(served, text))
         assert result.conclusion == "success", result.log[-3000:]
@@ -213,7 +220,7 @@ def test_rollback_with_origin_and_data_storage_out_of_reach(served: World, host:
 
     def command(*words: str) -> str:
         done = served.warm.run(
-            "-m", "ci_scripts", *words, "--store", str(host.store),
+            "-m", "gitops_model", *words, "--store", str(host.store),
             cwd=served.clone, env=served.warm.environment(),
         )  # fmt: skip
         assert done.code == 0, done.output

@@ -40,9 +40,7 @@ PROTECTED = {
 @pytest.fixture
 def consult(fake: FakeGitHub, commands: Commands, rendered: Path, tmp_path: Path, bare: BareGit):  # type: ignore[no-untyped-def]
     folder = tmp_path / "repo"
-    shutil.copytree(
-        rendered, folder, ignore=shutil.ignore_patterns("tests", "pipeline", "modelops")
-    )
+    shutil.copytree(rendered, folder, ignore=shutil.ignore_patterns("tests", "pipeline"))
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     owners = bare.text("hash-object", "-w", "--stdin", stdin=b"* @acme\n")
     main = bare.ref("refs/heads/main")

@@ -244,14 +244,14 @@ class World:
 
 
 def run(warm: Warm, module: str, *words: str, folder: Path) -> None:
-    """`python -m MODULE WORDS`, which must end well."""
+    """`python -P -m MODULE WORDS`, which must end well."""
     done = warm.run("-m", module, *words, cwd=folder, env=warm.environment())
     assert done.code == 0, done.output
 
 
 def data(folder: Path, warm: Warm) -> None:
     """`make data` of a generated repository."""
-    run(warm, "pipeline.example_data", folder=folder)
+    run(warm, "gitops_model", "data", folder=folder)
     run(warm, "dvc", "add", "-q", "data/raw", folder=folder)
 
 

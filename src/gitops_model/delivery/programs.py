@@ -6,5 +6,5 @@ import sys
 
 # -P keeps the working directory off the import path: a yaml.py that lies there is not imported.
 PYTHON = (sys.executable, "-P")
-COMMAND = (*PYTHON, "-c", "import sys; from gitops_model.cli import main; sys.exit(main())")
+COMMAND = (*PYTHON, "-m", "gitops_model")
 DVC = (*PYTHON, "-m", "dvc")

@@ -25,17 +25,17 @@ TIMED_PAIRS = 400
 
 def test_set(contract: Contract, table: pd.DataFrame, described: Mapping[str, Any]) -> TestSet:
     """The candidate's test rows; `described` is build/prepared/data.json."""
-    window = described["timeframe"]["test"]
+    frame, time = described["timeframe"], contract.keys.time
     explore = [name for name in contract.inputs if name not in contract.slices]
     group = contract.keys.group
     return TestSet(
         keys=table[contract.keys.request].tolist(),
         labels=table[contract.label.name].to_numpy(),
         sha256=described["test_sha256"],
-        window=(window[0], window[1]),
-        slices={name: table[name].astype(str).to_numpy() for name in contract.slices},
+        window=None if frame is None else (frame["test"][0], frame["test"][1]),
+        slices={name: prepared.slice_values(table, name) for name in contract.slices},
         group=None if group is None else table[group].to_numpy(),
-        time=table[contract.keys.time].to_numpy(),
+        time=None if time is None else table[time].to_numpy(),
         explore={name: table[name].to_numpy() for name in explore},
     )
 

@@ -22,7 +22,7 @@ def render(contract: Contract, manifest: Mapping[str, Any]) -> str:
         "",
         "## How good it is",
         "",
-        f"On {data['rows']['test']:,} rows{_span(data, "test")} that it was not trained on.",
+        f"On {data['rows']['test']:,} rows{_span(data, 'test')} that it was not trained on.",
         "",
         "| metric | value |",
         "|---|---|",

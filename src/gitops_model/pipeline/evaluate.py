@@ -1,8 +1,8 @@
-"""Stage 3: how good is it on the test days? Metrics, slices, plots, and one prediction a row."""
+"""Stage 3: how good is the model on the test rows? Metrics, slices, plots, and one prediction a row."""
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +10,33 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gitops_model.errors import BadArtifact, GitopsError
+from gitops_model.errors import BadArtifact
 from gitops_model.evaluation import metrics
 from gitops_model.files import canonical_json, write_atomic
 from gitops_model.formats.contract import Contract
-from gitops_model.pipeline import plots, prepared
-from gitops_model.runtime.estimators import load
+from gitops_model.formats.params import Params
+from gitops_model.pipeline import plots, prepared, stages
+from gitops_model.runtime import estimators
 from gitops_model.runtime.models import SklearnModel
 
 Array = NDArray[np.float64]
+REPORTS = Path("reports")
 
 
-def main() -> None:
-    """Write reports/metrics.json, reports/slices.csv, reports/plots/*.png and build/predictions.csv."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `evaluate`: none; contract.yaml says everything."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write reports/metrics.json, slices.csv, plots/*.csv and build/predictions.csv."""
+    stages.require_installed("evaluate")
     contract = Contract.load(Path("contract.yaml"))
+    params = Params.load(Path("params.yaml"))
     table = prepared.read(contract, "test")
-    # The pipeline wrote these bytes itself a moment ago, or DVC restored them by their hash.
-    model = SklearnModel(load(Path("build/estimator.skops").read_bytes()), contract)
+    packed = Path("build/estimator.skops").read_bytes()
+    model = SklearnModel(
+        estimators.load(packed, trusted=estimators.TREES.union(params.trusted_types)), contract
+    )
     scores = model.predict(prepared.columns(contract, table))
     silent = ~np.isfinite(scores.reshape(len(scores), -1)).all(axis=1)
     if silent.any():
@@ -39,17 +49,15 @@ def main() -> None:
     values = {
         m.name: metrics.value(m.name, labels, scores, context) for m in metrics.applicable(context)
     }
-    write_atomic(Path("reports/metrics.json"), canonical_json({"rows": len(table), **values}))
+    write_atomic(REPORTS / "metrics.json", canonical_json({"rows": len(table), **values}))
     slices = slice_table(contract, table, labels, scores)
-    write_atomic(
-        Path("reports/slices.csv"),
-        slices.to_csv(index=False, lineterminator="\n", float_format="%.6f"),
-    )
-    write_atomic(Path("build/predictions.csv"), _predictions(contract, table, scores))
-    for path in plots.draw(contract, labels, scores, slices, folder=Path("reports/plots")):
-        print(f"evaluate: {path}")
+    write_atomic(REPORTS / "slices.csv", _csv(slices))
+    for name, plot in plots.tables(contract, labels, scores).items():
+        write_atomic(REPORTS / "plots" / name, _csv(plot))
+    write_atomic(Path("build/predictions.csv"), _csv(_predictions(contract, table, scores)))
     for name, value in values.items():
         print(f"evaluate: {name} {'no data' if value is None else format(value, '.4f')}")
+    return 0
 
 
 def slice_table(
@@ -60,7 +68,7 @@ def slice_table(
     names = list(dict.fromkeys([contract.success.primary, contract.success.risk]))
     rows: list[dict[str, Any]] = []
     for name in contract.slices:
-        values = table[name].astype(str).to_numpy()
+        values = prepared.slice_values(table, name)
         for value in sorted(set(values)):
             inside = values == value
             found = {m: metrics.value(m, labels[inside], scores[inside], context) for m in names}
@@ -68,24 +76,16 @@ def slice_table(
     return pd.DataFrame(rows, columns=["slice", "value", "rows", *names])
 
 
-def _predictions(contract: Contract, table: pd.DataFrame, scores: Array) -> str:
-    keys = dict.fromkeys(
-        [contract.keys.request, contract.keys.time, contract.label.name, *contract.slices]
-    )
-    out = table[list(keys)].copy()
+def _predictions(contract: Contract, table: pd.DataFrame, scores: Array) -> pd.DataFrame:
+    keys = [contract.keys.request, contract.keys.time, contract.label.name, *contract.slices]
+    out = table[list(dict.fromkeys(key for key in keys if key is not None))].copy()
     matrix = scores.reshape(len(scores), -1)
-    names = (
-        [f"score_{name}" for name in contract.output.classes]
-        if contract.output.classes
-        else ["score"]
-    )
+    classes = contract.output.classes
+    names = [f"score_{name}" for name in classes] if classes else ["score"]
     for place, name in enumerate(names):
         out[name] = matrix[:, place]
-    return out.to_csv(index=False, lineterminator="\n", float_format="%.9g")
+    return out
 
 
-if __name__ == "__main__":
-    try:
-        main()
-    except GitopsError as error:
-        sys.exit(f"evaluate: {error}")
+def _csv(table: pd.DataFrame) -> str:
+    return table.to_csv(index=False, lineterminator="\n", float_format="%.9g")

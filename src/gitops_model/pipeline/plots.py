@@ -1,123 +1,58 @@
-"""Pictures of one evaluation, for people: is it calibrated, does it rank, where is it weak?"""
+"""Points of the plots that dvc.yaml declares, small tables that `dvc plots show` and `dvc plots diff` draw."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import precision_recall_curve, roc_curve
+from sklearn.metrics import roc_curve
 
 from gitops_model.formats.contract import Contract
 
 Array = NDArray[np.float64]
-INK, ACCENT = "#44546a", "#c8553d"
+BINS = 10
+MOST_POINTS = 500
 
 
-def draw(
-    contract: Contract, labels: Array, scores: Array, slices: pd.DataFrame, *, folder: Path
-) -> list[Path]:
-    """Write the pictures that fit the problem as PNG; `labels` (n,), `scores` (n,) or (n, k). Returns their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    pictures = {"slices.png": _slices(contract, slices)}
+def tables(contract: Contract, labels: Array, scores: Array) -> dict[str, pd.DataFrame]:
+    """By file name, the tables that fit the problem; `labels` (n,), `scores` (n,) or (n, k)."""
     if contract.problem == "regression":
-        pictures["residuals.png"] = _residuals(contract, labels, scores)
-    elif contract.problem == "multiclass":
-        pictures["confusion.png"] = _confusion(contract, labels, scores)
-        top = scores.argmax(axis=1)
-        pictures["calibration.png"] = _calibration(
-            (top == labels).astype(float), scores.max(axis=1), "top class"
-        )
-    else:
-        pictures["calibration.png"] = _calibration(labels, scores, contract.output.name)
-        if 0 < labels.sum() < len(labels):
-            pictures["curves.png"] = _curves(labels, scores)
-    paths = []
-    for name, figure in pictures.items():
-        # Without a date or a version in it, the same picture is the same file.
-        figure.savefig(folder / name, dpi=110, bbox_inches="tight", metadata={"Software": None})
-        plt.close(figure)
-        paths.append(folder / name)
-    return paths
+        return {"residuals.csv": _residuals(labels, scores)}
+    if contract.problem == "multiclass":
+        right = (scores.argmax(axis=1) == labels).astype(float)
+        return {
+            "calibration.csv": calibration(right, scores.max(axis=1)),
+            "confusion.csv": _confusion(contract, labels, scores),
+        }
+    return {"calibration.csv": calibration(labels, scores), "roc.csv": _roc(labels, scores)}
 
 
-def _slices(contract: Contract, slices: pd.DataFrame) -> Any:
-    metric = contract.success.primary
-    known = slices[slices[metric].notna()]
-    figure, axes = plt.subplots(figsize=(7, 1 + 0.24 * max(1, len(known))))
-    axes.barh(
-        [
-            f"{s} = {v}  ({n:,})"
-            for s, v, n in zip(known["slice"], known["value"], known["rows"], strict=True)
-        ],
-        known[metric].astype(float),
-        color=INK,
+def calibration(happened: Array, predicted: Array) -> pd.DataFrame:
+    """Mean prediction and share that happened in ten bins of equally many rows."""
+    edges = np.quantile(predicted, np.linspace(0, 1, BINS + 1))
+    place = np.clip(np.searchsorted(edges, predicted, side="right") - 1, 0, BINS - 1)
+    bins = pd.DataFrame({"bin": place, "predicted": predicted, "happened": happened}).groupby("bin")
+    return bins.mean().assign(rows=bins.size()).reset_index(drop=True)
+
+
+def _roc(labels: Array, scores: Array) -> pd.DataFrame:
+    if not 0 < labels.sum() < len(labels):
+        return pd.DataFrame({"false_positive_rate": [], "true_positive_rate": []})
+    wrong, right, _ = roc_curve(labels, scores)
+    return _few(pd.DataFrame({"false_positive_rate": wrong, "true_positive_rate": right}))
+
+
+def _confusion(contract: Contract, labels: Array, scores: Array) -> pd.DataFrame:
+    names = np.array(contract.output.classes)
+    return pd.DataFrame(
+        {"actual": names[labels.astype(int)], "predicted": names[scores.argmax(axis=1)]}
     )
-    axes.invert_yaxis()
-    axes.set_xlabel(metric)
-    axes.set_title(f"{metric} by slice (rows)")
-    return figure
 
 
-def _calibration(happened: Array, said: Array, name: str) -> Any:
-    edges = np.quantile(said, np.linspace(0, 1, 11))
-    place = np.clip(np.searchsorted(edges, said, side="right") - 1, 0, 9)
-    points = [
-        (said[place == b].mean(), happened[place == b].mean())
-        for b in range(10)
-        if (place == b).any()
-    ]
-    figure, axes = plt.subplots(figsize=(5, 5))
-    top = max(max(p) for p in points) * 1.1
-    axes.plot([0, top], [0, top], color="#bbbbbb", linestyle="--")
-    axes.plot(*zip(*points, strict=True), marker="o", color=ACCENT)
-    axes.set(
-        xlabel="predicted",
-        ylabel="happened",
-        title=f"Calibration of {name}: ten bins of equal size",
-    )
-    return figure
+def _residuals(labels: Array, scores: Array) -> pd.DataFrame:
+    return _few(pd.DataFrame({"predicted": scores, "residual": labels - scores}))
 
 
-def _curves(labels: Array, scores: Array) -> Any:
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2))
-    false_positives, true_positives, _ = roc_curve(labels, scores)
-    left.plot(false_positives, true_positives, color=ACCENT)
-    left.plot([0, 1], [0, 1], color="#bbbbbb", linestyle="--")
-    left.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
-    precision, recall, _ = precision_recall_curve(labels, scores)
-    right.plot(recall, precision, color=ACCENT)
-    right.axhline(labels.mean(), color="#bbbbbb", linestyle="--")
-    right.set(xlabel="recall", ylabel="precision", title="Precision and recall")
-    return figure
-
-
-def _confusion(contract: Contract, labels: Array, scores: Array) -> Any:
-    names = contract.output.classes or ()
-    counts = np.zeros((len(names), len(names)))
-    np.add.at(counts, (labels.astype(int), scores.argmax(axis=1)), 1)
-    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    figure, axes = plt.subplots(figsize=(5, 4.4))
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for row, column in np.ndindex(shares.shape):
-        axes.text(column, row, f"{shares[row, column]:.0%}", ha="center", va="center")
-    axes.set_xticks(range(len(names)), names)
-    axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="predicted", ylabel="happened", title="Share of each true class")
-    return figure
-
-
-def _residuals(contract: Contract, labels: Array, scores: Array) -> Any:
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2))
-    unit = f" ({contract.output.unit})" if contract.output.unit else ""
-    left.hexbin(scores, labels, gridsize=40, bins="log", cmap="Blues")
-    left.set(xlabel=f"predicted{unit}", ylabel=f"happened{unit}", title="Predicted and happened")
-    right.hist(labels - scores, bins=60, color=INK)
-    right.set(xlabel=f"happened - predicted{unit}", title="Residuals")
-    return figure
+def _few(points: pd.DataFrame) -> pd.DataFrame:
+    places = np.unique(np.linspace(0, len(points) - 1, min(len(points), MOST_POINTS)).astype(int))
+    return points.iloc[places]

@@ -1,4 +1,8 @@
-"""Reading the prepared tables back, with the types they were written with."""
+"""build/prepared/{train,test}.csv: written once by `prepare`, read back with the very same values.
+
+A table is as callers send it: bool for boolean inputs, text for categories, None or NaN where a value is missing.
+`columns` turns it into what models take.
+"""
 
 from __future__ import annotations
 
@@ -9,30 +13,78 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gitops_model.formats.contract import Contract
+from gitops_model.errors import BadInput
+from gitops_model.formats.contract import MISSING, Contract
 
 PREPARED = Path("build/prepared")
+_BOOLEANS = {"true": True, "false": False}
+
+
+def text(contract: Contract, table: pd.DataFrame) -> str:
+    """The CSV of `table`, rows in order of time, then of the request key."""
+    names = [*contract.columns, *contract.inputs]
+    keys = [name for name in (contract.keys.time, contract.keys.request) if name is not None]
+    out = table[names].sort_values(keys, kind="stable")
+    for name, rules in contract.inputs.items():
+        if rules.type == "boolean":
+            out[name] = [None if pd.isna(v) else str(bool(v)).lower() for v in out[name]]
+        elif rules.type != "category":
+            # float32 is what the served model sees; training on the same numbers keeps both runtimes together.
+            out[name] = out[name].astype("float32")
+    return out.to_csv(index=False, lineterminator="\n")
 
 
 def read(contract: Contract, part: str, *, folder: Path = PREPARED) -> pd.DataFrame:
-    """build/prepared/<part>.csv with float32 numbers and text categories; `part` is train or test."""
-    numbers = [name for name, rules in contract.inputs.items() if rules.type != "category"]
-    texts = [contract.keys.request, *(name for name in contract.inputs if name not in numbers)]
-    # Only the empty field is missing: 'NA' and 'null' are ordinary texts in somebody's categories.
-    return pd.read_csv(
-        folder / f"{part}.csv",
-        dtype={**dict.fromkeys(numbers, "float32"), **dict.fromkeys(texts, "str")},
+    """The table of `part`, train or test. Raises BadInput when it is not there."""
+    path = folder / f"{part}.csv"
+    if not path.is_file():
+        raise BadInput(f"{path} is not there. Run: make train")
+    numbers = [n for n, rules in contract.inputs.items() if rules.type in ("number", "integer")]
+    label = contract.label.name
+    texts = [n for n in [*contract.columns, *contract.inputs] if n not in numbers and n != label]
+    if contract.output.classes:
+        texts.append(label)
+    table = pd.read_csv(
+        path,
+        dtype={**dict.fromkeys(numbers, "float32"), **dict.fromkeys(texts, "object")},
+        # Only the empty field is missing: 'NA' and 'null' are ordinary texts in somebody's categories.
         keep_default_na=False,
-        na_values=dict.fromkeys([*numbers, contract.label.name], [""]),
+        na_values=dict.fromkeys([*numbers, *texts, label], [""]),
+        float_precision="round_trip",
+        lineterminator="\n",
     )
+    for name in texts:
+        values = table[name].astype(object).where(table[name].notna(), None)
+        if name in contract.inputs and contract.inputs[name].type == "boolean":
+            values = values.map(lambda v: _BOOLEANS.get(v)).astype(object)
+        table[name] = values
+    return table
 
 
 def columns(contract: Contract, table: pd.DataFrame) -> dict[str, NDArray[Any]]:
     """The arrays `Model.predict` takes, each of length n."""
     return {
-        name: table[name].to_numpy(dtype=object if rules.type == "category" else np.float32)
+        name: table[name].fillna(MISSING).to_numpy(dtype=object)
+        if rules.type == "category"
+        else np.array([np.nan if pd.isna(v) else float(v) for v in table[name]], dtype=np.float32)
+        if rules.type == "boolean"
+        else table[name].to_numpy(dtype=np.float32)
         for name, rules in contract.inputs.items()
     }
+
+
+def inputs(contract: Contract, row: pd.Series[Any]) -> dict[str, Any]:
+    """One row's inputs as a request has them: plain Python values, None where missing."""
+    plain = {"category": str, "boolean": bool, "integer": int, "number": float}
+    return {
+        name: None if pd.isna(row[name]) else plain[rules.type](row[name])
+        for name, rules in contract.inputs.items()
+    }
+
+
+def slice_values(table: pd.DataFrame, name: str) -> NDArray[Any]:
+    """The column as texts, shape (n,); a missing value is the slice '(missing)'."""
+    return table[name].astype(object).where(table[name].notna(), MISSING).astype(str).to_numpy()
 
 
 def labels(contract: Contract, table: pd.DataFrame) -> NDArray[np.float64]:

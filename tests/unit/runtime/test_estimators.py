@@ -112,6 +112,8 @@ def test_the_largest_difference_is_absolute_for_probabilities_and_relative_for_l
     None
 ):
     assert onnx_export.largest_difference(np.array([0.5]), np.array([0.25])) == pytest.approx(0.25)
-    assert onnx_export.largest_difference(np.array([1001.0]), np.array([1000.0])) == pytest.approx(0.001)
+    assert onnx_export.largest_difference(np.array([1001.0]), np.array([1000.0])) == pytest.approx(
+        0.001
+    )
     assert onnx_export.largest_difference(np.array([np.nan]), np.array([1.0])) == float("inf")
     assert onnx_export.largest_difference(np.array([1.0, 2.0]), np.array([1.0])) == float("inf")

@@ -96,9 +96,7 @@ class Repository:
         """`check` against main; the report is the one it wrote."""
         path = self.root / "reports/check.json"
         path.unlink(missing_ok=True)
-        done = self.run(
-            sys.executable, "-m", "ci_scripts", "check", "--base", "main", *arguments, check=False
-        )
+        done = self.run("gitops-model", "check", "--base", "main", *arguments, check=False)
         import json
 
         report = json.loads(path.read_text()) if path.exists() else None
@@ -117,7 +115,7 @@ def generate(folder: Path, problem: str) -> Repository:
     made.run("git", "init", "-q", "-b", "main")
     if not (repository / ".dvc/config").exists():
         made.run("dvc", "init", "-q")
-    made.run(sys.executable, "-m", "pipeline.example_data")
+    made.run("gitops-model", "data")
     made.run("dvc", "add", "-q", "data/raw")
     made.train()
     return made
@@ -126,10 +124,10 @@ def generate(folder: Path, problem: str) -> Repository:
 def ship(made: Repository) -> str:
     """Release what main holds and point production.yaml at it; returns the id."""
     made.check()
-    out = made.run(sys.executable, "-m", "ci_scripts", "release", "--no-push").stdout
+    out = made.run("gitops-model", "release", "--no-push").stdout
     found = re.search(r"flight-delay-v\d+", out)
     assert found, out
-    made.run(sys.executable, "-m", "ci_scripts", "ship", found[0])
+    made.run("gitops-model", "ship", found[0])
     made.commit(f"Ship {found[0]}")
     return found[0]
 

@@ -12,7 +12,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,14 +20,15 @@ from typing import Any
 import pytest
 
 from gitops_model.cli import main
-from gitops_model.delivery import dvc
+from gitops_model.delivery import dvc as dvc_files
+from gitops_model.delivery.programs import COMMAND
 from gitops_model.files import sha256_file
 from gitops_model.formats import record
 from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.pointer import Pointer
 from tests.support.world import Clone, World, isolated, served
 
-ROOT = Path(dvc.__file__).parents[1]
+pytestmark = pytest.mark.slow
 KILLED = 137
 ENOUGH = 200
 
@@ -38,7 +38,7 @@ def _isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in isolated(tmp_path_factory.mktemp("home")).items():
             patch.setenv(name, value)
-        patch.setattr(dvc, "stale_stages", lambda root: [])
+        patch.setattr(dvc_files, "stale_stages", lambda root: [])
         yield
 
 
@@ -60,10 +60,10 @@ def fake_dvc(remote: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     def dvc(root: Path, *words: str, timeout: float = 0) -> subprocess.CompletedProcess[str]:
         if words[0] == "push":
             text = (root / "dvc.lock").read_text()
-            out = dvc.locked_out(text, words[1])
+            out = dvc_files.locked_out(text, words[1])
             assert out is not None
             target = remote / out.md5
-            shutil.copy(dvc.cached(root, out.md5), target)
+            shutil.copy(dvc_files.cached(root, out.md5), target)
             return subprocess.CompletedProcess(words, 0, "", "")
         assert words[:2] == ("get-url", "--force")
         md5 = "".join(words[2].rsplit("/", 2)[1:])
@@ -85,7 +85,7 @@ def dying(clone: Clone, words: tuple[str, ...], *, at: int, remote: Path | None 
             os.dup2(null, 2)
             os.chdir(clone.root)
             if remote is not None:
-                dvc.dvc = fake_dvc(remote)  # type: ignore[assignment]
+                dvc_files.dvc = fake_dvc(remote)  # type: ignore[assignment]
             _arm(at)
             os._exit(main(words))
         except BaseException:
@@ -122,7 +122,7 @@ def _arm(at: int) -> None:
     subprocess.run = counted(subprocess.run)
     Path.write_text = written(Path.write_text)  # type: ignore[method-assign]
     Path.write_bytes = written(Path.write_bytes)  # type: ignore[method-assign]
-    dvc.dvc = counted(dvc.dvc)
+    dvc_files.dvc = counted(dvc_files.dvc)
     os.replace = counted(os.replace)
     os.fsync = counted(os.fsync)
     os.unlink = counted(os.unlink)
@@ -264,9 +264,8 @@ def test_kill_9_at_any_moment(base: World, tmp_path: Path) -> None:
         before = clone.stored["pointer"]
         clone.ship(("flight-delay-v2", "flight-delay-v1")[number % 2])
         process = subprocess.Popen(
-            [sys.executable, "-m", "ci_scripts", "deploy"],
+            [*COMMAND, "deploy"],
             cwd=clone.root,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import yaml
 
-from tests.gates.conftest import Repository
+from tests.e2e.gates.conftest import Repository
+
+FIT = '    return Pipeline([("inputs", inputs), ("model", model)]).fit(rows, labels)\n'
 
 
 def test_nothing_in_production_limits_alone_decide(first: Repository) -> None:
@@ -77,9 +79,8 @@ def test_better_in_total_and_worse_on_one_slice(repository: Repository) -> None:
     repository.edit(
         "pipeline/train.py",
         (
-            "    model.fit(table[list(contract.inputs)], labels)\n",
-            "    labels[(table['carrier'] == 'WN').to_numpy().nonzero()[0][::2]] ^= 1\n"
-            "    model.fit(table[list(contract.inputs)], labels)\n",
+            FIT,
+            "    labels[(rows['carrier'] == 'WN').to_numpy().nonzero()[0][::2]] ^= 1\n" + FIT,
         ),
     )
     repository.train()
@@ -95,10 +96,13 @@ def test_better_in_total_and_worse_on_one_slice(repository: Repository) -> None:
 def test_a_metric_without_a_value_blocks(repository: Repository) -> None:
     """No late flight in the test days: ROC AUC is not defined, which is no reason to pass."""
     repository.edit(
-        "pipeline/prepare.py",
-        ("    train, test = ordered[~later], ordered[later]\n",
-         "    train, test = ordered[~later], ordered[later & (ordered['late'] == 0)]\n"),
-    )  # fmt: skip
+        "pipeline/features.py",
+        (
+            '    return table[raw["dep_delay"].notna()]\n',
+            '    late = (table[name] == 1) & (time >= "2013-03-04")\n'
+            '    return table[raw["dep_delay"].notna() & ~late]\n',
+        ),
+    )
     repository.train()
     found = repository.check()
     assert found.code == 1, found.said
@@ -112,13 +116,10 @@ def test_a_model_that_answers_nan_is_never_packed(repository: Repository) -> Non
     repository.edit(
         "pipeline/train.py",
         (
-            "    began = time.monotonic()\n",
-            "    began = time.monotonic()\n    broken = float('nan')\n",
-        ),
-        (
-            "    model.fit(table[list(contract.inputs)], labels)\n",
-            "    model.fit(table[list(contract.inputs)], labels)\n"
-            "    for tree in model['model'].estimators_.ravel():\n        tree.tree_.value[:] = broken\n",
+            FIT,
+            FIT.replace("return", "fitted =")
+            + "    for tree in fitted['model'].estimators_.ravel():\n"
+            "        tree.tree_.value[:] = float('nan')\n    return fitted\n",
         ),
     )
     done = repository.train(check=False)
@@ -195,12 +196,14 @@ def test_slower_and_larger(repository: Repository) -> None:
 
 
 def test_test_rows_that_were_trained_on_are_a_leak(repository: Repository) -> None:
+    leak = (
+        "from pathlib import Path\n"
+        "train, test = (Path(f'build/prepared/{n}.csv') for n in ('train', 'test'))\n"
+        "train.write_text(train.read_text() + test.read_text().split('\\n', 1)[1])\n"
+    )
+    (repository.root / "leak.py").write_text(leak)
     repository.edit(
-        "pipeline/prepare.py",
-        (
-            "    train, test = ordered[~later], ordered[later]\n",
-            "    train, test = ordered, ordered[later]\n",
-        ),
+        "dvc.yaml", ("cmd: gitops-model prepare", "cmd: gitops-model prepare && python leak.py")
     )
     repository.train()
     found = repository.check()

@@ -42,7 +42,7 @@ def _isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def dvc(clone: Clone, *words: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "dvc", *words], cwd=clone.root, capture_output=True, text=True
+        [sys.executable, "-P", "-m", "dvc", *words], cwd=clone.root, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

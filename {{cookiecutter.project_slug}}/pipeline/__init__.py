@@ -1,1 +1,0 @@
-"""YOURS: where the data comes from, which features it has, how the model is trained."""
