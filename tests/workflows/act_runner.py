@@ -18,10 +18,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import filters
 import yaml
-from fake_github import FakeGitHub
-from fake_state import Event
+
+from tests.workflows import filters
+from tests.workflows.fake_github import FakeGitHub
+from tests.workflows.fake_state import Event
 
 HERE = Path(__file__).parent
 RUNNERS = {"ubuntu-24.04", "self-hosted"}

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
-
-from warm import Done, Running, Warm
+from tests.support.warm import Done, Running, Warm
 
 __all__ = ["Commands", "Done", "Running"]
 PRELOAD = (

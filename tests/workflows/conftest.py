@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from ci_scripts.bake import bake, export
+from tests.support import trees
+from tests.support.once import once, shared_folder
+from tests.support.warm import Warm
+from tests.workflows import synthetic, world
+from tests.workflows.bare_git import BareGit
+from tests.workflows.commands import Commands
+from tests.workflows.fake_github import FakeGitHub
+from tests.workflows.world import World
+
 HERE = Path(__file__).parent
-for folder in (HERE, HERE.parent / "support"):
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-
-import synthetic  # noqa: E402
-import trees  # noqa: E402
-import world  # noqa: E402
-from bare_git import BareGit  # noqa: E402
-from commands import Commands  # noqa: E402
-from fake_github import FakeGitHub  # noqa: E402
-from once import once, shared_folder  # noqa: E402
-from warm import Warm  # noqa: E402
-from world import World  # noqa: E402
-
-from ci_scripts.bake import bake, export  # noqa: E402
 
 LONGEST_FIRST = ("test_story", "test_truth_table", "test_buttons")
 
@@ -155,7 +150,7 @@ def trained(
         world.train(target, warm)
 
     def get(**model: object) -> Path:
-        name = "-".join(f"{k}{v}" for k, v in sorted(model.items())) or "plain"
+        name = re.sub(r"\W+", "-", "-".join(f"{k}{v}" for k, v in sorted(model.items())) or "plain")
         return once(folder / name, lambda target: make(target, **model))
 
     return get

@@ -6,8 +6,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
-from fake_api import REPO, ApiError, Call, Reply, found, route, user
-from fake_state import DISPATCH_INPUT_LIMIT
+
+from tests.workflows.fake_api import REPO, ApiError, Call, Reply, found, route, user
+from tests.workflows.fake_state import DISPATCH_INPUT_LIMIT
 
 
 def workflow_files(call: Call, ref: str = "main") -> dict[str, dict[str, Any]]:

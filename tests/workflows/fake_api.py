@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from bare_git import BareGit
-from fake_state import (
+from tests.workflows.bare_git import BareGit
+from tests.workflows.fake_state import (
     BODY_LIMIT,
     BOT,
     Event,

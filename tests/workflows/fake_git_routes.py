@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bare_git import GitError
-from fake_api import REPO, ApiError, Call, Reply, route
+from tests.workflows.bare_git import GitError
+from tests.workflows.fake_api import REPO, ApiError, Call, Reply, route
 
 
 def protected(call: Call, ref: str) -> bool:

@@ -21,16 +21,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import fake_actions_routes  # noqa: F401 - importing registers the handlers
-import fake_git_routes  # noqa: F401
-import fake_issue_routes  # noqa: F401
-import fake_pull_routes
-import fake_release_routes  # noqa: F401
-import fake_repo_routes  # noqa: F401
-from bare_git import BareGit
-from fake_api import HANDLERS, ApiError, Call, Reply
-from fake_state import BOT, Event, Fault, Recorded, State, Token
-from openapi import Description, Operation, complete
+from tests.workflows import (
+    fake_actions_routes,  # noqa: F401 - importing registers the handlers
+    fake_git_routes,  # noqa: F401
+    fake_issue_routes,  # noqa: F401
+    fake_pull_routes,
+    fake_release_routes,  # noqa: F401
+    fake_repo_routes,  # noqa: F401
+)
+from tests.workflows.bare_git import BareGit
+from tests.workflows.fake_api import HANDLERS, ApiError, Call, Reply
+from tests.workflows.fake_state import BOT, Event, Fault, Recorded, State, Token
+from tests.workflows.openapi import Description, Operation, complete
 
 DESCRIPTION = Description()
 GIT_PATH = re.compile(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fake_api import REPO, ApiError, Call, Reply, found, limit_body, route, user
+from tests.workflows.fake_api import REPO, ApiError, Call, Reply, found, limit_body, route, user
 
 
 def issue_json(call: Call, issue: dict[str, Any]) -> dict[str, Any]:

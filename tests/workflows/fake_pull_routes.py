@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fake_api import REPO, ApiError, Call, Reply, route, user
-from fake_git_routes import files_json, push_event
-from fake_repo_routes import latest_statuses
+from tests.workflows.fake_api import REPO, ApiError, Call, Reply, route, user
+from tests.workflows.fake_git_routes import files_json, push_event
+from tests.workflows.fake_repo_routes import latest_statuses
 
 
 def head_ref(pull: dict[str, Any], full_name: str) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import re
 from typing import Any
 
-from fake_api import REPO, ApiError, Call, Reply, found, route, user
+from tests.workflows.fake_api import REPO, ApiError, Call, Reply, found, route, user
 
 
 def _asset_json(call: Call, release: dict[str, Any], asset: dict[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fake_api import REPO, UPGRADE, ApiError, Call, Reply, found, route, user
-from fake_state import DESCRIPTION_LIMIT, STATUS_LIMIT
+from tests.workflows.fake_api import REPO, UPGRADE, ApiError, Call, Reply, found, route, user
+from tests.workflows.fake_state import DESCRIPTION_LIMIT, STATUS_LIMIT
 
 
 @route("GET", REPO)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import filters
 import pytest
-from act_runner import ActRunner, HarnessError, shim
-from bare_git import BareGit
-from fake_github import FakeGitHub
-from fake_state import Event
+
+from tests.workflows import filters
+from tests.workflows.act_runner import ActRunner, HarnessError, shim
+from tests.workflows.bare_git import BareGit
+from tests.workflows.fake_github import FakeGitHub
+from tests.workflows.fake_state import Event
 
 PROBE = """
 name: probe

@@ -8,15 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import filters
 import pytest
-import trees
 import yaml
-from bare_git import BareGit
-from commands import Commands, Done, Running
-from conftest import TEMPLATE
-from fake_github import FakeGitHub
-from fake_state import BOT
+
+from tests.support import trees
+from tests.support.places import TEMPLATE
+from tests.workflows import filters
+from tests.workflows.bare_git import BareGit
+from tests.workflows.commands import Commands, Done, Running
+from tests.workflows.fake_github import FakeGitHub
+from tests.workflows.fake_state import BOT
 
 WORKFLOWS = filters.load_all(TEMPLATE / ".github" / "workflows")
 MODULES = {

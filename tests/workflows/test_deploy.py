@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_state import Event
-from world import World
+
+from tests.workflows.fake_state import Event
+from tests.workflows.world import World
 
 
 class Host:

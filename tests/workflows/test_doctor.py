@@ -7,9 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from bare_git import BareGit
-from commands import Commands, Done
-from fake_github import FakeGitHub
+
+from tests.workflows.bare_git import BareGit
+from tests.workflows.commands import Commands, Done
+from tests.workflows.fake_github import FakeGitHub
 
 PROTECTED = {
     "rulesets": [

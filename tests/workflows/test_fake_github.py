@@ -8,8 +8,9 @@ from pathlib import Path
 import github
 import pytest
 import requests
-from bare_git import BareGit
-from fake_github import FakeGitHub
+
+from tests.workflows.bare_git import BareGit
+from tests.workflows.fake_github import FakeGitHub
 
 
 def client(fake: FakeGitHub, token: str = "ghp_owner0123456789") -> github.Github:

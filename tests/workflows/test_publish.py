@@ -13,13 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import filters
 import pytest
-from bare_git import BareGit
-from commands import Commands, Done, Running
-from conftest import TEMPLATE
-from fake_github import FakeGitHub
-from fake_state import BODY_LIMIT, BOT, utf16_length
+
+from tests.support.places import TEMPLATE
+from tests.workflows import filters
+from tests.workflows.bare_git import BareGit
+from tests.workflows.commands import Commands, Done, Running
+from tests.workflows.fake_github import FakeGitHub
+from tests.workflows.fake_state import BODY_LIMIT, BOT, utf16_length
 
 PUBLISH = filters.load((TEMPLATE / ".github/workflows/publish.yml").read_text())
 PERMISSIONS = PUBLISH["jobs"]["publish"]["permissions"]
@@ -64,7 +65,7 @@ class Scene:
         return head
 
     def open(self, head: str) -> int:
-        from fake_api import HANDLERS
+        from tests.workflows.fake_api import HANDLERS
 
         body = {"title": "Topic", "head": head, "base": "main"}
         with self.fake.state.lock:
@@ -133,14 +134,14 @@ def scene(
 
 
 def put_check_workflow(bare: BareGit) -> None:
-    from test_act_runner import put_workflow
+    from tests.workflows.test_act_runner import put_workflow
 
     put_workflow(bare, "name: check\non: [pull_request]\njobs: {}\n", "check.yml")
 
 
 def plant(fake: FakeGitHub, number: int, login: str, body: str) -> None:
-    from fake_api import HANDLERS
-    from fake_state import Token
+    from tests.workflows.fake_api import HANDLERS
+    from tests.workflows.fake_state import Token
 
     call = fake.call(
         params={"issue_number": str(number)}, body={"body": body}, token=Token(login=login)

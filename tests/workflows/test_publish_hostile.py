@@ -7,11 +7,12 @@ import json
 import re
 from typing import Any
 
-import filters
 import pytest
-from conftest import TEMPLATE
-from fake_state import BOT
-from test_publish import PUBLISH, Scene, scene, zipped
+
+from tests.support.places import TEMPLATE
+from tests.workflows import filters
+from tests.workflows.fake_state import BOT
+from tests.workflows.test_publish import PUBLISH, Scene, scene, zipped
 
 __all__ = ["scene"]  # the fixture
 CHECK = filters.load((TEMPLATE / ".github/workflows/check.yml").read_text())

@@ -12,17 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import filters
 import pytest
-import trees
-from bare_git import BareGit
-from commands import Commands, Done, Running
-from conftest import TEMPLATE
-from fake_github import FakeGitHub
-from fake_state import BOT, Recorded
-from once import once, shared_folder
-from warm import Warm
-from world import World, empty_origin
+
+from tests.support import trees
+from tests.support.once import once, shared_folder
+from tests.support.places import TEMPLATE
+from tests.support.warm import Warm
+from tests.workflows import filters
+from tests.workflows.bare_git import BareGit
+from tests.workflows.commands import Commands, Done, Running
+from tests.workflows.fake_github import FakeGitHub
+from tests.workflows.fake_state import BOT, Recorded
+from tests.workflows.world import World, empty_origin
 
 RELEASE = filters.load((TEMPLATE / ".github/workflows/release.yml").read_text())
 PERMISSIONS = RELEASE["jobs"]["release"]["permissions"]
@@ -83,7 +84,7 @@ class Shop:
                 "release", {k: v for k, v in PERMISSIONS.items() if k != without}
             ),
         }  # fmt: skip
-        return self.commands.start("github_release", cwd=checkout, env={**base, **env})
+        return self.commands.start("ci-release", cwd=checkout, env={**base, **env})
 
     def release(self) -> Done:
         return self.start().wait()

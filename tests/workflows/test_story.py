@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from fake_state import BOT
-from world import World
+
+from tests.workflows.fake_state import BOT
+from tests.workflows.world import World
 
 
 def pointer(town: World) -> dict[str, object]:

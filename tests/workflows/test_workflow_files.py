@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import filters
 import pytest
-from conftest import ROOT, TEMPLATE
+
+from tests.support.places import ROOT, TEMPLATE
+from tests.workflows import filters
 
 BIN = Path(sys.executable).parent
 WORKFLOWS = filters.load_all(TEMPLATE / ".github" / "workflows")

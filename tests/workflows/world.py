@@ -11,14 +11,14 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import filters
-import trees
-from act_runner import ActRunner, Result
-from fake_actions_routes import run_json
-from fake_api import HANDLERS
-from fake_github import FakeGitHub
-from fake_state import Event, Token
-from warm import Warm
+from tests.support import trees
+from tests.support.warm import Warm
+from tests.workflows import filters
+from tests.workflows.act_runner import ActRunner, Result
+from tests.workflows.fake_actions_routes import run_json
+from tests.workflows.fake_api import HANDLERS
+from tests.workflows.fake_github import FakeGitHub
+from tests.workflows.fake_state import Event, Token
 
 ZERO = "0" * 40
 # Jobs that run only after another one failed, or when another one said so.

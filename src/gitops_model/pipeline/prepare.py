@@ -67,7 +67,7 @@ def snapshot(files: list[Path]) -> str:
 
 
 def complete(contract: Contract, table: pd.DataFrame) -> pd.DataFrame:
-    """The table itself when it has all columns, unique keys and a label in each row. Raises BadInput with all problems."""
+    """The table itself when it has all columns, keys and labels. Raises BadInput with all problems."""
     needed = [*contract.columns, *contract.inputs]
     absent = [name for name in dict.fromkeys(needed) if name not in table]
     if absent:

@@ -1,6 +1,6 @@
 """Which rows test the model and which train it: by time, by group, or at random. Pure.
 
-A row's place depends on its key and the seed, not on the order of rows, so the same data is split the same way anywhere.
+A row's place depends on its key and the seed, not on the order of rows, so the same data is split alike anywhere.
 """
 
 from __future__ import annotations

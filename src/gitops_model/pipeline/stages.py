@@ -32,7 +32,7 @@ def require_installed(stage: str) -> None:
 
 
 def locked(path: Path = FILE) -> dict[str, str]:
-    """The versions in stages.json, by stage. Raises BadInput when the file is not as `make wheel` or `upgrade` wrote it."""
+    """The versions in stages.json, by stage. Raises BadInput when the file is not what `make wheel` wrote."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         versions = {stage: str(found[stage]) for stage in STAGES}

@@ -1,0 +1,75 @@
+"""The command works with a part of the library's requirements, and each extra lacks what it does not need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+from gitops_model.cli import COMMANDS
+from tests.support.places import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+MODULES = {
+    "scikit-learn": "sklearn",
+    "prometheus-client": "prometheus_client",
+    "pygithub": "github",
+    "pyyaml": "yaml",
+}
+HEAVY = ("pandas", "sklearn", "scipy", "dvc", "github", "skl2onnx", "onnx", "skops", "jinja2")
+
+# Makes every import of `absent` fail as if it were not installed, then runs the command.
+CODE = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ABSENT:
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+ABSENT = set(sys.argv[1].split(","))
+sys.meta_path.insert(0, Absent())
+from gitops_model.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def modules(*extras: str) -> set[str]:
+    listed = [*PROJECT["dependencies"]]
+    for extra in extras:
+        listed += PROJECT["optional-dependencies"][extra]
+    names = {line.partition(";")[0].strip() for line in listed}
+    return {MODULES.get(name, name) for name in names}
+
+
+def run(absent: set[str], *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-P", "-c", CODE, ",".join(sorted(absent)), *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("extras", [(), ("serving",), ("pipeline",), ("github",)])
+def test_help_works_with_any_part_of_the_extras(extras: tuple[str, ...]) -> None:
+    everything = modules("serving", "pipeline", "github")
+    done = run(everything - modules(*extras), "--help")
+    assert done.returncode == 0, done.stderr
+    assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["serve", "weigh"])
+def test_what_serves_needs_the_serving_extra_alone(command: str) -> None:
+    assert modules("serving").isdisjoint(HEAVY)
+    done = run(modules("pipeline", "github") - modules("serving"), command, "--help")
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_command_has_help_for_itself_and_for_each_argument() -> None:
+    for name in COMMANDS:
+        done = run(set(), name, "--help")
+        assert done.returncode == 0, done.stderr
+        assert COMMANDS[name].help.split()[0] in done.stdout
