@@ -21,7 +21,7 @@ def main() -> int:
     for name in BENCHES:
         print(f"\n{name}: {_purpose(name)}", flush=True)
         if subprocess.run(
-            [sys.executable, str(ROOT / "tests/bench" / f"{name}.py")], cwd=ROOT, check=False
+            [sys.executable, "-m", f"tests.bench.{name}"], cwd=ROOT, check=False
         ).returncode:
             failed.append(name)
     if failed:

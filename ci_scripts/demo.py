@@ -185,7 +185,7 @@ def edit(stage: Stage, old: str, new: str) -> None:
 
 def data_and_train(stage: Stage, say: Narrator) -> None:
     """`make data`, `make train`, and what they made."""
-    say.tail(say.do("make data", lambda: stage.make("data")), r"written")
+    say.tail(say.do("make data", lambda: stage.make("data")), r"^data: \d")
     began = time.monotonic()
     out = say.do("make train", lambda: stage.make("train"))
     say.tail(out, r"prepare: |train: |package: ")

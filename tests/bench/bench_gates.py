@@ -1,4 +1,4 @@
-"""What the statistics cost: python tests/bench/bench_gates.py [--rows 100000]
+"""What the statistics cost: python -m tests.bench.bench_gates [--rows 100000]
 
 One full verdict (alignment, gates, every interval, 20 slices, curves) in a fresh process, with its peak memory.
 Prints figures; judges nothing.
@@ -8,12 +8,7 @@ from __future__ import annotations
 
 import argparse
 import resource
-import sys
 import time
-from pathlib import Path
-
-TEMPLATE = next(Path(__file__).parents[2].glob("*cookiecutter.project_slug*"))
-sys.path.insert(0, str(TEMPLATE))
 
 START = time.perf_counter()
 from gitops_model.evaluation import verdict  # noqa: E402

@@ -1,4 +1,4 @@
-"""What the service costs: python tests/bench/bench_serving.py [--bundle model.tar] [--seconds 5]
+"""What the service costs: python -m tests.bench.bench_serving [--bundle model.tar] [--seconds 5]
 
 Everything runs on this machine in one go: the bare runtime call and the same call over HTTP alternate, so that a
 busy machine slows both. Prints figures and ratios; judges nothing.
@@ -13,7 +13,6 @@ import multiprocessing
 import shutil
 import socket
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -21,13 +20,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-TEMPLATE = next(Path(__file__).parents[2].glob("*cookiecutter.project_slug*"))
-sys.path.insert(0, str(TEMPLATE))
-
-from gitops_model.files import sha256_file  # noqa: E402
-from gitops_model.formats.bundle import Bundle  # noqa: E402
-from gitops_model.runtime import models  # noqa: E402
-from tests.support.server import Server, Store, running  # noqa: E402
+from gitops_model.files import sha256_file
+from gitops_model.formats.bundle import Bundle
+from gitops_model.runtime import models
+from tests.support.server import Server, Store, running
 
 
 class Caller:
