@@ -65,8 +65,26 @@ def contract_dict(problem: str = "binary") -> dict[str, Any]:
 
 def make_contract(problem: str = "binary", **overrides: Any) -> Contract:
     """`contract_dict` with top-level keys replaced by `overrides`, parsed."""
-    data = contract_dict(problem) | overrides
-    return Contract.parse(yaml.safe_dump(data, sort_keys=False), name="contract.yaml")
+    return parse_contract(contract_dict(problem) | overrides)
+
+
+def with_place(path: str, value: Any, *, problem: str = "binary") -> dict[str, Any]:
+    """`contract_dict` with one place set, such as `inputs.distance.max`; the value `...` removes it."""
+    data = contract_dict(problem)
+    place: Any = data
+    *parents, last = path.split(".")
+    for key in parents:
+        place = place[key]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return data
+
+
+def parse_contract(data: Mapping[str, Any]) -> Contract:
+    """A contract dictionary, parsed. Raises BadInput."""
+    return Contract.parse(yaml.safe_dump(dict(data), sort_keys=False), name="contract.yaml")
 
 
 def make_bundle(

@@ -15,7 +15,7 @@ from gitops_model.errors import BadArtifact, BadInput, CannotEvaluate, ExternalF
 from gitops_model.evaluation import ledger, lint, verdict
 from gitops_model.files import sha256_file, write_atomic
 from gitops_model.formats.bundle import Bundle
-from gitops_model.formats.contract import incompatibilities
+from gitops_model.formats.compatibility import incompatibilities
 from gitops_model.formats.pointer import Ref
 from gitops_model.pipeline import prepared
 

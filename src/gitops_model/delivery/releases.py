@@ -9,8 +9,8 @@ from typing import Any
 
 from gitops_model.delivery.git import Git, Tag
 from gitops_model.errors import BadArtifact, BadInput
-from gitops_model.formats import record
-from gitops_model.formats.contract import Contract, incompatibilities
+from gitops_model.formats import compatibility, record
+from gitops_model.formats.contract import Contract
 from gitops_model.formats.pointer import Ref
 
 POINTER = "production.yaml"
@@ -105,15 +105,17 @@ def contract_break(
 
     It is allowed when the new contract says so by a higher schema_version. The service has the same rule.
     """
-    broken = incompatibilities(old, new)
-    if not broken:
+    change = compatibility.change(old, new)
+    if not change.broken:
         return None
-    why = "; ".join(broken)
-    if new.schema_version > old.schema_version:
-        versions = f"from {old.schema_version} to {new.schema_version}"
-        return f"{new_name} raises schema_version {versions}, callers must follow: {why}", True
+    if change.announced:
+        versions = f"from {change.old_version} to {change.new_version}"
+        return (
+            f"{new_name} raises schema_version {versions}, callers must follow: {change.why}",
+            True,
+        )
     return (
-        f"{new_name} would break today's callers of {old_name}: {why}. Keep the contract, or raise its schema_version "
-        "and tell the callers",
+        f"{new_name} would break today's callers of {old_name}: {change.why}. Keep the contract, or raise its "
+        "schema_version and tell the callers",
         False,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gitops_model.formats.inputs import MISSING, number_words
+
 _METRICS: Mapping[str, frozenset[str]] = {
     "binary": frozenset(
         (
@@ -29,7 +31,12 @@ def contradictions(data: Mapping[str, Any]) -> list[str]:
     for name, rules in data["inputs"].items():
         low, high = rules.get("min"), rules.get("max")
         if low is not None and high is not None and low > high:
-            found.append(f"inputs.{name}.min is {low:g}; allowed: at most its max, {high:g}.")
+            least, most = number_words(low), number_words(high)
+            found.append(f"inputs.{name}.min is {least}; allowed: at most its max, {most}.")
+        if MISSING in (rules.get("values") or ()):
+            found.append(
+                f"inputs.{name}.values holds '{MISSING}', which is what the model gets for a missing value; remove it."
+            )
         if rules.get("unknown") and not rules.get("values"):
             found.append(
                 f"inputs.{name}.unknown is set without values; list the values, or remove unknown."

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gitops_model.formats.contract import Contract, Input, allowed_number
+from gitops_model.formats.contract import Contract
+from gitops_model.formats.inputs import Input, allowed, when_missing
 
 
 def render(contract: Contract, manifest: Mapping[str, Any]) -> str:
@@ -43,8 +44,8 @@ def render(contract: Contract, manifest: Mapping[str, Any]) -> str:
         "",
         "## What it takes",
         "",
-        "| input | allowed | when missing | unlisted values |",
-        "|---|---|---|---|",
+        "| input | allowed | when missing |",
+        "|---|---|---|",
         *(_input(rules) for rules in contract.inputs.values()),
         "",
         "## What it was made from",
@@ -104,9 +105,4 @@ def _colon(text: str | None) -> str:
 
 
 def _input(rules: Input) -> str:
-    if rules.type == "category":
-        values = ", ".join(rules.values) if rules.values and len(rules.values) <= 20 else "a text"
-    else:
-        values = allowed_number(rules)
-    unknown = rules.unknown if rules.type == "category" else ""
-    return f"| {rules.name} | {cell(values)} | {rules.missing} | {unknown} |"
+    return f"| {rules.name} | {cell(allowed(rules))} | {when_missing(rules)} |"

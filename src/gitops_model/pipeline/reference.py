@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gitops_model.formats.contract import MISSING, Contract
+from gitops_model.formats.contract import Contract
+from gitops_model.formats.inputs import MISSING
 
 BINS = 10
 MOST_VALUES = 200

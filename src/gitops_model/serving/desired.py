@@ -10,7 +10,7 @@ from typing import Any
 
 from gitops_model import strict_yaml
 from gitops_model.errors import BadArtifact, BadInput
-from gitops_model.formats.contract import incompatibilities
+from gitops_model.formats import compatibility
 from gitops_model.formats.pointer import Pointer, Ref
 from gitops_model.serving.snapshot import Loaded, Served, Snapshot
 
@@ -117,11 +117,11 @@ def plan(live: Snapshot, desired: Desired, loaded: Mapping[str, Loaded], *, at: 
 
     canary = _served(pointer.canary.ref, loaded) if pointer.canary else None
     if canary is not None:
-        broken = incompatibilities(stable.loaded.contract, canary.loaded.contract)
-        if broken:
+        change = compatibility.change(stable.loaded.contract, canary.loaded.contract)
+        if change.broken:
             sentence = (
                 f"canary {canary.ref.model} is not routed: callers of {stable.ref.model} would be broken, "
-                f"because {'; '.join(broken)}."
+                f"because {change.why}."
             )
             refusals = [_failure(canary.ref, "contract", sentence)]
             canary = None
@@ -164,19 +164,19 @@ def _served(ref: Ref | None, loaded: Mapping[str, Loaded]) -> Served | None:
 def _contract_break(live: Snapshot, stable: Served) -> tuple[list[Failure], list[str]]:
     if live.stable is None or live.stable.ref.sha256 == stable.ref.sha256:
         return [], []
-    old, new = live.stable.loaded.contract, stable.loaded.contract
-    broken = incompatibilities(old, new)
-    if not broken:
+    change = compatibility.change(live.stable.loaded.contract, stable.loaded.contract)
+    if not change.broken:
         return [], []
-    why = "; ".join(broken)
     if live.previous is not None and live.previous.ref.sha256 == stable.ref.sha256:
-        return [], [f"rolled back to {stable.ref.model} although {why}"]
-    if new.schema_version > old.schema_version:
-        words = f"schema_version rose from {old.schema_version} to {new.schema_version}: {why}"
+        return [], [f"rolled back to {stable.ref.model} although {change.why}"]
+    if change.announced:
+        words = (
+            f"schema_version rose from {change.old_version} to {change.new_version}: {change.why}"
+        )
         return [], [f"{stable.ref.model} asks callers to follow; its {words}"]
     sentence = (
         f"{stable.ref.model} is not served, {live.stable.ref.model} keeps serving: today's callers would be "
-        f"broken, because {why}. Keep the contract, or raise its schema_version and tell the callers."
+        f"broken, because {change.why}. Keep the contract, or raise its schema_version and tell the callers."
     )
     return [_failure(stable.ref, "contract", sentence)], []
 

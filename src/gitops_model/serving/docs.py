@@ -9,7 +9,8 @@ from string import Template
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from gitops_model.formats.contract import Contract, Input, allowed_number
+from gitops_model.formats.contract import Contract
+from gitops_model.formats.inputs import allowed, when_missing
 from gitops_model.serving import openapi
 from gitops_model.serving.replies import reply
 from gitops_model.serving.service import Service
@@ -103,20 +104,11 @@ def _rows(contract: Contract) -> list[str]:
             f"<td>{escape(cell)}</td>"
             for cell in (
                 rules.name,
-                _allowed(rules),
-                "imputed" if rules.missing == "impute" else "refused",
+                allowed(rules),
+                when_missing(rules),
                 rules.description or "",
             )
         )
         + "</tr>"
         for rules in contract.inputs.values()
     ]
-
-
-def _allowed(rules: Input) -> str:
-    if rules.type != "category":
-        return allowed_number(rules)
-    if rules.values is None:
-        return "a text"
-    shown = ", ".join(rules.values[:20]) + (", …" if len(rules.values) > 20 else "")
-    return f"one of {shown}" if rules.unknown == "reject" else f"a text, such as {shown}"

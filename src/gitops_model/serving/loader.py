@@ -10,7 +10,7 @@ from typing import Any
 
 from gitops_model.errors import BadArtifact
 from gitops_model.formats.bundle import Bundle
-from gitops_model.formats.contract import RowValidator
+from gitops_model.formats.inputs import RowValidator, as_sent
 from gitops_model.formats.pointer import Ref
 from gitops_model.runtime import models
 from gitops_model.runtime.answers import GOLDEN_TOLERANCE, answer, score_difference, score_of
@@ -51,7 +51,7 @@ def load(folder: Path, ref: Ref) -> Loaded:
         model=model,
         row_seconds=row_seconds,
         size=bundle.size,
-        example=bundle.golden[0]["inputs"],
+        example=as_sent(bundle.golden[0]["inputs"]),
         loaded_at=now(),
     )
 

@@ -14,7 +14,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gitops_model.formats.contract import Contract, Input
+from gitops_model.formats.contract import Contract
+from gitops_model.formats.inputs import Input
 from gitops_model.runtime.models import OnnxModel
 from gitops_model.serving import api
 from gitops_model.serving.predictor import RowAnswer

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gitops_model.formats.contract import Contract, Input
+from gitops_model.formats.contract import Contract
+from gitops_model.formats.inputs import json_schema
 
 Json = dict[str, Any]
 
@@ -54,10 +55,10 @@ def document(
 def inputs_schema(contract: Contract) -> Json:
     """JSON Schema of one row of inputs: it accepts what `Contract.row_validator` accepts.
 
-    Only numbers beyond float32, which the validator also refuses, are left out of the schema.
+    What float32 decides is left out of the schema; see `inputs.json_schema`.
     """
     required = [name for name, rules in contract.inputs.items() if rules.missing == "reject"]
-    properties = {name: _input_schema(rules) for name, rules in contract.inputs.items()}
+    properties = {name: json_schema(rules) for name, rules in contract.inputs.items()}
     return _object(properties, required)
 
 
@@ -84,27 +85,6 @@ def output_schema(contract: Contract) -> Json:
         if output.unit:
             properties["unit"] = {"const": output.unit}
     return _object(properties, list(properties))
-
-
-def _input_schema(rules: Input) -> Json:
-    schema: Json = {"type": {"category": "string"}.get(rules.type, rules.type)}
-    if rules.type == "category":
-        schema |= {"minLength": 1, "maxLength": 1000}
-    for key, value in (("minimum", rules.min), ("maximum", rules.max)):
-        if value is not None:
-            schema[key] = value
-    if rules.values and rules.unknown == "reject":
-        schema["enum"] = list(rules.values)
-    elif rules.values:
-        schema["examples"] = list(rules.values[:20])
-    words = [rules.description, f"In {rules.unit}." if rules.unit else None]
-    if rules.missing == "impute":
-        schema["type"] = [schema["type"], "null"]
-        if "enum" in schema:
-            schema["enum"].append(None)
-        words.append("May be null or left out; it is then imputed.")
-    description = " ".join(word for word in words if word)
-    return schema | ({"description": description} if description else {})
 
 
 def _object(properties: Json, required: list[str]) -> Json:

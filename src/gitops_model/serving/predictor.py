@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitops_model.errors import GitopsError
-from gitops_model.formats.contract import Contract, Row
+from gitops_model.formats.contract import Contract
+from gitops_model.formats.inputs import Row
 from gitops_model.runtime.answers import answer, score_of
 from gitops_model.runtime.models import columns_of
 from gitops_model.serving.snapshot import Loaded

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gitops_model.formats.contract import Contract, RowValidator
+from gitops_model.formats.contract import Contract
+from gitops_model.formats.inputs import RowValidator
 from gitops_model.formats.pointer import Canary, Ref
 from gitops_model.runtime.models import Model
 
