@@ -46,7 +46,8 @@ class CannotEvaluate(GitopsError):
 class BadArtifact(GitopsError):
     """A bundle or a release is missing, damaged, or not what was promised.
 
-    `reason` is a short word for metrics and logs: `missing`, `sha256`, `format`, `contract`, `load`, `golden`.
+    `reason` is a short word for metrics and logs: `missing`, `read` (the disk or the system failed, which may pass),
+    `sha256`, `format`, `contract`, `load`, `golden`.
     """
 
     exit_code = 4

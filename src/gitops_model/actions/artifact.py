@@ -7,7 +7,7 @@ import json
 import zipfile
 from typing import Any
 
-from gitops_model import strict_yaml
+from gitops_model import strict_yaml, validation
 from gitops_model.errors import BadArtifact, BadInput, GitopsError
 
 MEMBER = "check.json"
@@ -57,7 +57,7 @@ def parse(data: bytes) -> dict[str, Any]:
     if found["state"] != "not_evaluated":
         missing = [
             key
-            for key in strict_yaml.schema("check")["properties"]
+            for key in validation.schema("check")["properties"]
             if key not in found and key != "hint"
         ]
         if missing:

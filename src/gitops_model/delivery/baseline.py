@@ -12,17 +12,23 @@ from gitops_model.delivery.git import Git
 from gitops_model.errors import BadInput
 from gitops_model.formats import gates as gate_rules
 from gitops_model.formats.contract import Contract
+from gitops_model.formats.params import Params
 from gitops_model.formats.pointer import Pointer, Ref
 
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """`ref` is what the user calls the base branch, `commit` what it was. `stable` None: nothing is in production."""
+    """`ref` is what the user calls the base branch, `commit` what it was. `stable` None: nothing is in production.
+
+    `trusted_types` are what skops may load while judging: what params.yaml of the base branch says, because a list
+    that comes with the candidate would let it run its own code in the judge.
+    """
 
     ref: str
     commit: str
     stable: Ref | None
     gates: gate_rules.Gates
+    trusted_types: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -55,7 +61,24 @@ def find(ref: str | None, *, root: Path = Path()) -> Baseline:
     rules = gate_rules.parse(
         strict_yaml.parse(gates_text, kind="gates", name=f"{chosen}:gates.yaml")
     )
-    return Baseline(ref=chosen, commit=commit, stable=stable, gates=rules, warnings=tuple(warnings))
+    return Baseline(
+        ref=chosen,
+        commit=commit,
+        stable=stable,
+        gates=rules,
+        trusted_types=_trusted_types(
+            _text(git, commit, "params.yaml"), name=f"{chosen}:params.yaml"
+        ),
+        warnings=tuple(warnings),
+    )
+
+
+def _trusted_types(text: str | None, *, name: str) -> tuple[str, ...]:
+    try:
+        return () if text is None else Params.parse(text, name=name).trusted_types
+    except BadInput:
+        # The change that mends the file must be judged too, and most models need no type of their own.
+        return ()
 
 
 def _text(git: Git, commit: str, path: str) -> str | None:

@@ -45,9 +45,10 @@ def judge(baseline: Baseline) -> dict[str, Any]:
         )
     _refuse_idle_gates(baseline, candidate, table)
     keys = list(test.keys)
+    trust = scoring.Trust(types=baseline.trusted_types, file=f"params.yaml of {baseline.ref}")
     _say(f"candidate {candidate.sha256[:12]} answers {len(keys):,} test rows")
     new, new_model = scoring.answers(
-        model_id=None, path=CANDIDATE, bundle=candidate, table=table, keys=keys
+        model_id=None, path=CANDIDATE, bundle=candidate, table=table, keys=keys, trust=trust
     )
     production, old, old_model = None, None, None
     if baseline.stable is not None:
@@ -55,7 +56,12 @@ def judge(baseline: Baseline) -> dict[str, Any]:
         production = Bundle.read(path, sha256=baseline.stable.sha256)
         _say(f"production {baseline.stable.model} answers the same rows")
         old, old_model = scoring.answers(
-            model_id=baseline.stable.model, path=path, bundle=production, table=table, keys=keys
+            model_id=baseline.stable.model,
+            path=path,
+            bundle=production,
+            table=table,
+            keys=keys,
+            trust=trust,
         )
     _say("timing both, one row at a time, in turns")
     new, old = scoring.timed(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,19 @@ from gitops_model.pipeline.table import check_table
 from gitops_model.runtime.models import Columns, Model, load_model
 
 TIMED_PAIRS = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trust:
+    """Types that skops may load, and which file says so."""
+
+    types: tuple[str, ...]
+    file: str
+
+    @property
+    def options(self) -> list[str]:
+        """For `weigh`, which loads the bundle in a process of its own."""
+        return [f"--trust={name}" for name in self.types]
 
 
 def test_set(contract: Contract, table: pd.DataFrame, described: Mapping[str, Any]) -> TestSet:
@@ -41,18 +54,26 @@ def test_set(contract: Contract, table: pd.DataFrame, described: Mapping[str, An
 
 
 def answers(
-    *, model_id: str | None, path: Path, bundle: Bundle, table: pd.DataFrame, keys: list[str]
+    *,
+    model_id: str | None,
+    path: Path,
+    bundle: Bundle,
+    table: pd.DataFrame,
+    keys: list[str],
+    trust: Trust,
 ) -> tuple[Answers, Model]:
     """One model's scores of all rows of `table`, through the runtime that serves. Raises BadArtifact when that fails.
 
     A model whose contract refuses rows of the table is not asked: `unanswered` says why, and nothing is compared.
     """
-    model = load_model(bundle)
+    model = load_model(bundle, trusted=trust.types, file=trust.file)
     found = Answers(
         model=model_id,
         sha256=bundle.sha256,
         keys=keys,
-        memory_mb=measure.peak_memory_mb([*COMMAND, "weigh", str(path), bundle.sha256]),
+        memory_mb=measure.peak_memory_mb(
+            [*COMMAND, "weigh", *trust.options, str(path), bundle.sha256]
+        ),
         size_bytes=bundle.size,
     )
     checked = check_table(bundle.contract, table)

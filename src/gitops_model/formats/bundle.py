@@ -6,42 +6,36 @@ that were verified, never from files somebody could change in between.
 
 from __future__ import annotations
 
-import io
-import json
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gitops_model import strict_yaml
-from gitops_model.errors import BadArtifact, BadInput
+from gitops_model import strict_json, strict_yaml
+from gitops_model.errors import BadArtifact, BadInput, os_words
 from gitops_model.files import sha256_bytes
+from gitops_model.formats import archive
 from gitops_model.formats.contract import Contract
 
 MAX_BYTES = 2 * 1024**3
-REQUIRED = (
-    "MODEL_CARD.md",
-    "contract.yaml",
-    "golden.jsonl",
-    "manifest.json",
-    "model.skops",
-    "reference.json",
-    "requirements-serving.txt",
-)
-OPTIONAL = ("model.onnx",)
+# Members that are read as text are bounded by what reading them may cost: about a second for the worst text.
+MANIFEST_BYTES, CONTRACT_BYTES, GOLDEN_BYTES = 1_000_000, strict_yaml.MOST_CHARACTERS, 2_000_000
+REQUIRED = {
+    "MODEL_CARD.md": 4_000_000,
+    "contract.yaml": CONTRACT_BYTES,
+    "golden.jsonl": GOLDEN_BYTES,
+    "manifest.json": MANIFEST_BYTES,
+    "model.skops": MAX_BYTES,
+    "reference.json": 32_000_000,
+    "requirements-serving.txt": 4_000_000,
+}
+OPTIONAL = {"model.onnx": MAX_BYTES}
+MAX_GOLDEN = 1000
 
 
 def build(members: Mapping[str, bytes]) -> bytes:
-    """Tar bytes that depend on nothing but names and contents: sorted, uncompressed, no time, no owner."""
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name in sorted(members):
-            info = tarfile.TarInfo(name)
-            info.size = len(members[name])
-            info.mode = 0o644
-            tar.addfile(info, io.BytesIO(members[name]))
-    return stream.getvalue()
+    """Bundle bytes that depend on nothing but the names and contents of `members`."""
+    return archive.pack(members)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,17 +51,20 @@ class Bundle:
 
     @staticmethod
     def read(path: Path, *, sha256: str) -> Bundle:
-        """Read, verify, then open a bundle. Raises BadArtifact (reason missing, sha256, format or contract)."""
+        """Read, verify, then open a bundle. Raises BadArtifact (reason missing, read, sha256, format or contract)."""
         try:
-            if path.stat().st_size > MAX_BYTES:
+            size = path.stat().st_size
+            if size > MAX_BYTES:
                 raise BadArtifact(
-                    f"{path} is larger than {MAX_BYTES} bytes; no bundle is that large."
+                    f"{path} has {size:,} bytes; no bundle is larger than {MAX_BYTES:,}."
                 )
-            data = path.read_bytes()
+            with path.open("rb") as stream:
+                data = stream.read(size)
         except OSError as error:
+            reason = "missing" if isinstance(error, FileNotFoundError) else "read"
             raise BadArtifact(
-                f"{path} cannot be read ({error.strerror}).", reason="missing"
-            ) from None
+                f"{path} cannot be read ({os_words(error)}).", reason=reason
+            ) from error
         return Bundle.open(data, sha256=sha256, name=str(path))
 
     @staticmethod
@@ -81,20 +78,12 @@ class Bundle:
                 reason="sha256",
             )
         members = _members(data, name)
-        try:
-            manifest = json.loads(members["manifest.json"])
-            strict_yaml.check(manifest, kind="manifest", name="manifest.json")
-            golden = tuple(json.loads(line) for line in members["golden.jsonl"].splitlines())
-        except (ValueError, BadInput) as error:
-            raise BadArtifact(f"{name}: {error}") from error
+        manifest = _manifest(members["manifest.json"], name)
+        golden = _golden(members["golden.jsonl"], name)
         try:
             contract = Contract.parse(members["contract.yaml"].decode(), name="contract.yaml")
         except (UnicodeDecodeError, BadInput) as error:
-            raise BadArtifact(f"{name}: {error}", reason="contract") from error
-        if not golden:
-            raise BadArtifact(
-                f"{name}: golden.jsonl is empty; a model that cannot be checked is not served."
-            )
+            raise BadArtifact(f"{name}: {_first(error)}", reason="contract") from error
         return Bundle(
             sha256=sha256,
             size=len(data),
@@ -113,19 +102,51 @@ class Bundle:
 
 
 def _members(data: bytes, name: str) -> dict[str, bytes]:
-    members: dict[str, bytes] = {}
     try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
-            for info in tar:
-                if not info.isreg() or info.name in members or info.name not in REQUIRED + OPTIONAL:
-                    raise BadArtifact(
-                        f"{name}: the member '{info.name}' does not belong in a bundle."
-                    )
-                stream = tar.extractfile(info)
-                members[info.name] = stream.read() if stream else b""
-    except tarfile.TarError as error:
-        raise BadArtifact(f"{name} is not a tar file ({error}).") from None
+        members = archive.unpack(data, limits=REQUIRED | OPTIONAL)
+    except archive.NotAnArchive as error:
+        raise BadArtifact(f"{name} is not a bundle: {error}.") from None
     missing = [member for member in REQUIRED if member not in members]
     if missing:
         raise BadArtifact(f"{name} lacks {', '.join(missing)}; build it again with `make train`.")
     return members
+
+
+def _manifest(data: bytes, name: str) -> Mapping[str, Any]:
+    try:
+        found = strict_json.parse(data, name="manifest.json", most_bytes=MANIFEST_BYTES)
+        strict_yaml.check(found, kind="manifest", name="manifest.json")
+    except BadInput as error:
+        raise BadArtifact(f"{name}: {_first(error)}") from error
+    manifest: Mapping[str, Any] = found
+    return manifest
+
+
+def _golden(data: bytes, name: str) -> tuple[Mapping[str, Any], ...]:
+    lines = data.splitlines()
+    if not 0 < len(lines) <= MAX_GOLDEN:
+        raise BadArtifact(
+            f"{name}: golden.jsonl has {len(lines):,} lines; allowed: 1 to {MAX_GOLDEN:,}. A model that cannot be "
+            "checked is not served."
+        )
+    golden = []
+    for number, line in enumerate(lines, start=1):
+        where = f"golden.jsonl line {number}"
+        try:
+            found = strict_json.parse(line, name=where, most_bytes=GOLDEN_BYTES)
+        except BadInput as error:
+            raise BadArtifact(f"{name}: {_first(error)}") from error
+        well_formed = isinstance(found, dict) and {"inputs", "score", "output"} <= found.keys()
+        if not well_formed or not isinstance(found["inputs"], dict):
+            raise BadArtifact(f"{name}: {where} lacks inputs, score or output.")
+        golden.append(found)
+    return tuple(golden)
+
+
+def _first(error: Exception) -> str:
+    """One sentence: the first problem, and how many more there are."""
+    if not isinstance(error, BadInput):
+        return f"contract.yaml is not UTF-8 text ({error})"
+    more = len(error.problems) - 1
+    sentence = " ".join(error.problems[0].split())
+    return sentence + (f" And {more} more problems." if more else "")

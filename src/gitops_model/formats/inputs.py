@@ -128,8 +128,9 @@ def shown(value: object) -> str:
         return str(value) if abs(value) < 10**40 else "a number of over 40 digits"
     if isinstance(value, float):
         return f"{value:.12g}"
-    kinds = {list: "a list", dict: "a mapping"}
-    return kinds.get(type(value)) or f"'{str(value)[:40]}'"
+    if isinstance(value, (list, dict)):
+        return "a list" if isinstance(value, list) else "a mapping"
+    return f"'{str(value)[:40]}'"
 
 
 # One row.

@@ -10,7 +10,10 @@ from gitops_model import strict_yaml
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How the service runs. Folders in the file are relative to the file's own folder."""
+    """How the service runs. Folders in the file are relative to the file's own folder.
+
+    `trusted_types` are what skops may load, of bundles with `runtime: sklearn`, besides its own.
+    """
 
     host: str
     port: int
@@ -22,6 +25,7 @@ class Settings:
     shutdown_seconds: float = 10.0
     log_predictions: bool = False
     log_folder: Path = Path("logs/predictions")
+    trusted_types: tuple[str, ...] = ()
 
     @staticmethod
     def load(path: Path, *, store: Path | None = None) -> Settings:
@@ -35,5 +39,6 @@ class Settings:
             store=store or path.parent / data.get("store", "store"),
             log_predictions=log.get("predictions", False),
             log_folder=path.parent / log.get("folder", "logs/predictions"),
+            trusted_types=tuple(data.get("trusted_types", ())),
             **{key: data[key] for key in plain if key in data},
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,20 +28,28 @@ class Model(Protocol):
         ...
 
 
-def load_model(bundle: Bundle) -> Model:
-    """Load a verified bundle's model. Raises BadArtifact (reason load) when that fails."""
+def load_model(bundle: Bundle, *, trusted: Collection[str], file: str = "params.yaml") -> Model:
+    """Load a verified bundle's model. Raises BadArtifact (reason load) when that fails, OSError when the system does.
+
+    A bundle whose sha256 is right is still a stranger's: `trusted` are the types that the list `trusted_types` of
+    `file` lets skops load, and no list in the bundle counts. Only a bundle with `runtime: sklearn` needs skops.
+    """
     try:
         if bundle.manifest["runtime"] == "sklearn":
-            return SklearnModel.from_skops(
-                bundle.member("model.skops"), bundle.contract, bundle.manifest
+            from gitops_model.runtime import estimators
+
+            packed = bundle.member("model.skops")
+            return SklearnModel(
+                estimators.load(packed, trusted=trusted, file=file), bundle.contract
             )
         return OnnxModel(bundle.member("model.onnx"), bundle.contract)
-    except BadArtifact:
+    except (BadArtifact, OSError):
         raise
     except Exception as error:
         # Whatever the loader of a foreign format raises means the same here: this bundle cannot be served.
         raise BadArtifact(
-            f"bundle {bundle.sha256[:12]}… cannot be loaded: {type(error).__name__}: {error}",
+            f"bundle {bundle.sha256[:12]}… cannot be loaded: {type(error).__name__}: "
+            + " ".join(str(error).split())[:300],
             reason="load",
         ) from error
 
@@ -97,16 +105,6 @@ class SklearnModel:
         self._estimator = estimator
         self._problem = contract.problem
         self._classes = len(contract.output.classes) if contract.output.classes else 2
-
-    @classmethod
-    def from_skops(
-        cls, data: bytes, contract: Contract, manifest: Mapping[str, Any]
-    ) -> SklearnModel:
-        """Load skops bytes. Types skops does not trust by itself must stand in the manifest's `trusted_types`."""
-        from gitops_model.runtime import estimators
-
-        trusted = estimators.TREES.union(manifest.get("trusted_types", ()))
-        return cls(estimators.load(data, trusted=trusted), contract)
 
     def predict(self, columns: Columns) -> Scores:
         """See `Model.predict`."""

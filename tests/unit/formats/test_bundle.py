@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import tarfile
 from pathlib import Path
@@ -11,19 +12,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_model.errors import BadArtifact
-from gitops_model.files import sha256_bytes
-from gitops_model.formats import bundle
+from gitops_model.formats import archive, bundle
 from gitops_model.formats.bundle import Bundle
 from tests.support.factories import make_bundle
 
 
-@given(st.dictionaries(st.sampled_from(bundle.REQUIRED), st.binary(max_size=2000)), st.randoms())
+@given(
+    st.dictionaries(st.sampled_from(sorted(bundle.REQUIRED)), st.binary(max_size=2000)),
+    st.randoms(),
+)
 def test_the_bytes_depend_on_names_and_contents_alone(
     members: dict[str, bytes], random: object
 ) -> None:
     items = list(members.items())
     random.shuffle(items)  # type: ignore[attr-defined]
     assert bundle.build(dict(items)) == bundle.build(members)
+
+
+def test_any_tar_program_can_read_a_bundle() -> None:
+    members = {"manifest.json": b"{}", "model.onnx": bytes(513)}
+    with tarfile.open(fileobj=io.BytesIO(bundle.build(members))) as tar:
+        found = {info.name: tar.extractfile(info).read() for info in tar}  # type: ignore[union-attr]
+    assert found == members
 
 
 def test_a_bundle_reads_back_what_was_put_in(tmp_path: Path) -> None:
@@ -47,7 +57,7 @@ def test_one_changed_byte_is_noticed_before_anything_is_opened(
     def opened(*_: object, **__: object) -> None:
         raise AssertionError("opened before it was verified")
 
-    monkeypatch.setattr(tarfile, "open", opened)
+    monkeypatch.setattr(archive, "unpack", opened)
     with pytest.raises(
         BadArtifact, match="was promised: it is damaged, truncated or another file"
     ) as caught:
@@ -62,48 +72,28 @@ def test_a_truncated_bundle_is_refused() -> None:
     assert caught.value.reason == "sha256"
 
 
+def test_a_failing_disk_is_not_a_missing_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, sha256 = make_bundle()
+    (tmp_path / "model.tar").write_bytes(data)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Path, "open", fail)
+    with pytest.raises(BadArtifact, match="Too many open files") as caught:
+        Bundle.read(tmp_path / "model.tar", sha256=sha256)
+    assert caught.value.reason == "read"
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadArtifact, match="absent.tar cannot be read") as caught:
         Bundle.read(tmp_path / "absent.tar", sha256="0" * 64)
     assert caught.value.reason == "missing"
 
 
-def hostile(name: str, kind: bytes = tarfile.REGTYPE) -> bytes:
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as tar:
-        info = tarfile.TarInfo(name)
-        info.type, info.linkname = kind, "/etc/passwd"
-        tar.addfile(info, io.BytesIO())
-    return stream.getvalue()
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        hostile("../../etc/cron.d/x"),
-        hostile("/etc/passwd"),
-        hostile("manifest.json", tarfile.SYMTYPE),
-        hostile("model.onnx", tarfile.LNKTYPE),
-        hostile("manifest.json", tarfile.CHRTYPE),
-        hostile("surprise.py"),
-    ],
-)
-def test_members_that_do_not_belong_are_refused_even_with_the_right_sha256(data: bytes) -> None:
-    with pytest.raises(BadArtifact, match="does not belong in a bundle"):
-        Bundle.open(data, sha256=sha256_bytes(data), name="model.tar")
-
-
-def test_a_member_that_stands_twice_is_refused() -> None:
-    data, _ = make_bundle()
-    stream = io.BytesIO(data)
-    with tarfile.open(fileobj=stream, mode="a") as tar:
-        tar.addfile(tarfile.TarInfo("manifest.json"), io.BytesIO())
-    twice = stream.getvalue()
-    with pytest.raises(BadArtifact, match=r"'manifest.json' does not belong"):
-        Bundle.open(twice, sha256=sha256_bytes(twice), name="model.tar")
-
-
-@pytest.mark.parametrize("member", bundle.REQUIRED)
+@pytest.mark.parametrize("member", sorted(bundle.REQUIRED))
 def test_a_missing_member_is_named(member: str) -> None:
     data, sha256 = make_bundle(members={member: None})
     with pytest.raises(BadArtifact, match=f"lacks {member}; build it again with `make train`"):
@@ -127,8 +117,3 @@ def test_a_member_that_makes_no_sense_is_refused_with_its_reason(
     with pytest.raises(BadArtifact) as caught:
         Bundle.open(data, sha256=sha256, name="model.tar")
     assert caught.value.reason == reason
-
-
-def test_not_a_tar_at_all() -> None:
-    with pytest.raises(BadArtifact, match="is not a tar file"):
-        Bundle.open(b"GIF89a" * 200, sha256=sha256_bytes(b"GIF89a" * 200), name="model.tar")

@@ -79,7 +79,7 @@ def test_other_processes_with_other_hash_seeds_write_the_same_bytes() -> None:
 def test_an_estimator_survives_the_round_trip() -> None:
     model = fitted()
     rows = np.random.default_rng(4).normal(size=(50, 3))
-    again = estimators.load(estimators.dump(model))
+    again = estimators.load(estimators.dump(model), trusted=())
     np.testing.assert_array_equal(again.predict_proba(rows), model.predict_proba(rows))
 
 
@@ -89,10 +89,29 @@ class Stranger(StandardScaler):
 
 def test_a_type_nobody_vouched_for_is_refused_by_name() -> None:
     packed = estimators.dump(Stranger().fit(np.zeros((3, 1))))
-    with pytest.raises(BadArtifact, match=r"nobody vouched for: .*Stranger.*trusted_types"):
-        estimators.load(packed)
     name = f"{Stranger.__module__}.Stranger"
-    assert isinstance(estimators.load(packed, trusted=estimators.TREES | {name}), Stranger)
+    with pytest.raises(BadArtifact) as caught:
+        estimators.load(packed, trusted=())
+    assert str(caught.value) == (
+        f"the estimator needs the types {name}, which nobody vouched for. If they are yours, add them to trusted_types "
+        "in params.yaml."
+    )
+    assert isinstance(estimators.load(packed, trusted=[name]), Stranger)
+
+
+@pytest.mark.parametrize("data", [b"", b"PK", b"\x80\x04pickle"], ids=["nothing", "half", "pickle"])
+def test_what_is_no_skops_file_is_refused(data: bytes) -> None:
+    with pytest.raises(BadArtifact, match="is not a skops file"):
+        estimators.load(data, trusted=())
+
+
+def test_a_zip_that_unpacks_to_more_than_memory_is_refused_before_it_is_unpacked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    packed = estimators.dump(fitted())
+    monkeypatch.setattr(estimators, "MOST_UNPACKED", 1000)
+    with pytest.raises(BadArtifact, match="model.skops unpacks to"):
+        estimators.load(packed, trusted=())
 
 
 def test_an_estimator_onnx_cannot_express_says_what_to_do() -> None:
