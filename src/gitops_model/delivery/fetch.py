@@ -18,6 +18,7 @@ from gitops_model.errors import BadArtifact, BadInput, GitopsError
 from gitops_model.files import sha256_bytes, sha256_file, write_atomic
 from gitops_model.formats.bundle import MAX_BYTES
 from gitops_model.formats.pointer import Ref
+from gitops_model.formats.store import Layout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ def places(git: Git, *, store: Path | None = None) -> Places:
             )
         except BadInput:
             store = git.root / "store"
-    found = store if (store / "bundles").is_dir() else None
+    found = store if Layout(store).bundles.is_dir() else None
     return Places(root=git.root, store=found, origin=git.origin_url())
 
 
@@ -56,7 +57,7 @@ class _Absent(Exception):
 
 def bundle_path(store: Path, sha256: str) -> Path:
     """Where the store keeps a bundle."""
-    return store / "bundles" / f"{sha256}.tar"
+    return Layout(store).bundle(sha256)
 
 
 def nearby(ref: Ref, *, md5: str | None, places: Places) -> str | None:

@@ -1,29 +1,15 @@
-"""store/pointer.json, what `deploy` wants served; and the rules by which it becomes the routing table."""
+"""The rules by which a pointer in the store becomes the routing table."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from gitops_model import strict_yaml
-from gitops_model.errors import BadArtifact, BadInput
 from gitops_model.formats import compatibility
-from gitops_model.formats.pointer import Pointer, Ref
+from gitops_model.formats.pointer import Ref
+from gitops_model.formats.store import Stored
 from gitops_model.serving.snapshot import Loaded, Served, Snapshot
-
-Signature = tuple[int, int, int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Desired:
-    """A pointer, the commit it stands in, and when `deploy` wrote it."""
-
-    pointer: Pointer
-    commit: str
-    written_at: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,42 +39,7 @@ class Plan:
     warnings: list[str] = field(default_factory=list)
 
 
-def signature(path: Path) -> Signature | None:
-    """What tells two states of a file apart without reading it; None when it cannot be seen."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
-
-
-def read_desired(path: Path) -> Desired:
-    """Read pointer.json. Raises BadArtifact with reason `missing` or `pointer`."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise BadArtifact(
-            f"{path} does not exist; `make deploy` writes it.", reason="missing"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadArtifact(f"{path} cannot be read: {error}.", reason="pointer") from error
-    try:
-        data = json.loads(text)
-        if not isinstance(data, dict) or data.get("schema") != 1:
-            raise BadInput(f"{path} is not a pointer of schema 1.")
-        if not isinstance(data.get("commit"), str) or not isinstance(data.get("written_at"), str):
-            raise BadInput(f"{path} lacks commit or written_at.")
-        strict_yaml.check(data.get("pointer"), kind="production", name=f"{path}: pointer")
-        pointer = Pointer.from_dict(data["pointer"], name=str(path))
-    except (ValueError, RecursionError, BadInput) as error:
-        sentence = str(error).replace("\n", " ")
-        raise BadArtifact(
-            f"{path} is not a pointer: {sentence} Run `make deploy` again.", reason="pointer"
-        ) from error
-    return Desired(pointer=pointer, commit=data["commit"], written_at=data["written_at"])
-
-
-def plan(live: Snapshot, desired: Desired, loaded: Mapping[str, Loaded], *, at: str) -> Plan:
+def plan(live: Snapshot, desired: Stored, loaded: Mapping[str, Loaded], *, at: str) -> Plan:
     """The routing table that follows `live` when the bundles in `loaded` (by sha256) are at hand.
 
     - Nothing is routed that is not loaded. Without the wanted stable release, `live` stays as it is.
@@ -139,7 +90,7 @@ def plan(live: Snapshot, desired: Desired, loaded: Mapping[str, Loaded], *, at: 
     return Plan(snapshot=snapshot, refusals=refusals, warnings=warnings)
 
 
-def in_sync(live: Snapshot, desired: Desired | None) -> bool:
+def in_sync(live: Snapshot, desired: Stored | None) -> bool:
     """Whether every release the pointer names is in its place in the routing table, under the same rule."""
     if desired is None:
         return False

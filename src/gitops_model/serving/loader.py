@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from gitops_model.errors import BadArtifact
 from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.inputs import RowValidator, as_sent
 from gitops_model.formats.pointer import Ref
+from gitops_model.formats.store import Layout
 from gitops_model.runtime import models
 from gitops_model.runtime.answers import GOLDEN_TOLERANCE, answer, score_difference, score_of
 from gitops_model.serving.snapshot import Loaded
@@ -24,19 +24,22 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def load(folder: Path, ref: Ref) -> Loaded:
-    """Load `ref` from the store's bundles folder. Takes as long as the model takes; call it off the event loop.
+def load(store: Layout, ref: Ref, *, trusted: Collection[str] = ()) -> Loaded:
+    """Load `ref` from the store. Takes as long as the model takes; call it off the event loop.
 
-    Raises BadArtifact, whose reason says which step failed: missing, sha256, format, contract, load or golden.
+    `trusted` are the types that serving.yaml lets skops load.
+
+    Raises BadArtifact, whose reason says which step failed: missing, read, sha256, format,
+    contract, load or golden.
     """
-    bundle = Bundle.read(folder / f"{ref.sha256}.tar", sha256=ref.sha256)
+    bundle = Bundle.read(store.bundle(ref.sha256), sha256=ref.sha256)
     validate = bundle.contract.row_validator()
     rows = _golden_rows(bundle, validate)
-    model = models.load_model(bundle)
+    model = models.load_model(bundle, trusted=trusted, file="serving.yaml")
     try:
         row_seconds = _warm(model, bundle, rows[0])
         _compare(model, bundle, rows)
-    except BadArtifact:
+    except (BadArtifact, OSError):
         raise
     except Exception as error:
         # Whatever a foreign runtime raises means the same here: this model does not answer.
@@ -59,13 +62,10 @@ def load(folder: Path, ref: Ref) -> Loaded:
 def _golden_rows(bundle: Bundle, validate: RowValidator) -> list[Mapping[str, float | str]]:
     rows: list[Mapping[str, float | str]] = []
     for number, line in enumerate(bundle.golden, start=1):
-        where = f"bundle {bundle.sha256[:12]}…: golden.jsonl line {number}"
-        well_formed = isinstance(line, dict) and {"inputs", "score", "output"} <= line.keys()
-        if not well_formed or not isinstance(line["inputs"], dict):
-            raise BadArtifact(f"{where} lacks inputs, score or output.")
         row = validate(line["inputs"])
         if row.problems:
-            sentence = f"{where} breaks the bundle's own contract: {' '.join(row.problems)}"
+            where = f"bundle {bundle.sha256[:12]}…: golden.jsonl line {number}"
+            sentence = f"{where} breaks the bundle's own contract: {' '.join(row.problems[:3])}"
             raise BadArtifact(sentence, reason="contract")
         rows.append(row.values)
     return rows
@@ -95,7 +95,7 @@ def _compare(model: models.Model, bundle: Bundle, rows: list[Mapping[str, float 
             )
         if not _same(answer(bundle.contract, expected), line["output"]):
             raise BadArtifact(
-                f"{where} has the recorded output {line['output']}, which its score and contract contradict.",
+                f"{where} has the recorded output {str(line['output'])[:99]}, which score and contract contradict.",
                 reason="golden",
             )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitops_model.formats.serving import Settings
-from gitops_model.serving.loader import now
+from gitops_model.serving.loader import load, now
 from gitops_model.serving.metrics import Metrics
 from gitops_model.serving.prediction_log import PredictionLog
 from gitops_model.serving.predictor import ModelFailed, Refused, RowAnswer, evaluate
@@ -60,7 +61,10 @@ class Service:
         self.settings = settings
         self.metrics = Metrics()
         self.watcher = Watcher(
-            settings.store, on_failure=self.metrics.load_failed, on_switch=self.metrics.switched
+            settings.store,
+            on_failure=self.metrics.load_failed,
+            on_switch=self.metrics.switched,
+            load=functools.partial(load, trusted=settings.trusted_types),
         )
         self.metrics.watch_sync(lambda: self.watcher.in_sync)
         self.log = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,50 +17,76 @@ from pathlib import Path
 
 from gitops_model.errors import BadArtifact
 from gitops_model.formats.pointer import Ref
+from gitops_model.formats.store import Layout, Stored
 from gitops_model.serving import loader
-from gitops_model.serving.desired import (
-    Desired,
-    Failure,
-    Signature,
-    in_sync,
-    plan,
-    read_desired,
-    signature,
-)
+from gitops_model.serving.desired import Failure, in_sync, plan
 from gitops_model.serving.snapshot import Loaded, Snapshot
 
 logger = logging.getLogger("gitops_model.serving")
 
-Load = Callable[[Path, Ref], Loaded]
-BUNDLES = "bundles"
+Load = Callable[[Layout, Ref], Loaded]
+Signature = tuple[int, int, int]
+# A signature no file has.
+UNSEEN: Signature = (0, 0, 0)
+# After a failure that may pass, such as too many open files, a bundle is tried again this often.
+RETRY_SECONDS = 1.0
+
+
+def signature(path: Path) -> Signature | None:
+    """What tells two states of a file apart without reading it; None when it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Failed:
+    """A release that could not be loaded, the file it failed with, and when it is tried again; None: when that changes.
+
+    `retry_at` is on the clock of time.monotonic.
+    """
+
+    failure: Failure
+    file: Signature | None
+    retry_at: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Sight:
-    """What one look at the store found."""
+    """What one look at the store found. `pointer` is UNSEEN when the pointer must be read again at the next look."""
 
-    signature: Signature | None
+    pointer: Signature | None
     pointer_changed: bool
-    desired: Desired | None = None
+    desired: Stored | None = None
     failure: Failure | None = None
-    changed_bundles: tuple[str, ...] = ()
+    retry: tuple[str, ...] = ()
 
 
-def _inspect(store: Path, seen: Signature | None, failed: Mapping[str, Signature | None]) -> _Sight:
+def _inspect(store: Layout, seen: Signature | None, failed: Mapping[str, _Failed]) -> _Sight:
     """Look at the pointer, and at the bundles whose load `failed`, comparing with what was there before."""
     # Taken before reading: a replacement in between is noticed at the next look.
-    path = store / "pointer.json"
-    now = signature(path)
-    bundles = store / BUNDLES
-    changed = tuple(s for s, before in failed.items() if signature(bundles / f"{s}.tar") != before)
+    now = signature(store.pointer)
+    retry = tuple(
+        sha256 for sha256, before in failed.items() if _again(before, store.bundle(sha256))
+    )
     if now == seen:
-        return _Sight(signature=now, pointer_changed=False, changed_bundles=changed)
+        return _Sight(pointer=now, pointer_changed=False, retry=retry)
     try:
-        desired = read_desired(path)
+        desired = store.read()
     except BadArtifact as error:
         failure = Failure(model=None, sha256=None, reason=error.reason, sentence=str(error))
-        return _Sight(signature=now, pointer_changed=True, failure=failure, changed_bundles=changed)
-    return _Sight(signature=now, pointer_changed=True, desired=desired, changed_bundles=changed)
+        passing = error.reason == "read"
+        return _Sight(
+            pointer=UNSEEN if passing else now, pointer_changed=True, failure=failure, retry=retry
+        )
+    return _Sight(pointer=now, pointer_changed=True, desired=desired, retry=retry)
+
+
+def _again(failed: _Failed, path: Path) -> bool:
+    due = failed.retry_at is not None and time.monotonic() >= failed.retry_at
+    return due or signature(path) != failed.file
 
 
 class Watcher:
@@ -77,17 +104,18 @@ class Watcher:
         load: Load = loader.load,
     ) -> None:
         self.snapshot = Snapshot()
-        self.desired: Desired | None = None
-        self._store = store
+        self.desired: Stored | None = None
+        self._store = Layout(store)
         self._on_failure = on_failure
         self._on_switch = on_switch
         self._load = load
         self._loaded: dict[str, Loaded] = {}
-        self._failed: dict[str, tuple[Failure, Signature | None]] = {}
+        self._failed: dict[str, _Failed] = {}
+        # What was last said of a release, so that what is tried again and again is said once.
+        self._said: dict[str, str] = {}
         self._refusals: list[Failure] = []
         self._pointer_failure: Failure | None = None
-        # Before the first look: a signature no file has.
-        self._seen: Signature | None = (0, 0, 0)
+        self._seen: Signature | None = UNSEEN
         self._loads: dict[str, asyncio.Task[None]] = {}
         # One thread looks at files; loads have their own, so that a slow load of a release nobody wants any
         # more cannot delay a rollback. Several of them, so that it does not delay the next load either.
@@ -109,21 +137,20 @@ class Watcher:
     async def look(self) -> None:
         """Notice what changed in the store, and act on it."""
         loop = asyncio.get_running_loop()
-        failed = {sha256: before for sha256, (_, before) in self._failed.items()}
         try:
             sight = await loop.run_in_executor(
-                self._eyes, _inspect, self._store, self._seen, failed
+                self._eyes, _inspect, self._store, self._seen, dict(self._failed)
             )
         except Exception:
             # A watcher that died would leave the service on this model for ever, silently.
             logger.exception("the store cannot be looked at; trying again")
             return
-        for sha256 in sight.changed_bundles:
+        for sha256 in sight.retry:
             self._failed.pop(sha256, None)
         if sight.pointer_changed:
-            self._seen = sight.signature
+            self._seen = sight.pointer
             self._take(sight)
-        if sight.pointer_changed or sight.changed_bundles:
+        if sight.pointer_changed or sight.retry:
             self._reconcile()
 
     def failures(self) -> list[Failure]:
@@ -132,7 +159,7 @@ class Watcher:
         found += self._refusals
         if self.desired is not None:
             shas = [ref.sha256 for ref in self.desired.pointer.refs()]
-            found += [self._failed[sha][0] for sha in shas if sha in self._failed]
+            found += [self._failed[sha].failure for sha in shas if sha in self._failed]
         return found
 
     @property
@@ -147,15 +174,17 @@ class Watcher:
         return self._pointer_failure is None and in_sync(self.snapshot, self.desired)
 
     def _take(self, sight: _Sight) -> None:
-        failure = self._pointer_failure = sight.failure
+        before, failure = self._pointer_failure, sight.failure
+        self._pointer_failure = failure
         if failure is not None:
-            # That nothing was deployed yet is a state, not a failure.
-            if failure.reason != "missing" or self.desired is not None:
+            # That nothing was deployed yet is a state, not a failure. A failure that goes on is said once.
+            if failure != before and (failure.reason != "missing" or self.desired is not None):
                 self._report(failure)
             return
         assert sight.desired is not None
         if self.desired is None or sight.desired.pointer != self.desired.pointer:
             self._failed.clear()
+            self._said.clear()
         self.desired = sight.desired
 
     def _reconcile(self) -> None:
@@ -193,7 +222,7 @@ class Watcher:
         for sha256 in self._loaded.keys() - named:
             del self._loaded[sha256]
 
-    def _start_load(self, desired: Desired) -> None:
+    def _start_load(self, desired: Stored) -> None:
         for ref in desired.pointer.refs():
             if ref.sha256 in self._loaded or ref.sha256 in self._failed:
                 continue
@@ -203,23 +232,29 @@ class Watcher:
             return
 
     async def _load_one(self, ref: Ref) -> None:
-        """Load one release in a worker thread, then reconcile. Failures are kept until pointer or file change."""
+        """Load one release in a worker thread, then reconcile.
+
+        Failures are kept until pointer or file change, or for RETRY_SECONDS when they may pass by themselves.
+        """
         loop = asyncio.get_running_loop()
-        bundles = self._store / BUNDLES
         before: Signature | None = None
         try:
-            before = await loop.run_in_executor(
-                self._eyes, signature, bundles / f"{ref.sha256}.tar"
-            )
-            loaded = await loop.run_in_executor(self._hands, self._load, bundles, ref)
+            path = self._store.bundle(ref.sha256)
+            before = await loop.run_in_executor(self._eyes, signature, path)
+            loaded = await loop.run_in_executor(self._hands, self._load, self._store, ref)
         except Exception as error:
             reason = error.reason if isinstance(error, BadArtifact) else "load"
             sentence = f"{ref.model} is not served: {_one_line(error)}"
             failure = Failure(model=ref.model, sha256=ref.sha256, reason=reason, sentence=sentence)
-            self._failed[ref.sha256] = (failure, before)
-            self._report(failure)
+            passing = reason == "read" or isinstance(error, OSError)
+            retry_at = time.monotonic() + RETRY_SECONDS if passing else None
+            self._failed[ref.sha256] = _Failed(failure=failure, file=before, retry_at=retry_at)
+            if sentence != self._said.get(ref.sha256):
+                self._said[ref.sha256] = sentence
+                self._report(failure)
         else:
             self._loaded[ref.sha256] = loaded
+            self._said.pop(ref.sha256, None)
         finally:
             self._loads.pop(ref.sha256, None)
         self._reconcile()

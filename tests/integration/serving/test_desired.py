@@ -12,7 +12,8 @@ import pytest
 from gitops_model.errors import BadArtifact
 from gitops_model.formats.contract import Contract
 from gitops_model.formats.pointer import Canary, Pointer, Ref
-from gitops_model.serving.desired import Desired, Plan, in_sync, plan, read_desired
+from gitops_model.formats.store import Layout, Stored
+from gitops_model.serving.desired import Plan, in_sync, plan
 from gitops_model.serving.snapshot import Loaded, Snapshot
 from tests.support.factories import contract_dict, make_contract
 
@@ -41,8 +42,8 @@ def _loaded(*numbers: int, **contracts: Contract) -> dict[str, Loaded]:
     return models
 
 
-def _desired(**refs: Any) -> Desired:
-    return Desired(pointer=Pointer(**refs), commit="c" * 40, written_at=AT)
+def _desired(**refs: Any) -> Stored:
+    return Stored(pointer=Pointer(**refs), commit="c" * 40, written_at=AT)
 
 
 def _live(*, stable: int, previous: int | None = None, **contracts: Contract) -> Snapshot:
@@ -165,7 +166,7 @@ def test_a_pointer_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "pointer.json"
     stable = {"model": "flight-delay-v1", "sha256": "0" * 64}
     path.write_text(json.dumps(_content(pointer=NOTHING | {"stable": stable})))
-    assert read_desired(path).pointer == Pointer(stable=Ref(**stable))
+    assert Layout(tmp_path).read().pointer == Pointer(stable=Ref(**stable))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,7 @@ def test_anything_else_is_refused_in_one_sentence(text: str, sentence: str, tmp_
     path = tmp_path / "pointer.json"
     path.write_text(text)
     with pytest.raises(BadArtifact) as caught:
-        read_desired(path)
+        Layout(tmp_path).read()
     assert caught.value.reason == "pointer"
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -194,5 +195,5 @@ def test_anything_else_is_refused_in_one_sentence(text: str, sentence: str, tmp_
 
 def test_no_pointer_file_is_missing(tmp_path: Path) -> None:
     with pytest.raises(BadArtifact, match="does not exist") as caught:
-        read_desired(tmp_path / "pointer.json")
+        Layout(tmp_path).read()
     assert caught.value.reason == "missing"

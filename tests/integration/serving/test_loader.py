@@ -10,6 +10,7 @@ import pytest
 
 from gitops_model.errors import BadArtifact
 from gitops_model.formats.pointer import Ref
+from gitops_model.formats.store import Layout
 from gitops_model.serving.loader import load
 from tests.support.factories import REQUEST, contract_dict, make_bundle
 from tests.support.server import Store
@@ -20,7 +21,7 @@ from tests.support.server import Store
 def test_a_good_bundle_loads(problem: str, model_runtime: str, tmp_path: Path) -> None:
     store = Store(tmp_path)
     ref = Ref(**store.add(1, problem=problem, model_runtime=model_runtime))
-    loaded = load(tmp_path / "bundles", ref)
+    loaded = load(Layout(tmp_path), ref)
     assert loaded.sha256 == ref.sha256
     assert loaded.example == REQUEST
     assert 0 < loaded.row_seconds < 1
@@ -46,9 +47,9 @@ def test_bytes_that_are_not_the_promised_ones_are_refused_before_they_are_opened
     ref = Ref(**store.add(1))
     path = store.bundle(ref.sha256)
     path.write_bytes(damage(path.read_bytes()))
-    monkeypatch.setattr("gitops_model.formats.bundle.tarfile.open", _must_not_run)
+    monkeypatch.setattr("gitops_model.formats.archive.unpack", _must_not_run)
     with pytest.raises(BadArtifact, match="was promised") as caught:
-        load(tmp_path / "bundles", ref)
+        load(Layout(tmp_path), ref)
     assert caught.value.reason == "sha256"
 
 
@@ -58,7 +59,7 @@ def _must_not_run(*_args: Any, **_kwargs: Any) -> None:
 
 def test_a_bundle_that_is_not_there_is_missing(tmp_path: Path) -> None:
     with pytest.raises(BadArtifact, match="cannot be read") as caught:
-        load(tmp_path, Ref(model="flight-delay-v1", sha256="0" * 64))
+        load(Layout(tmp_path), Ref(model="flight-delay-v1", sha256="0" * 64))
     assert caught.value.reason == "missing"
 
 
@@ -72,7 +73,7 @@ GOLDEN = {"inputs": REQUEST, "score": 0.5, "output": {"delayed": True, "probabil
         ({"members": {"model.onnx": None}}, "format", "no model.onnx"),
         ({"members": {"manifest.json": b"{}"}}, "format", "lacks"),
         ({"members": {"contract.yaml": b"task: 7"}}, "contract", "contract.yaml"),
-        ({"golden": []}, "format", "golden.jsonl is empty"),
+        ({"golden": []}, "format", "golden.jsonl has 0 lines"),
         ({"golden": [GOLDEN]}, "golden", "answers 0.261726, but 0.5 was recorded"),
         ({"golden": [{"inputs": REQUEST}]}, "format", "line 1 lacks inputs, score or output"),
         ({"golden": [GOLDEN | {"inputs": {}}]}, "contract", "breaks the bundle's own contract"),
@@ -86,19 +87,19 @@ def test_a_bundle_that_breaks_its_promise_is_refused(
     store = Store(tmp_path)
     ref = Ref(**store.add(1, **{"seed": 0, **options}))
     with pytest.raises(BadArtifact, match=sentence) as caught:
-        load(tmp_path / "bundles", ref)
+        load(Layout(tmp_path), ref)
     assert caught.value.reason == reason
 
 
 def test_a_recorded_output_that_contradicts_its_score_is_refused(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    good = load(tmp_path / "bundles", Ref(**store.add(1)))
+    good = load(Layout(tmp_path), Ref(**store.add(1)))
     contract = contract_dict()
     contract["output"]["threshold"] = 0.01
     assert good.contract.output.threshold == 0.5
     ref = Ref(**store.add(1, contract=contract))
     with pytest.raises(BadArtifact, match="contradict") as caught:
-        load(tmp_path / "bundles", ref)
+        load(Layout(tmp_path), ref)
     assert caught.value.reason == "golden"
 
 
@@ -107,5 +108,5 @@ def test_a_contract_that_names_other_inputs_than_the_model_is_refused(tmp_path: 
     contract["inputs"]["gate"] = {"type": "category", "missing": "impute"}
     ref = Ref(**Store(tmp_path).add(1, contract=contract))
     with pytest.raises(BadArtifact, match="disagree about: gate") as caught:
-        load(tmp_path / "bundles", ref)
+        load(Layout(tmp_path), ref)
     assert caught.value.reason == "contract"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -10,9 +11,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gitops_model.errors import BadArtifact
 from gitops_model.formats.pointer import Ref
+from gitops_model.formats.store import Layout
 from gitops_model.serving import loader
+from gitops_model.serving import watcher as watcher_module
 from gitops_model.serving.snapshot import Loaded
 from gitops_model.serving.watcher import Watcher
 from tests.support.server import Store
@@ -26,11 +31,11 @@ class Loads:
         self.slow: set[str] = set()
         self.release = threading.Event()
 
-    def __call__(self, folder: Path, ref: Ref) -> Loaded:
+    def __call__(self, store: Layout, ref: Ref) -> Loaded:
         self.calls[ref.model] += 1
         if ref.model in self.slow:
             self.release.wait(20)
-        return loader.load(folder, ref)
+        return loader.load(store, ref)
 
 
 @asynccontextmanager
@@ -231,7 +236,7 @@ def test_a_late_load_is_not_kept_while_the_wanted_release_fails(tmp_path: Path) 
 
 
 def test_a_loader_that_crashes_is_a_failure_like_any_other(tmp_path: Path) -> None:
-    def crash(folder: Path, ref: Ref) -> Loaded:
+    def crash(store: Layout, ref: Ref) -> Loaded:
         raise MemoryError("no room\nat all")
 
     async def story() -> None:
@@ -249,10 +254,10 @@ def test_a_loader_that_crashes_is_a_failure_like_any_other(tmp_path: Path) -> No
 
 
 def test_a_contract_refusal_is_counted_once_and_ends_with_the_pointer(tmp_path: Path) -> None:
-    def load(folder: Path, ref: Ref) -> Loaded:
+    def load(store: Layout, ref: Ref) -> Loaded:
         if ref.model == "flight-delay-v3":
             raise BadArtifact("gone", reason="missing")
-        return loader.load(folder, ref)
+        return loader.load(store, ref)
 
     async def story() -> None:
         from tests.support.factories import contract_dict
@@ -274,5 +279,78 @@ def test_a_contract_refusal_is_counted_once_and_ends_with_the_pointer(tmp_path: 
             assert _stable(watcher) == "flight-delay-v1"
             await _synced(watcher, store.point(one))
             assert watcher.failures() == []
+
+    asyncio.run(story())
+
+
+def test_a_pointer_that_could_not_be_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H4: with all descriptors in use the failed read counted as seen, and the old commit stayed for ever."""
+
+    async def story() -> None:
+        store = Store(tmp_path)
+        failed: list[str] = []
+        one, two = store.add(1), store.add(2)
+        watcher = Watcher(tmp_path, on_failure=failed.append)
+        async with _watching(watcher):
+            await _synced(watcher, store.point(one))
+            with monkeypatch.context() as broken:
+                broken.setattr(Path, "read_bytes", _too_many_open_files)
+                commit = store.point(two)
+                await _until(lambda: _reasons(watcher) == ["read"])
+                await _looks(watcher, 20)
+                assert (_stable(watcher), watcher.in_sync) == ("flight-delay-v1", False)
+            # Nothing in the store changes any more.
+            await _synced(watcher, commit)
+        assert failed == ["read"]
+        assert _stable(watcher) == "flight-delay-v2"
+
+    asyncio.run(story())
+
+
+def _too_many_open_files(path: Path) -> bytes:
+    raise OSError(errno.EMFILE, "Too many open files", str(path))
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EIO, "Input/output error"), BadArtifact("gone for now", reason="read")]
+)
+def test_a_bundle_that_failed_by_what_may_pass_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(watcher_module, "RETRY_SECONDS", 0.01)
+
+    async def story() -> None:
+        store, attempts = Store(tmp_path), [0]
+        failed: list[str] = []
+
+        def load(store: Layout, ref: Ref) -> Loaded:
+            attempts[0] += 1
+            if attempts[0] < 4:
+                raise error
+            return loader.load(store, ref)
+
+        watcher = Watcher(tmp_path, load=load, on_failure=failed.append)
+        async with _watching(watcher):
+            await _synced(watcher, store.point(store.add(1)))
+            assert watcher.failures() == []
+        assert attempts == [4]
+        assert len(failed) == 1, "one failure is said once, however often it is tried"
+
+    asyncio.run(story())
+
+
+def test_a_bad_bundle_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watcher_module, "RETRY_SECONDS", 0.0)
+
+    async def story() -> None:
+        store, loads = Store(tmp_path), Loads()
+        watcher = Watcher(tmp_path, load=loads)
+        async with _watching(watcher):
+            store.point(store.add(1, golden=[]))
+            await _until(lambda: _reasons(watcher) == ["format"])
+            await _looks(watcher, 20)
+        assert loads.calls["flight-delay-v1"] == 1
 
     asyncio.run(story())
