@@ -63,6 +63,14 @@ class ExternalFailure(GitopsError):
     exit_code = 5
 
 
+def shorten(text: str, limit: int = 40) -> str:
+    """A value of somebody else in one line of at most `limit` characters, for use inside a sentence."""
+    line = " ".join(text[: 4 * limit].split())
+    return (
+        line if len(line) <= limit and len(text) <= 4 * limit else line[: limit - 1].rstrip() + "…"
+    )
+
+
 def os_words(error: OSError) -> str:
     """What the operating system said, and about which file."""
     words = error.strerror or str(error) or type(error).__name__
