@@ -223,28 +223,16 @@ class World:
         return done.stdout.strip()
 
 
-def isolated(home: Path) -> dict[str, str]:
-    """Environment in which git knows nobody's settings but ours."""
-    home.mkdir(parents=True, exist_ok=True)
-    (home / ".gitconfig").write_text(
-        "[user]\n\tname = Ada Example\n\temail = ada@example.com\n"
-        "[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n"
-    )
-    return {
-        "HOME": str(home),
-        "XDG_CONFIG_HOME": str(home / ".config"),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"),
-    }
-
-
 @contextlib.contextmanager
-def served(clone: Clone, folder: Path) -> Iterator[Any]:
-    """A real service on the clone's store; the clone's serving.yaml (not committed) says where it answers."""
+def served(clone: Clone, folder: Path, **options: Any) -> Iterator[Any]:
+    """A real service on the clone's store; the clone's serving.yaml (not committed) says where it answers.
+
+    `options` are further settings of the service.
+    """
     from tests.support.server import Server
 
     clone.store.mkdir(exist_ok=True)
-    server = Server(clone.store, folder).start()
+    server = Server(clone.store, folder, **options).start()
     settings = {"host": "127.0.0.1", "port": 0, "store": "store"}
     settings |= {"url": f"http://127.0.0.1:{server.port}", "deploy": {"confirm_seconds": 10}}
     clone.write("serving.yaml", yaml.safe_dump(settings))

@@ -1,24 +1,18 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gitops_model.delivery import dvc
-from tests.support.world import Clone, World, isolated
-
-FOREIGN = ("GIT_", "GITHUB_", "DVC_", "EMAIL")
+from tests.support.isolation import isolation
+from tests.support.world import Clone, World
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(FOREIGN)]:
-            patch.delenv(name)
-        for name, value in isolated(tmp_path_factory.mktemp("home")).items():
-            patch.setenv(name, value)
+    with isolation(tmp_path_factory.mktemp("home")) as patch:
         patch.setattr(dvc, "stale_stages", lambda root: [])
         yield
 
