@@ -18,7 +18,11 @@ from gitops_model.errors import ExternalFailure, GitopsError, os_words
 
 @dataclass(frozen=True)
 class Command:
-    """One command: the module that has `add_arguments(parser)` and `run(args) -> exit code`, and what it does."""
+    """One command: what it does, and its module.
+
+    The module has `run(options) -> exit code`, a dataclass `Options` and `add_arguments(parser)` to fill it.
+    A stage or a job of a workflow has `run()` alone: files and environment say everything.
+    """
 
     module: str
     help: str
@@ -68,11 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command is None:
         return _overview(name)
     try:
-        module = importlib.import_module(f"gitops_model.{command.module}")
-        parser = argparse.ArgumentParser(prog=f"gitops-model {name}", description=command.help)
-        module.add_arguments(parser)
-        code: int = module.run(parser.parse_args(words[1:]))
-        return code
+        return _run(name, command, words[1:])
     except GitopsError as error:
         for line in str(error).splitlines():
             print(f"{name}: {line}", file=sys.stderr)
@@ -85,6 +85,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{name}: interrupted; running it again completes it.", file=sys.stderr)
         return 130
+
+
+def _run(name: str, command: Command, words: Sequence[str]) -> int:
+    module = importlib.import_module(f"gitops_model.{command.module}")
+    parser = argparse.ArgumentParser(prog=f"gitops-model {name}", description=command.help)
+    if not hasattr(module, "Options"):
+        parser.parse_args(words)
+        return int(module.run())
+    module.add_arguments(parser)
+    return int(module.run(module.Options(**vars(parser.parse_args(words)))))
 
 
 def _overview(name: str) -> int:

@@ -1,17 +1,16 @@
-"""`ci-build`: on main, have the bundle that is to be released here, and judge it once more.
+"""`ci-build`: on main, get or build the bundle that is to be released, and judge it once more.
 
-Runs the pipeline, so it holds no right to write. What it hands on (folder `release/`) is what it judged, byte for byte.
+Runs the pipeline, so it has no right to write. What it hands on (folder `release/`) is what it judged, byte for byte.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 from pathlib import Path
 
 from gitops_model.actions import check as check_job
-from gitops_model.actions import client
+from gitops_model.actions.job import Job
 from gitops_model.delivery import candidate, check, releases
 from gitops_model.delivery.git import Git
 from gitops_model.errors import Blocked
@@ -21,13 +20,9 @@ FOLDER = Path("release")
 FILES = ("check.json", "check.md", "check.html")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `ci-build`: none; the job's environment says everything."""
-
-
-def run(args: argparse.Namespace) -> int:
+def run() -> int:
     """Exit 0 with the output `release`: true when release/ holds a bundle to release, false when there is none."""
-    job = client.Run.from_environ(os.environ, token=False)
+    job = Job.from_environ(os.environ, token=False)
     git = Git.open(Path())
     known = released(git)
     if git.read("HEAD", "dvc.lock") is None:
@@ -39,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         raise Blocked(f"nothing can be released: {withheld}")
     check_job.write_credentials(git.root, os.environ)
     note = check_job.bring(git.root)
-    code = check.run(argparse.Namespace(lint=False, base="HEAD", json=False))
+    code = check.run(check.Options(base="HEAD"))
     job.summarise((check.REPORTS / "check.md").read_text(encoding="utf-8"))
     if note:
         job.annotate("warning", note)
@@ -71,7 +66,7 @@ def released(git: Git) -> str | None:
     return None
 
 
-def _nothing(job: client.Run, sentence: str) -> int:
+def _nothing(job: Job, sentence: str) -> int:
     print(f"ci-build: {sentence}")
     job.summarise(sentence)
     job.set_output("release", "false")

@@ -6,16 +6,17 @@ is none), and runs `check`. Whether the pull request may merge is decided by `pu
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from gitops_model.actions import client
+from gitops_model.actions.job import Job
 from gitops_model.delivery import changes, check, dvc
 from gitops_model.delivery.desired import MAIN
 from gitops_model.delivery.git import Git
+from gitops_model.delivery.programs import COMMAND, DVC, environment
 from gitops_model.errors import BadInput, CannotEvaluate, ExternalFailure
 from gitops_model.evaluation import verdict
 
@@ -24,16 +25,12 @@ CREDENTIALS = "DVC_CONFIG_LOCAL"
 OPEN_REMOTES = ("/", ".", "file://")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `ci-check`: none; the job's environment says everything."""
-
-
-def run(args: argparse.Namespace) -> int:
+def run() -> int:
     """Exit 0 when it may merge or there is nothing to say, 1 blocked, 3 could not be evaluated."""
     # A report that was committed is not what this check finds, also where it ends early.
     for left in check.REPORTS.glob("check.*"):
         left.unlink()
-    job = client.Run.from_environ(os.environ, token=False)
+    job = Job.from_environ(os.environ, token=False)
     git = Git.open(Path())
     base = base_of(job)
     changed = changed_files(git.root, base)
@@ -49,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
             return evaluate(job, git.root, base)
 
 
-def evaluate(job: client.Run, root: Path, base: str) -> int:
+def evaluate(job: Job, root: Path, base: str) -> int:
     """Bring what `check` needs and run it; its report goes to the job summary too."""
     withheld = missing_credentials(root, os.environ)
     if withheld is not None:
@@ -59,7 +56,7 @@ def evaluate(job: client.Run, root: Path, base: str) -> int:
     try:
         write_credentials(root, os.environ)
         note = bring(root)
-        code = check.run(argparse.Namespace(lint=False, base=base, json=False))
+        code = check.run(check.Options(base=base))
     except CannotEvaluate as error:
         check.write(verdict.not_evaluated(str(error)))
         print(f"ci-check: {error}", file=sys.stderr)
@@ -71,7 +68,7 @@ def evaluate(job: client.Run, root: Path, base: str) -> int:
     return code
 
 
-def base_of(job: client.Run) -> str:
+def base_of(job: Job) -> str:
     """What the change is judged against. Raises BadInput when the event names no base.
 
     For a pull request that is main, also where it goes to another branch first: `publish` judges it so, and the
@@ -101,7 +98,7 @@ def changed_files(root: Path, base: str) -> list[str]:
     return [path for path in done.stdout.decode(errors="replace").split("\0") if path]
 
 
-def missing_credentials(root: Path, environ: os._Environ[str] | dict[str, str]) -> str | None:
+def missing_credentials(root: Path, environ: Mapping[str, str]) -> str | None:
     """Why the data cannot be fetched here, or None. Pull requests of forks and Dependabot get no secrets."""
     remote = dvc.default_remote(root)
     if remote is None or environ.get(CREDENTIALS, "").strip():
@@ -116,7 +113,7 @@ def missing_credentials(root: Path, environ: os._Environ[str] | dict[str, str]) 
     )
 
 
-def write_credentials(root: Path, environ: os._Environ[str] | dict[str, str]) -> None:
+def write_credentials(root: Path, environ: Mapping[str, str]) -> None:
     """Put the secret where DVC looks for credentials, readable by nobody else, and never into Git."""
     text = environ.get(CREDENTIALS, "")
     if not text.strip():
@@ -129,7 +126,7 @@ def write_credentials(root: Path, environ: os._Environ[str] | dict[str, str]) ->
 
 
 def bring(root: Path) -> str | None:
-    """Have the candidate and its data here. Without a DVC remote they are built again; a note says when they differ.
+    """Without a DVC remote, build the candidate and its data here. Returns a note when the bytes differ from dvc.lock.
 
     Raises CannotEvaluate when dvc.lock is not what this code and data build.
     """
@@ -142,14 +139,14 @@ def bring(root: Path) -> str | None:
         )
     promised = (root / "dvc.lock").read_text(encoding="utf-8")
     raw = (root / "data/raw.dvc").read_text(encoding="utf-8")
-    _call(root, "-m", "pipeline.example_data")
-    _call(root, "-m", "dvc", "add", "--quiet", "data/raw")
+    _call(root, *COMMAND, "data")
+    _call(root, *DVC, "add", "--quiet", "data/raw")
     if (root / "data/raw.dvc").read_text(encoding="utf-8") != raw:
         raise CannotEvaluate(
-            "the raw data cannot be made again as data/raw.dvc names it, and there is no DVC remote to fetch it from. "
+            "`make data` fetches other raw data than data/raw.dvc names, and there is no DVC remote to take it from. "
             "Add a remote (README.md: storage), or commit data/raw.dvc as `make data` writes it."
         )
-    _call(root, "-m", "dvc", "repro", "--quiet")
+    _call(root, *DVC, "repro", "--quiet")
     built = dvc.locked_out((root / "dvc.lock").read_text(encoding="utf-8"), dvc.BUNDLE)
     named = dvc.locked_out(promised, dvc.BUNDLE)
     if built is not None and named is not None and built.md5 != named.md5:
@@ -161,17 +158,13 @@ def bring(root: Path) -> str | None:
 
 
 def _call(root: Path, *words: str) -> None:
-    """Run a Python module, with this interpreter first on the PATH for the stages that DVC starts."""
-    environ = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-    }
-    done = subprocess.run([sys.executable, *words], cwd=root, env=environ, check=False)
+    done = subprocess.run(words, cwd=root, env=environment(), check=False)
     if done.returncode:
-        raise ExternalFailure(f"`python {' '.join(words)}` failed; the lines above say why.")
+        shown = " ".join(words[3:]).replace("gitops_model", "gitops-model")
+        raise ExternalFailure(f"`{shown}` failed; the lines above say why.")
 
 
-def _done(job: client.Run, sentence: str) -> int:
+def _done(job: Job, sentence: str) -> int:
     print(f"ci-check: {sentence}")
     job.summarise(sentence)
     return 0

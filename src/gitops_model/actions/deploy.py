@@ -7,7 +7,6 @@ store, service and golden requests on this runner, which is then thrown away.
 
 from __future__ import annotations
 
-import argparse
 import os
 import socket
 import subprocess
@@ -16,10 +15,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gitops_model.actions import check as check_job
-from gitops_model.actions import client
+from gitops_model.actions.client import Repository
+from gitops_model.actions.deployments import Deployment
+from gitops_model.actions.job import Job
 from gitops_model.delivery import confirm, deploy, desired, service
 from gitops_model.delivery.desired import Desired
 from gitops_model.delivery.git import Git
@@ -27,9 +28,7 @@ from gitops_model.delivery.pointer_file import describe
 from gitops_model.delivery.programs import COMMAND
 from gitops_model.delivery.store import Store
 from gitops_model.errors import BadInput, ExternalFailure, GitopsError
-
-if TYPE_CHECKING:
-    from github.Repository import Repository
+from gitops_model.progress import Progress
 
 ENVIRONMENTS = {"runner": "production", "agent": "production", "rehearsal": "rehearsal"}
 AGENT_SECONDS = 600.0
@@ -37,17 +36,13 @@ POLL_SECONDS = 1.0
 START_SECONDS = 60.0
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `ci-deploy`: none; the job's environment says everything."""
-
-
-def run(args: argparse.Namespace) -> int:
-    """Exit 0 when the service was seen to serve what main names; else the error's code, the former model serving on."""
-    job = client.Run.from_environ(os.environ)
+def run() -> int:
+    """Exit 0 when the service was seen to serve what main names; else an error, and what is served stays."""
+    job = Job.from_environ(os.environ)
     git = Git.open(Path())
     mode = chosen_mode(os.environ.get("DEPLOY", ""))
     try:
-        with client.git_as(job):
+        with job.git_access():
             wanted = desired.resolve(git)
     except GitopsError as error:
         job.summarise(f"### ❌ Nothing is deployed\n\n{error}")
@@ -58,14 +53,17 @@ def run(args: argparse.Namespace) -> int:
     if stable is None:
         job.summarise("production.yaml names no release yet, so there is nothing to deploy.")
         return 0
-    repository = client.connect(job)
-    record = Record(
-        repository, job, commit=wanted.commit, model=stable.model, environment=ENVIRONMENTS[mode]
+    record = Deployment(
+        Repository(job),
+        job,
+        commit=wanted.commit,
+        model=stable.model,
+        environment=ENVIRONMENTS[mode],
     )
     record.say("in_progress", f"{mode}: deploying {stable.model}")
     try:
         check_job.write_credentials(git.root, os.environ)
-        with client.git_as(job):
+        with job.git_access():
             sentence = DEPLOYS[mode](git, wanted)
     except (GitopsError, OSError) as error:
         record.say("failure", str(error))
@@ -88,70 +86,6 @@ def chosen_mode(text: str) -> str:
     return mode
 
 
-class Record:
-    """A GitHub Deployment of one commit. What cannot be recorded is said, and stops no deployment."""
-
-    def __init__(
-        self, repository: Repository, job: client.Run, *, commit: str, model: str, environment: str
-    ) -> None:
-        self._repository, self._job, self._environment = repository, job, environment
-        self._id: int | None = None
-        body: dict[str, Any] = {
-            "ref": commit,
-            "environment": environment,
-            "description": f"{model}",
-            "auto_merge": False,
-            "required_contexts": [],
-            "production_environment": environment == "production",
-        }
-        answer = self._post("/deployments", body)
-        if answer is not None:
-            self._id = answer.get("id")
-
-    def say(self, state: str, description: str) -> None:
-        """Add a status: in_progress, success or failure."""
-        if self._id is None:
-            return
-        text = " ".join(description.split())
-        body = {
-            "state": state,
-            "description": text if len(text) <= 140 else text[:139] + "…",
-            "log_url": self._job.run_url,
-        }
-        self._post(f"/deployments/{self._id}/statuses", body)
-        if state == "success":
-            self._retire_former()
-
-    def _retire_former(self) -> None:
-        """Call the deployments before this one inactive. GitHub does so by itself, but not for production."""
-        query = f"/deployments?environment={self._environment}&per_page=10"
-        for former in self._call("GET", query) or ():
-            if former["id"] == self._id:
-                continue
-            path = f"/deployments/{former['id']}/statuses"
-            last = next(iter(self._call("GET", path) or ()), {"state": "pending"})["state"]
-            if last == "inactive":
-                return
-            if last not in ("failure", "error"):
-                self._post(path, {"state": "inactive", "log_url": self._job.run_url})
-
-    def _post(self, path: str, body: dict[str, Any]) -> Any:
-        return self._call("POST", path, body)
-
-    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        try:
-            with client.calling("record the deployment"):
-                _, data = self._repository.requester.requestJsonAndCheck(
-                    method, self._repository.url + path, input=body
-                )
-        except ExternalFailure as error:
-            self._job.annotate(
-                "warning", f"The deployment goes on without a record on GitHub. {error}"
-            )
-            return None
-        return data
-
-
 def on_this_host(git: Git, wanted: Desired) -> str:
     """Fill the store of this host and see its service serve it."""
     store = os.environ.get("STORE", "").strip()
@@ -172,14 +106,18 @@ def by_agent(git: Git, wanted: Desired) -> str:
             f"the repository variable SERVICE_URL is '{url}'; allowed: the address of the service that serves. "
             "Example: http://10.0.0.7:8080"
         )
-    until = time.monotonic() + float(os.environ.get("AGENT_SECONDS") or AGENT_SECONDS)
+    seconds = float(os.environ.get("AGENT_SECONDS") or AGENT_SECONDS)
+    until = time.monotonic() + seconds
+    progress = Progress(
+        f"waiting until the service at {url} serves {describe(wanted.pointer)} (at most {seconds:g} s)"
+    )
     looked_up = wanted.commit
     while True:
         try:
             state = service.status(url)
             seen = _seen(state)
         except ExternalFailure as error:
-            # A proxy in front of a service that starts anew: it may come yet.
+            # The error page of a proxy before a service that is starting: it may still come.
             state, seen = None, f"nothing: {error}"
         commit = str(((state or {}).get("desired") or {}).get("commit") or looked_up)
         if commit not in (wanted.commit, looked_up):
@@ -188,9 +126,11 @@ def by_agent(git: Git, wanted: Desired) -> str:
             return f"{describe(wanted.pointer)} is live at {url}: the agent deployed it"
         if time.monotonic() > until:
             raise ExternalFailure(
-                f"the service at {url} was to serve {describe(wanted.pointer)} by now, and serves {seen.rstrip('.')}. "
+                f"the service at {url} should serve {describe(wanted.pointer)} by now, but it serves "
+                f"{seen.rstrip('.')}. "
                 "The agent on its host (make deploy WATCH=1) says why."
             )
+        progress.step()
         time.sleep(POLL_SECONDS)
 
 

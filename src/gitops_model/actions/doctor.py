@@ -1,4 +1,4 @@
-"""`doctor`: which protections this repository lacks on GitHub, each with the one command or click that mends it.
+"""`doctor`: which protections this repository lacks on GitHub, each with the one command or click that adds it.
 
 Nothing is changed. Where GitHub does not offer a protection on the repository's plan, or the token may not see it, that
 is said instead of guessed.
@@ -12,17 +12,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from gitops_model.actions import check as check_job
 from gitops_model.actions import client
+from gitops_model.actions.client import Refused, Repository
+from gitops_model.actions.job import Job
 from gitops_model.delivery import assets, dvc
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadInput
 from gitops_model.formats.contract import Contract
-
-if TYPE_CHECKING:
-    from github.Repository import Repository
 
 GUARDED = ("production.yaml", "gates.yaml")
 State = Literal["ok", "missing", "not offered", "unknown"]
@@ -35,16 +34,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Exit 0 when every protection that can be had is there, 1 when one is missing."""
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """`repository` is OWNER/NAME on GitHub (None: that of origin)."""
+
+    repository: str | None = None
+
+
+def run(options: Options) -> int:
+    """Exit 0 when every protection that GitHub offers is there, 1 when one is missing."""
     git = Git.open(Path())
-    name = args.repository or assets.slug(git.origin_url())
+    name = options.repository or assets.slug(git.origin_url())
     if name is None:
-        raise BadInput("origin is not on GitHub; name the repository: --repository OWNER/NAME")
+        raise BadInput(
+            "origin is not on GitHub, so there is nothing to look at. Name the repository: "
+            "make doctor REPOSITORY=owner/name"
+        )
     token = os.environ.get("GITHUB_TOKEN") or os.environ.get("GH_TOKEN") or ""
-    job = client.Run.from_environ({**os.environ, "GITHUB_REPOSITORY": name, "GITHUB_TOKEN": token})
+    job = Job.from_environ({**os.environ, "GITHUB_REPOSITORY": name, "GITHUB_TOKEN": token})
     with client.calling("look at the repository's settings"):
-        findings = examine(Seen(client.connect(job), job), git.root)
+        findings = examine(Seen(Repository(job), job), git.root)
     for finding in findings:
         print(f"doctor: {finding.state:<11}  {finding.what}")
         if finding.state != "ok":
@@ -53,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     print(
         f"doctor: {missing} of {len(findings)} protections are missing"
         if missing
-        else "doctor: all is protected that can be"
+        else "doctor: everything that GitHub offers is protected"
     )
     return 1 if missing else 0
 
@@ -70,25 +79,20 @@ class Finding:
 class Seen:
     """The settings of the repository. A setting that may not be seen is None, with the reason in `blind`."""
 
-    def __init__(self, repository: Repository, job: client.Run) -> None:
+    def __init__(self, repository: Repository, job: Job) -> None:
         self._repository, self._job = repository, job
         self.page = job.page
 
     def get(self, path: str) -> tuple[Any, State]:
         """(answer, "ok"), or (None, why not): 404 is `missing`, 403 for want of plan or of rights is told apart."""
-        import github as pygithub
-
         try:
-            _, data = self._repository.requester.requestJsonAndCheck(
-                "GET", self._repository.url + path
-            )
-        except pygithub.GithubException as error:
+            return self._repository.get(path), "ok"
+        except Refused as error:
             if error.status == 404:
                 return None, "missing"
             if error.status == 403:
-                return None, "not offered" if "pgrade" in client.error_text(error) else "unknown"
+                return None, "not offered" if "pgrade" in error.reason else "unknown"
             raise
-        return data, "ok"
 
     @property
     def name(self) -> str:

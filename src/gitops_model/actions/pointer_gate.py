@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gitops_model.actions import client
+from gitops_model.actions.client import Repository
+from gitops_model.actions.job import Job
 from gitops_model.delivery import changes, pointer_checks, pointer_file
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadInput
 from gitops_model.formats.pointer import Pointer
 
-if TYPE_CHECKING:
-    from github.Repository import Repository
-
 SIZE_LIMIT = 100_000
 
 
 def judge(
-    repository: Repository, job: client.Run, sha: str, *, files: list[str], current: Pointer
+    repository: Repository, job: Job, sha: str, *, files: list[str], current: Pointer
 ) -> tuple[str, str, str | None]:
     """(state, sentence, hint) for production.yaml at commit `sha`; `current` is what main says."""
     others = [name for name in files if name != changes.POINTER]
@@ -37,7 +35,7 @@ def judge(
         wanted = Pointer.parse(read(repository, sha), name=changes.POINTER)
     except BadInput as error:
         return "blocked", f"Blocked: {' '.join(error.problems[:5])}", None
-    with client.git_as(job):
+    with job.git_access():
         found = pointer_checks.examine(Git.open(Path()), current, wanted)
     change = f"{pointer_file.describe(current)} → {pointer_file.describe(wanted)}"
     if found.problems:
@@ -52,16 +50,10 @@ def judge(
 
 def read(repository: Repository, sha: str) -> str:
     """production.yaml at `sha`. Raises BadInput when it is gone, too large or not text."""
-    import github as pygithub
-
-    path = f"{repository.url}/contents/{changes.POINTER}?ref={sha}"
     with client.calling(f"read {changes.POINTER} at {sha[:12]}"):
-        try:
-            _, data = repository.requester.requestJsonAndCheck("GET", path)
-        except pygithub.UnknownObjectException:
-            raise BadInput(
-                f"{changes.POINTER} is deleted here; nothing could be deployed without it."
-            ) from None
+        data = repository.find(f"/contents/{changes.POINTER}?ref={sha}")
+    if data is None:
+        raise BadInput(f"{changes.POINTER} is deleted here; nothing could be deployed without it.")
     # A folder of that name is answered as a list.
     if not isinstance(data, dict) or data.get("type") != "file" or data.get("size", 0) > SIZE_LIMIT:
         raise BadInput(f"{changes.POINTER} is no ordinary file of less than {SIZE_LIMIT:,} bytes.")

@@ -13,19 +13,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gitops_model.actions import artifact, client, pointer_gate, recompute, runs
+from gitops_model.actions import artifact, client, issues, pointer_gate, recompute, runs
+from gitops_model.actions.client import Repository
+from gitops_model.actions.job import Job
+from gitops_model.actions.pulls import Pull
 from gitops_model.delivery import changes, releases
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadArtifact, BadInput, ExternalFailure, GitopsError
 from gitops_model.formats.pointer import Pointer
 from gitops_model.report import comment
-
-if TYPE_CHECKING:
-    from github.PullRequest import PullRequest
-    from github.Repository import Repository
-
 
 ROUNDS = 4
 
@@ -37,12 +35,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Exit 0 when status and comment say what the newest check found; 5 when GitHub did not let us."""
-    job = client.Run.from_environ(os.environ)
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """`run` is the id of a check run (None: the one of the event)."""
+
+    run: int | None = None
+
+
+def run(options: Options) -> int:
+    """Exit 0 when status and comment say what the newest check found; 5 when GitHub refused."""
+    job = Job.from_environ(os.environ)
     with client.calling("look at the check run"):
-        repository = client.connect(job)
-        number = args.run or int((job.event.get("workflow_run") or {}).get("id") or 0)
+        repository = Repository(job)
+        number = options.run or int((job.event.get("workflow_run") or {}).get("id") or 0)
         if not number:
             raise BadInput(
                 "no check run is named; give --run ID, the number in the address of the run."
@@ -90,7 +95,7 @@ class Verdict:
     body: str
 
 
-def judge(repository: Repository, started: Mapping[str, Any], *, job: client.Run) -> Verdict:
+def judge(repository: Repository, started: Mapping[str, Any], *, job: Job) -> Verdict:
     """Read the run's numbers and decide by the gates of the checked out default branch. Writes nothing."""
     with client.calling("find the pull request of the check run"):
         pull = runs.find_pull(repository, started)
@@ -131,7 +136,7 @@ def judge(repository: Repository, started: Mapping[str, Any], *, job: client.Run
 
 
 def _verdict(
-    check: Mapping[str, Any] | None, footing: comment.Footing, pull: PullRequest | None
+    check: Mapping[str, Any] | None, footing: comment.Footing, pull: Pull | None
 ) -> Verdict:
     shown = (
         recompute.resolved(check)
@@ -153,10 +158,10 @@ def _footing(
     trouble: GitopsError | None,
     *,
     started: Mapping[str, Any],
-    pull: PullRequest | None,
+    pull: Pull | None,
     files: list[str],
     report_url: str | None,
-    job: client.Run,
+    job: Job,
 ) -> comment.Footing:
     pointer = Pointer.load(Path("production.yaml"))
     state, sentence, hint = _decide(
@@ -207,10 +212,10 @@ def _decide(
     trouble: GitopsError | None,
     *,
     started: Mapping[str, Any],
-    pull: PullRequest | None,
+    pull: Pull | None,
     files: list[str],
     pointer: Pointer,
-    job: client.Run,
+    job: Job,
 ) -> tuple[str, str, str | None]:
     """(state, sentence, hint), from what the trusted side knows."""
     kind = changes.kind(files)
@@ -231,7 +236,7 @@ def _decide(
     return (*recompute.verdict(check, pointer, files), None)
 
 
-def maintainer_hint(pull: PullRequest | None, sha: str) -> str:
+def maintainer_hint(pull: Pull | None, sha: str) -> str:
     """The command by which a maintainer has a fork's change evaluated: this commit, whatever was pushed after it."""
     if pull is None:
         return "A maintainer can push this commit to a branch of the repository."
@@ -241,9 +246,7 @@ def maintainer_hint(pull: PullRequest | None, sha: str) -> str:
     )
 
 
-def post(
-    repository: Repository, job: client.Run, started: Mapping[str, Any], verdict: Verdict
-) -> None:
+def post(repository: Repository, job: Job, started: Mapping[str, Any], verdict: Verdict) -> None:
     """Leave exactly one comment of ours, with the newest finished check of the pull request.
 
     After each write it looks again: a head that moved meanwhile is published too, a second comment of ours is removed.
@@ -254,7 +257,7 @@ def post(
         )
         return
     with client.calling(f"comment on pull request #{verdict.number}"):
-        me = client.login(repository, job)
+        me = repository.login()
         for _ in range(ROUNDS):
             newest = runs.newest_run(repository, verdict.number) or started
             if newest["id"] != started["id"]:
@@ -266,27 +269,21 @@ def post(
             if _write(repository, verdict, me=me):
                 return
     raise ExternalFailure(
-        f"The comment on #{verdict.number} kept changing under our hands; run the workflow again."
+        f"The comment on #{verdict.number} was changed by others each time; run the workflow again."
     )
 
 
 def _write(repository: Repository, verdict: Verdict, *, me: str) -> bool:
     """Make our oldest comment say `verdict` and remove other ones of ours. True when a second look finds it so."""
-    import github as pygithub
-
     assert verdict.number is not None
-    issue = repository.get_issue(verdict.number)
-    mine = _ours(issue, me)
+    mine = _ours(repository, verdict.number, me)
     if not mine:
-        issue.create_comment(verdict.body)
+        issues.add_comment(repository, verdict.number, verdict.body)
     elif mine[0].body != verdict.body:
-        mine[0].edit(verdict.body)
-    seen = _ours(issue, me)
+        issues.edit_comment(repository, mine[0], verdict.body)
+    seen = _ours(repository, verdict.number, me)
     for extra in seen[1:]:
-        try:
-            extra.delete()
-        except pygithub.UnknownObjectException:
-            continue
+        issues.delete_comment(repository, extra)
     if not seen or seen[0].body != verdict.body:
         return False
     newest = runs.newest_run(repository, verdict.number)
@@ -294,13 +291,8 @@ def _write(repository: Repository, verdict: Verdict, *, me: str) -> bool:
     return newest is None or newest["id"] <= data.get("run_id", 0)
 
 
-def _ours(issue: Any, me: str) -> list[Any]:
-    """Our comments, oldest first: marker and author, on all pages."""
-    return sorted(
-        (
-            c
-            for c in issue.get_comments()
-            if c.user is not None and c.user.login == me and comment.read_marker(c.body or "")
-        ),
-        key=lambda c: c.id,
+def _ours(repository: Repository, number: int, me: str) -> list[issues.Comment]:
+    """Our comments, oldest first, known by marker and author."""
+    return issues.comments(
+        repository, number, author=me, ours=lambda body: comment.read_marker(body) is not None
     )

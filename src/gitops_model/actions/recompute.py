@@ -62,13 +62,14 @@ def resolved(check: Mapping[str, Any]) -> dict[str, Any]:
 def warnings(check: Mapping[str, Any] | None, files: list[str], state: str) -> list[str]:
     """What a reader must know before the numbers. The report's own warnings come last, few, and as its own."""
     found = []
+    if any(map(changes.measures, files)):
+        found.append(
+            "What measures or judges is changed here: library, requirements, Makefile or workflows. Read that change "
+            "before you trust these numbers."
+        )
     if "gates.yaml" in files:
         found.append(
             "gates.yaml is changed here. This verdict is by the base branch's gates; the change counts once merged."
-        )
-    if any(map(changes.measures, files)):
-        found.append(
-            "The code that measures or judges is changed here. Read that change before you trust these numbers."
         )
     if check is None or state not in ("pass", "blocked"):
         return found

@@ -1,15 +1,16 @@
 """`ci-revert`: after a deployment that failed, propose to put production.yaml back. It is not merged by a machine.
 
-The former model still serves; main asks for one that could not be deployed. People decide whether to revert or mend.
+The previous model keeps serving; main asks for one that could not be deployed. People decide: revert, or repair.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
 
-from gitops_model.actions import client, pull_request
+from gitops_model.actions import client, issues, proposal
+from gitops_model.actions.client import Repository
+from gitops_model.actions.job import Job
 from gitops_model.delivery import pointer_file, releases, rollback
 from gitops_model.delivery.git import Git
 from gitops_model.errors import Blocked
@@ -18,15 +19,14 @@ from gitops_model.report import comment
 LABEL = "incident"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `ci-revert`: none; FAILED is the commit whose deployment failed, if it came so far."""
+def run() -> int:
+    """Exit 0 when the pull request, or an issue in its place, is open; or when there is nothing to go back to.
 
-
-def run(args: argparse.Namespace) -> int:
-    """Exit 0 when the pull request, or an issue in its place, is open; or when there is nothing to go back to."""
-    job = client.Run.from_environ(os.environ)
+    FAILED in the environment is the commit whose deployment failed, if it came that far.
+    """
+    job = Job.from_environ(os.environ)
     git = Git.open(Path())
-    repository = client.connect(job)
+    repository = Repository(job)
     head = git.need("HEAD")
     failed = os.environ.get("FAILED", "").strip()
     if failed and git.read(failed, releases.POINTER) != git.read(head, releases.POINTER):
@@ -42,11 +42,11 @@ def run(args: argparse.Namespace) -> int:
         return 0
     words = f"{pointer_file.describe(current)} → {pointer_file.describe(target)}"
     reason = "The deployment failed"
-    made = pull_request.propose(
+    made = proposal.propose(
         git,
         repository,
         job,
-        pull_request.Proposal(
+        proposal.Proposal(
             branch=f"revert/{head[:12]}",
             base=head,
             pointer=target,
@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
             title=f"Revert: {words}",
             body=(
                 f"[The deployment]({job.run_url}) of {comment.escape(pointer_file.describe(current))} failed; "
-                "the run says why. What served before it is to serve on: merge this to let main say so, or close it "
-                "and mend the cause."
+                "the run says why. The previous model keeps serving. Merge this, so that main says so too; or repair "
+                "the cause and close this."
             ),
             status="the release to go back to served before",
         ),
@@ -64,11 +64,11 @@ def run(args: argparse.Namespace) -> int:
         job.summarise(f"Proposed to revert in [#{made.number}]({made.url}).")
         return 0
     body = (
-        f"[The deployment]({job.run_url}) failed, and Actions may not open pull requests here. What served before "
-        f"it is to serve on, but main asks for another. What to revert: {made.compare}. The command: make rollback"
+        f"[The deployment]({job.run_url}) failed, and Actions may not open pull requests here. The previous model "
+        f"keeps serving, but main asks for another. What to revert: {made.compare}. The command: make rollback"
     )
     with client.calling("open an issue about the failed deployment"):
-        address = pull_request.open_issue(
+        address = issues.open_or_find(
             repository,
             title=f"Deployment failed: {words}",
             body=body,

@@ -6,52 +6,50 @@ back twice.
 
 from __future__ import annotations
 
-import argparse
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from gitops_model.actions import client, pull_request
+from gitops_model.actions import client, issues, proposal, pulls
+from gitops_model.actions.client import Repository
+from gitops_model.actions.job import Job
+from gitops_model.actions.proposal import Proposed
 from gitops_model.delivery import pointer_file, releases, rollback
+from gitops_model.delivery.desired import MAIN
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadArtifact, BadInput, Blocked, ExternalFailure, GitopsError
 from gitops_model.formats import pointer as pointers
 from gitops_model.formats.pointer import Pointer
 from gitops_model.report import comment
 
-if TYPE_CHECKING:
-    from github.Repository import Repository
-
 LABEL = "incident"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `ci-rollback`: none; REASON and TO are read from the environment."""
+def run() -> int:
+    """Exit 0 when the previous pointer is on main and its deployment is started, else 1 with what is left to do.
 
-
-def run(args: argparse.Namespace) -> int:
-    """Exit 0 when the previous pointer is on main and its deployment is started, else 1 with what is left to do."""
+    REASON and, for another release than the previous one, TO stand in the environment.
+    """
     reason = " ".join(os.environ.get("REASON", "").split())
     if not reason:
         raise BadInput("REASON is empty; say in one sentence what went wrong.")
-    job = client.Run.from_environ(os.environ)
+    job = Job.from_environ(os.environ)
     git = Git.open(Path())
-    repository = client.connect(job)
+    repository = Repository(job)
     current = pointer_file.standing(git)
     branch = f"rollback/{job.run_id}"
     try:
         with client.calling("look for an earlier attempt"):
-            earlier = pull_request.of_branch(repository, job, branch)
-        if earlier is not None and earlier.merged_at is not None:
-            made = pull_request.Proposed(
-                commit=earlier.head.sha,
+            earlier = pulls.newest(repository, owner=job.owner, branch=branch)
+        if earlier is not None and earlier.merged:
+            made = Proposed(
+                commit=earlier.head_sha,
                 number=earlier.number,
-                url=earlier.html_url,
-                compare=earlier.html_url,
+                url=earlier.url,
+                compare=earlier.url,
             )
             # main says the new pointer by now; the incident is about what it said before.
-            current = pointer_file.standing(git, f"{earlier.merge_commit_sha}^")
+            current = pointer_file.standing(git, f"{earlier.merge_commit}^")
         else:
             made = _propose(git, repository, job, current, branch=branch, reason=reason)
     except ExternalFailure as error:
@@ -65,10 +63,10 @@ def run(args: argparse.Namespace) -> int:
                 f"{made.compare}"
             )
         with client.calling(f"merge pull request #{made.number}"):
-            left = pull_request.merge(repository, job, made)
+            left = pulls.merge(repository, made.number, commit=made.commit, pace=job.pace)
         if left:
             raise Blocked(
-                f"nothing is rolled back yet: {made.url} cannot be merged by itself ({left}). Merge it now."
+                f"nothing is rolled back yet: GitHub does not merge {made.url} ({left}). Merge it by hand, now."
             )
         start_deploy(repository, made)
     except GitopsError as error:
@@ -89,12 +87,12 @@ def run(args: argparse.Namespace) -> int:
 def _propose(
     git: Git,
     repository: Repository,
-    job: client.Run,
+    job: Job,
     current: Pointer | None,
     *,
     branch: str,
     reason: str,
-) -> pull_request.Proposed:
+) -> Proposed:
     to = os.environ.get("TO", "").strip() or None
     line = rollback.served_line(git)
     target, undone = rollback.aim(git, line, current, to=to)
@@ -102,7 +100,7 @@ def _propose(
         try:
             releases.verify(git, target.stable)
         except BadArtifact as error:
-            # What served a moment ago lies in the store; its tag is nothing that a rollback may fail over.
+            # What served a moment ago lies in the store: a rollback to it must not fail because of a tag.
             if current is not None and target.stable != current.previous:
                 raise
             job.annotate("warning", f"Going back although {error}")
@@ -113,11 +111,11 @@ def _propose(
         "While `freeze` is set, only another rollback may ship; lift it (`make ship UNFREEZE=1`) once the cause "
         "is known."
     )
-    return pull_request.propose(
+    return proposal.propose(
         git,
         repository,
         job,
-        pull_request.Proposal(
+        proposal.Proposal(
             branch=branch,
             base=git.need("HEAD"),
             pointer=frozen,
@@ -129,15 +127,11 @@ def _propose(
     )
 
 
-def start_deploy(repository: Repository, made: pull_request.Proposed) -> None:
+def start_deploy(repository: Repository, made: Proposed) -> None:
     """Start deploy.yml on main: a merge by Actions starts no workflow, a dispatch does."""
     try:
         with client.calling("start deploy.yml"):
-            repository.requester.requestJsonAndCheck(
-                "POST",
-                f"{repository.url}/actions/workflows/deploy.yml/dispatches",
-                input={"ref": "main"},
-            )
+            repository.send("POST", "/actions/workflows/deploy.yml/dispatches", {"ref": MAIN})
     except ExternalFailure as error:
         raise ExternalFailure(
             f"main is rolled back by #{made.number}, but its deployment is not started: {error} Start it now: Actions "
@@ -147,9 +141,9 @@ def start_deploy(repository: Repository, made: pull_request.Proposed) -> None:
 
 def _tell(
     repository: Repository,
-    job: client.Run,
+    job: Job,
     current: Pointer | None,
-    made: pull_request.Proposed,
+    made: Proposed,
     *,
     reason: str,
     outcome: str,
@@ -173,7 +167,7 @@ def _tell(
     address, why = None, "Issues are switched off in this repository."
     try:
         with client.calling("open the incident issue"):
-            address = pull_request.open_issue(
+            address = issues.open_or_find(
                 repository, title=f"Incident: {model} rolled back: {reason}", body=body, label=LABEL,
                 marker=f"incident run {job.run_id}",
             )  # fmt: skip

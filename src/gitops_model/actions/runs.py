@@ -6,17 +6,15 @@ A run is the API's own mapping. Nothing here believes what the run's artifact sa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gitops_model.actions import artifact, client, pointer_gate
+from gitops_model.actions import artifact, client, pointer_gate, pulls
+from gitops_model.actions.client import Repository
+from gitops_model.actions.job import Job
+from gitops_model.actions.pulls import Pull
 from gitops_model.delivery import changes
 from gitops_model.delivery.desired import MAIN
 from gitops_model.errors import BadArtifact, BadInput
-
-if TYPE_CHECKING:
-    from github.Comparison import Comparison
-    from github.PullRequest import PullRequest
-    from github.Repository import Repository
 
 ARTIFACT = "check"
 ZIP_LIMIT = 64_000_000
@@ -34,22 +32,19 @@ NO_REPORT = {
 
 def load(repository: Repository, number: int) -> dict[str, Any]:
     """The run of this id."""
-    return _get(repository, f"/actions/runs/{number}")
+    found: dict[str, Any] = repository.get(f"/actions/runs/{number}")
+    return found
 
 
-def find_pull(repository: Repository, started: Mapping[str, Any]) -> PullRequest | None:
+def find_pull(repository: Repository, started: Mapping[str, Any]) -> Pull | None:
     """The open pull request into main with this run's head repository, branch and commit.
 
     Never by what the artifact says. One into another branch is judged as a merge into main, and gets no comment.
     """
     source = source_of(started, repository)
-    head = f"{source.split('/')[0]}:{started['head_branch']}"
-    for pull in repository.get_pulls(state="open", head=head, base=MAIN):
-        if (
-            pull.head.repo is not None
-            and pull.head.repo.full_name == source
-            and pull.head.sha == started["head_sha"]
-        ):
+    owner, branch = source.split("/")[0], started["head_branch"]
+    for pull in pulls.into_main(repository, owner=owner, branch=branch, state="open"):
+        if (pull.head_repository, pull.head_sha) == (source, started["head_sha"]):
             return pull
     return None
 
@@ -57,18 +52,16 @@ def find_pull(repository: Repository, started: Mapping[str, Any]) -> PullRequest
 def source_of(started: Mapping[str, Any], repository: Repository) -> str:
     """OWNER/NAME of the repository the commit comes from; ours when that one was deleted."""
     name = (started.get("head_repository") or {}).get("full_name")
-    return str(name or repository.full_name)
+    return str(name or repository.name)
 
 
-def read_member(
-    repository: Repository, job: client.Run, started: Mapping[str, Any]
-) -> tuple[bytes, str]:
+def read_member(repository: Repository, job: Job, started: Mapping[str, Any]) -> tuple[bytes, str]:
     """The bytes of check.json in the run's artifact, and the artifact's page. Nothing is ever unpacked to disk.
 
     Raises BadArtifact when there is none, or when it is not what `check` uploads.
     """
     run_id = int(started["id"])
-    listed = _get(repository, f"/actions/runs/{run_id}/artifacts?name={ARTIFACT}")["artifacts"]
+    listed = repository.get(f"/actions/runs/{run_id}/artifacts?name={ARTIFACT}")["artifacts"]
     usable = [a for a in listed if a["name"] == ARTIFACT and not a["expired"]]
     if not usable and listed:
         raise BadArtifact("The check's report has expired. Run the check again.", reason="missing")
@@ -77,33 +70,35 @@ def read_member(
         raise BadArtifact(NO_REPORT.get(str(started["conclusion"]), usual), reason="missing")
     newest = max(usable, key=lambda a: a["id"])
     path = f"/actions/artifacts/{newest['id']}/zip"
-    data = client.get_bytes(repository, path, limit=ZIP_LIMIT, what="the check's artifact")
+    data = repository.download(path, limit=ZIP_LIMIT, what="the check's artifact")
     return artifact.unzip(data), job.page(f"actions/runs/{run_id}/artifacts/{newest['id']}")
 
 
-def changed_files(repository: Repository, pull: PullRequest | None, sha: str) -> list[str]:
+def changed_files(repository: Repository, pull: Pull | None, sha: str) -> list[str]:
     """The files that merging this commit into main changes, by the API: of the pull request, or else compared.
 
     Never against another branch: the status belongs to the commit, and counts wherever its pull request goes next.
     A renamed file counts under both names. Where GitHub cuts the list, dvc.lock is added: it is then judged in full.
     """
-    files, limit = [] if pull is None else list(pull.get_files()), FILES_LISTED
+    files, limit = [] if pull is None else pulls.files(repository, pull.number), FILES_LISTED
     # The list is of the present head, which may have moved since the pull request was found.
-    if pull is None or repository.get_pull(pull.number).head.sha != sha:
-        files, limit = list(_compared(repository, sha).files), FILES_COMPARED
-    names = {f.filename for f in files} | {
-        f.previous_filename for f in files if f.previous_filename
+    if pull is None or pulls.load(repository, pull.number).head_sha != sha:
+        files, limit = _compared(repository, sha)["files"], FILES_COMPARED
+    names = {
+        str(name) for f in files for name in (f["filename"], f.get("previous_filename")) if name
     }
     if len(files) >= limit:
         names.add("dvc.lock")
-        before = _compared(repository, sha).merge_base_commit.sha
+        before = _compared(repository, sha)["merge_base_commit"]["sha"]
         if _pointer(repository, before) != _pointer(repository, sha):
             names.add(changes.POINTER)
     return sorted(names)
 
 
-def _compared(repository: Repository, sha: str) -> Comparison:
-    return repository.compare(repository.get_branch(MAIN).commit.sha, sha)
+def _compared(repository: Repository, sha: str) -> Mapping[str, Any]:
+    main = repository.get(f"/branches/{MAIN}")["commit"]["sha"]
+    compared: Mapping[str, Any] = repository.get(f"/compare/{main}...{sha}")
+    return compared
 
 
 def _pointer(repository: Repository, sha: str) -> str | None:
@@ -115,18 +110,18 @@ def _pointer(repository: Repository, sha: str) -> str | None:
 
 def newest_run(repository: Repository, number: int) -> dict[str, Any] | None:
     """The newest finished `check` run of the pull request's present head."""
-    pull = repository.get_pull(number)
+    pull = pulls.load(repository, number)
     if pull.state != "open":
         return None
-    path = f"/actions/workflows/check.yml/runs?event=pull_request&head_sha={pull.head.sha}&status=completed"
-    runs: list[dict[str, Any]] = _get(repository, path)["workflow_runs"]
-    source = pull.head.repo.full_name if pull.head.repo is not None else ""
+    query = f"event=pull_request&head_sha={pull.head_sha}&status=completed"
+    path = f"/actions/workflows/check.yml/runs?{query}"
+    runs: list[dict[str, Any]] = repository.get(path)["workflow_runs"]
     # Another pull request may have the same commit as its head, on a branch of its own.
     mine = [
         r
         for r in runs
-        if r["head_branch"] == pull.head.ref
-        and (r.get("head_repository") or {}).get("full_name") == source
+        if r["head_branch"] == pull.head_branch
+        and (r.get("head_repository") or {}).get("full_name") == pull.head_repository
     ]
     return max(mine, key=lambda r: (r["id"], r.get("run_attempt") or 1), default=None)
 
@@ -138,11 +133,5 @@ def is_decided(repository: Repository, sha: str) -> bool:
     takes nothing away.
     """
     with client.calling(f"read the statuses of {sha[:12]}"):
-        known = _get(repository, f"/commits/{sha}/status?per_page=100")["statuses"]
+        known = repository.get(f"/commits/{sha}/status?per_page=100")["statuses"]
     return any(s["context"] == client.STATUS and s["state"] in DECIDED for s in known)
-
-
-def _get(repository: Repository, path: str) -> dict[str, Any]:
-    _, data = repository.requester.requestJsonAndCheck("GET", repository.url + path)
-    result: dict[str, Any] = data
-    return result

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from gitops_model.delivery.releases import POINTER
 from gitops_model.errors import ExternalFailure, GitopsError, os_words
 
 LONGEST_PAUSE = 300.0
@@ -16,14 +17,17 @@ Wish = tuple[str, bool, tuple[str, ...]]
 
 
 def watch(*, look: Callable[[], Wish], deploy: Callable[[], None], every: float) -> int:
-    """Look every `every` seconds, until SIGTERM or SIGINT; a deploy that has begun is ended first.
+    """Look every `every` seconds, until SIGTERM or SIGINT; a deploy that has begun is finished first.
 
-    An error ends nothing: it is printed once, and the deploy tried again after a pause.
+    An error stops nothing: it is printed once, and the deploy is tried again after a pause.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    print(f"deploy: watching every {every:g} s; end with SIGTERM or Ctrl+C.", flush=True)
+    print(
+        f"deploy: looking every {every:g} s for a new {POINTER} on origin's main; stop with SIGTERM or Ctrl+C.",
+        flush=True,
+    )
     agent = Agent(deploy=deploy, clock=time.monotonic)
     while not stop.is_set():
         try:
@@ -33,7 +37,7 @@ def watch(*, look: Callable[[], Wish], deploy: Callable[[], None], every: float)
         except OSError as error:
             agent.complain(ExternalFailure(os_words(error)))
         stop.wait(every)
-    print("deploy: ended.", flush=True)
+    print("deploy: stopped.", flush=True)
     return 0
 
 
@@ -65,9 +69,11 @@ class Agent:
             self._deploy()
         except GitopsError as error:
             self._failures += 1
-            self._not_before = self._clock() + min(LONGEST_PAUSE, 2.0**self._failures)
+            pause = min(LONGEST_PAUSE, 2.0**self._failures)
+            self._not_before = self._clock() + pause
             self._settled = False
             self.complain(error)
+            print(f"deploy: trying again in {pause:g} s.", file=sys.stderr, flush=True)
         else:
             self._settled, self._failures, self._complaint = True, 0, ""
 

@@ -9,11 +9,13 @@ from typing import Any
 
 from gitops_model import strict_yaml
 from gitops_model.delivery.git import Git
-from gitops_model.errors import BadInput
+from gitops_model.errors import BadInput, shorten
 from gitops_model.formats import gates as gate_rules
 from gitops_model.formats.contract import Contract
 from gitops_model.formats.params import Params
 from gitops_model.formats.pointer import Pointer, Ref
+
+WORKING_TREE = "the working tree"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +24,7 @@ class Baseline:
 
     `trusted_types` are what skops may load while judging: what params.yaml of the base branch says, because a list
     that comes with the candidate would let it run its own code in the judge.
+    Before the first commit `ref` is the working tree, and `commit` is "".
     """
 
     ref: str
@@ -37,14 +40,29 @@ def find(ref: str | None, *, root: Path = Path()) -> Baseline:
     git = Git.open(root)
     chosen = ref or next((r for r in ("origin/main", "main") if git.commit(r)), "HEAD")
     commit = git.commit(chosen)
-    if commit is None:
+    if commit is None and ref is not None:
         raise BadInput(
-            f"'{chosen}' is no branch or commit here; fetch it, or name another with --base."
+            f"'{shorten(ref)}' is no branch or commit here. Fetch it (git fetch origin), or name another. Example: "
+            "make check BASE=main"
         )
     warnings = []
-    pointer_text = _text(git, commit, "production.yaml")
-    gates_text = _text(git, commit, "gates.yaml")
+    pointer_text: str | None
+    gates_text: str | None
+    params_text: str | None
     mine = (root / "gates.yaml").read_text(encoding="utf-8")
+    if commit is None:
+        chosen, commit = WORKING_TREE, ""
+        pointer_text = (root / "production.yaml").read_text(encoding="utf-8")
+        gates_text = mine
+        params_text = (root / "params.yaml").read_text(encoding="utf-8")
+        warnings.append(
+            "Nothing is committed yet, so this verdict uses the gates of the working tree. Commit: "
+            "git add --all && git commit -m Start"
+        )
+    else:
+        pointer_text = _text(git, commit, "production.yaml")
+        gates_text = _text(git, commit, "gates.yaml")
+        params_text = _text(git, commit, "params.yaml")
     if gates_text is None:
         gates_text = mine
         warnings.append(f"{chosen} has no gates.yaml yet; this branch's own gates were used.")
@@ -66,9 +84,7 @@ def find(ref: str | None, *, root: Path = Path()) -> Baseline:
         commit=commit,
         stable=stable,
         gates=rules,
-        trusted_types=_trusted_types(
-            _text(git, commit, "params.yaml"), name=f"{chosen}:params.yaml"
-        ),
+        trusted_types=_trusted_types(params_text, name=f"{chosen}:params.yaml"),
         warnings=tuple(warnings),
     )
 

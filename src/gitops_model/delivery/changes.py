@@ -8,37 +8,43 @@ from typing import Literal
 Kind = Literal["model", "pointer", "nothing"]
 
 POINTER = "production.yaml"
+# What the bundle is built from.
 MODEL_FILES = frozenset(
     {
+        ".dvc/config",
         "contract.yaml",
         "dvc.lock",
         "dvc.yaml",
+        "library.lock",
         "params.yaml",
-        "requirements.lock",
-        "requirements-serving.lock",
-        ".dvc/config",
+        "requirements-serving.txt",
+        "requirements.txt",
+        "stages.json",
     }
 )
-MAKEFILES = frozenset({"GNUmakefile", "Makefile", "makefile"})
-MODEL_FOLDERS = ("ci_scripts/", "data/", "modelops/", "pipeline/")
+MODEL_FOLDERS = ("data/", "pipeline/")
+# What decides which code measures and judges on the pull request's side: the library, what is installed beside it,
+# and what starts it.
+TOOL_FILES = frozenset(
+    {"GNUmakefile", "Makefile", "library.lock", "makefile", "pyproject.toml", "stages.json"}
+)
+TOOL_FOLDERS = (".github/", ".venv/", "vendor/")
+TEAM_FOLDERS = ("pipeline/", "tests/")
 
 
 def reaches_model(path: str) -> bool:
-    """Whether a change of this file can change the model, or the code that builds and measures it."""
+    """Whether a change of this file can change the model."""
     return path in MODEL_FILES or path.startswith(MODEL_FOLDERS)
 
 
 def measures(path: str) -> bool:
-    """Whether this file can change how `check` measures and judges: its code, and what is imported or run instead.
-
-    Python looks into the repository's own folder first: a yaml.py there is imported in place of the library.
-    """
-    if path.startswith((".github/", ".venv/", "ci_scripts/", "modelops/")):
+    """Whether this file can change the code by which `check` measures and judges, or what runs in its place."""
+    if path in TOOL_FILES or path.startswith(TOOL_FOLDERS):
         return True
-    if path.startswith(("pipeline/", "tests/")):
-        return False
-    installed = path == "requirements.lock" or path.startswith("requirements-remote-")
-    return installed or path in MAKEFILES or path.endswith((".py", ".pyc", ".so"))
+    if path.startswith("requirements") and path.endswith((".in", ".txt")):
+        return "/" not in path
+    # Loaded by an interpreter that looks into the repository's own folder.
+    return path.endswith((".py", ".pyc", ".so")) and not path.startswith(TEAM_FOLDERS)
 
 
 def kind(paths: Iterable[str]) -> Kind:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +37,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """`base`: the branch a merge would go to (None: origin/main, else main). `lint`: look at the YAML files only."""
+
+    lint: bool = False
+    base: str | None = None
+    json: bool = False
+
+
+def run(options: Options) -> int:
     """Exit 0 may ship, 1 blocked, 2 a file is wrong, 3 could not be evaluated."""
-    if args.lint:
+    if options.lint:
         return lint()
     try:
-        result = evaluate(base=args.base)
+        result = evaluate(base=options.base)
     except (CannotEvaluate, BadInput) as error:
         if isinstance(error, BadInput) and not _readable():
             raise
         result = _not_evaluated(error)
     write(result)
-    if args.json:
+    if options.json:
         print(canonical_json(result), end="")
     else:
         _tell(result)

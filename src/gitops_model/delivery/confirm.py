@@ -13,6 +13,7 @@ from gitops_model.delivery.store import Stored
 from gitops_model.errors import BadArtifact, ExternalFailure
 from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.pointer import Pointer, Ref
+from gitops_model.progress import Progress
 
 POLL_SECONDS = 0.02
 # With a canary, a key decides who answers. So many keys are tried to meet the stable model.
@@ -26,20 +27,38 @@ def wait(url: str, wanted: Stored, *, seconds: float) -> None:
     does not get there in time.
     """
     until = time.monotonic() + seconds
-    while True:
-        state = service.status(url)
-        if state is None:
-            raise ExternalFailure(
-                f"the service at {url} stopped answering while it was to load the release."
-            )
-        seen = state["desired"] or {}
-        if (seen.get("commit"), seen.get("written_at")) == (wanted.commit, wanted.written_at):
-            if serves(state["live"], wanted.pointer):
-                return
-            _raise_refusal(state["errors"], wanted)
-        if time.monotonic() > until:
-            raise ExternalFailure(_late(url, state, wanted, seconds))
-        time.sleep(POLL_SECONDS)
+    model = wanted.pointer.stable.model if wanted.pointer.stable else "nothing"
+    progress = Progress(
+        f"waiting until the service at {url} serves {model} (at most {seconds:g} s)"
+    )
+    try:
+        while not _arrived(url, wanted):
+            if time.monotonic() > until:
+                raise ExternalFailure(_late(url, wanted, seconds))
+            progress.step()
+            time.sleep(POLL_SECONDS)
+    finally:
+        progress.end()
+
+
+def _arrived(url: str, wanted: Stored) -> bool:
+    state = _state(url)
+    seen = state["desired"] or {}
+    if (seen.get("commit"), seen.get("written_at")) != (wanted.commit, wanted.written_at):
+        return False
+    if serves(state["live"], wanted.pointer):
+        return True
+    _raise_refusal(state["errors"], wanted)
+    return False
+
+
+def _state(url: str) -> Mapping[str, Any]:
+    state = service.status(url)
+    if state is None:
+        raise ExternalFailure(
+            f"the service at {url} stopped answering while it was loading the release."
+        )
+    return state
 
 
 def serves(live: Mapping[str, Any], pointer: Pointer) -> bool:
@@ -57,7 +76,8 @@ def _raise_refusal(errors: list[Mapping[str, Any]], wanted: Stored) -> None:
             raise BadArtifact(str(error["sentence"]), reason=str(error["reason"]))
 
 
-def _late(url: str, state: Mapping[str, Any], wanted: Stored, seconds: float) -> str:
+def _late(url: str, wanted: Stored, seconds: float) -> str:
+    state = _state(url)
     seen = (state["desired"] or {}).get("commit")
     if seen != wanted.commit:
         return (
@@ -74,12 +94,12 @@ def golden(url: str, store: Path, stable: Ref) -> int:
 
     0 when a canary took every attempt. Raises BadArtifact (reason golden) at the first answer that differs.
     """
-    from gitops_model.runtime.answers import GOLDEN_TOLERANCE
+    from gitops_model.runtime.answers import GOLDEN_ID, GOLDEN_TOLERANCE
 
     bundle = Bundle.read(bundle_path(store, stable.sha256), sha256=stable.sha256)
     compared = 0
     for number, line in enumerate(bundle.golden, start=1):
-        found = _ask_stable(url, stable, line["inputs"], number)
+        found = _ask_stable(url, stable, line["inputs"], f"{GOLDEN_ID}{number}")
         if found is None:
             continue
         if not same(found, line["output"], tolerance=GOLDEN_TOLERANCE):
@@ -93,19 +113,20 @@ def golden(url: str, store: Path, stable: Ref) -> int:
 
 
 def _ask_stable(
-    url: str, stable: Ref, inputs: Mapping[str, Any], number: int
+    url: str, stable: Ref, inputs: Mapping[str, Any], request_id: str
 ) -> Mapping[str, Any] | None:
+    """The stable model's output; None when a canary took every attempt."""
     for attempt in range(KEYS):
         body = {
-            "request_id": f"golden-{number}",
-            "key": f"golden-{number}-{attempt}",
+            "request_id": request_id,
+            "key": f"{request_id}-{attempt}",
             "inputs": inputs,
         }
         answer = service.predict(url, body)
         if stable.sha256.startswith(str(answer.get("sha256") or "-")):
             if answer.get("route") == "fallback":
                 raise BadArtifact(
-                    f"the service answers golden request {number} of {stable.model} with the fallback.",
+                    f"the service answers {request_id} of {stable.model} with the fallback.",
                     reason="golden",
                 )
             output: Mapping[str, Any] = answer["output"]

@@ -1,15 +1,15 @@
 """`deploy`: make a store equal to production.yaml, and read back what the service makes of it.
 
 Level-triggered: what counts is what the pointer says now, not how it came about. Running it twice, late, or after
-a crash does the same. One step changes anything for a service: the replacement of pointer.json. All that can be
-wrong is looked for before it; if the service then refuses the release all the same, the pointer it served last is
-put back.
+a crash does the same. One step changes anything for a service: the replacement of pointer.json. Everything that can
+be wrong is looked for before; if the service still refuses the release, the pointer it served last is put back.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,27 +42,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Options:
+    """`store` (None: that of serving.yaml) is filled from the pointer at `ref` (None: origin's main).
+
+    `watch`: go on, as main changes. `confirm`: a service must be there to confirm.
+    """
+
+    store: Path | None = None
+    ref: str | None = None
+    watch: bool = False
+    confirm: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Target:
-    """Where to deploy to, and how to see whether it worked."""
+    """Where to deploy to, and how to see whether it worked.
+
+    `url` None: the service's port is not fixed. `edited`: the file that says so has changes that are not committed.
+    `required`: a service must be there to confirm, within `seconds`.
+    """
 
     store: Store
     url: str | None
+    edited: bool = False
     seconds: float = CONFIRM_SECONDS
     required: bool = False
 
 
-def run(args: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Deploy once, or go on for ever."""
     git = Git.open(Path.cwd())
-    goal = target(git, store=args.store, required=args.confirm)
-    if args.watch:
+    goal = target(git, store=options.store, required=options.confirm)
+    if options.watch:
         every = service.settings(git.root).get("deploy", {}).get("poll_seconds", POLL_SECONDS)
         return agent.watch(
-            look=lambda: wish(git, goal, ref=args.ref),
-            deploy=lambda: deploy(git, goal, ref=args.ref),
+            look=lambda: wish(git, goal, ref=options.ref),
+            deploy=lambda: deploy(git, goal, ref=options.ref),
             every=every,
         )
-    deploy(git, goal, ref=args.ref)
+    deploy(git, goal, ref=options.ref)
     return 0
 
 
@@ -72,13 +90,14 @@ def target(git: Git, *, store: Path | None, required: bool = False) -> Target:
     return Target(
         store=Store(folder=store or git.root / settings.get("store", "store")),
         url=service.address(settings),
+        edited=bool(git.changes("serving.yaml")),
         seconds=settings.get("deploy", {}).get("confirm_seconds", CONFIRM_SECONDS),
         required=required,
     )
 
 
 def deploy(git: Git, goal: Target, *, ref: str | None = None) -> None:
-    """Deploy what is desired once the store is ours. Raises GitopsError; then the former model serves on."""
+    """Deploy what is desired once the store is ours. Raises GitopsError; then the served model keeps serving."""
     started = time.monotonic()
     with goal.store.locked():
         wanted = resolve(git, ref=ref)
@@ -121,7 +140,7 @@ def prepare(git: Git, store: Store, wanted: Desired, before: Stored | None) -> S
                 _say(note)
         except BadArtifact as error:
             if ref == pointer.previous:
-                # What to go back to must not hold up going forward, nor going back.
+                # A way back that is lost stops neither going forward nor going back.
                 _say(f"no quick way back: {error}")
             else:
                 problems.append(error)
@@ -140,18 +159,19 @@ def _provide(git: Git, store: Store, ref: Ref, wanted: Desired, *, known: bool) 
     rollback to it must not fail over a tag.
     """
     notes = []
-    md5 = None
+    md5, size = None, None
     try:
         if ref.model in wanted.moved:
             raise BadArtifact(releases.moved(ref.model))
-        md5 = releases.verify(git, ref).record["artifact"]["md5"]
+        artifact = releases.verify(git, ref).record["artifact"]
+        md5, size = artifact["md5"], artifact["size"]
     except BadArtifact as error:
         here = fetch.Places(root=git.root, store=store.folder)
         if not known or fetch.nearby(ref, md5=None, places=here) != "the store":
             raise
         notes.append(f"going back although {error}")
     places = fetch.Places(root=git.root, store=store.folder, origin=git.origin_url())
-    source = fetch.into_store(ref, md5=md5, places=places)
+    source = fetch.into_store(ref, md5=md5, size=size, places=places)
     if source != "the store":
         notes.append(f"{ref.model} fetched from {source}.")
     return notes
@@ -159,16 +179,8 @@ def _provide(git: Git, store: Store, ref: Ref, wanted: Desired, *, known: bool) 
 
 def _check_callers(store: Store, pointer: Pointer, before: Stored | None) -> None:
     """Refuse a contract that would break today's callers; going back to `previous` is always allowed."""
-    assert pointer.stable is not None
-    current = before.pointer.stable if before else None
-    going_back = before is not None and pointer.stable == before.pointer.previous
-    pairs: list[tuple[Ref, Ref]] = []
-    if current is not None and current != pointer.stable and not going_back:
-        pairs.append((current, pointer.stable))
-    if pointer.canary is not None:
-        pairs.append((pointer.stable, pointer.canary.ref))
     problems = []
-    for old, new in pairs:
+    for old, new in _successions(pointer, before):
         try:
             known = Bundle.read(fetch.bundle_path(store.folder, old.sha256), sha256=old.sha256)
         except BadArtifact:
@@ -185,28 +197,41 @@ def _check_callers(store: Store, pointer: Pointer, before: Stored | None) -> Non
         raise BadArtifact("\n".join(problems), reason="contract")
 
 
+def _successions(pointer: Pointer, before: Stored | None) -> Iterator[tuple[Ref, Ref]]:
+    """Pairs of releases whose callers are the same: the one they know, and the one that will answer them."""
+    assert pointer.stable is not None
+    current = before.pointer.stable if before else None
+    going_back = before is not None and pointer.stable == before.pointer.previous
+    if current is not None and current != pointer.stable and not going_back:
+        yield current, pointer.stable
+    if pointer.canary is not None:
+        yield pointer.stable, pointer.canary.ref
+
+
 def _confirm(goal: Target, stored: Stored, before: Stored | None, started: float) -> str:
-    """Wait for the service, replay the golden requests, and put the former pointer back if either fails."""
+    """Wait for the service and replay the golden requests; if either fails, put back what it served before."""
     stable = stored.pointer.stable
     assert stable is not None
     name = stable.model
     was = before.pointer.stable.model if before and before.pointer.stable else "nothing"
     change = f"was {was}" if was != name else "as before"
     if goal.url is None:
-        return f"stored: {name} ({change}). serving.yaml has no fixed port, so nobody was asked what is live."
+        return (
+            f"stored: {name} ({change}). serving.yaml has port: 0, so no service could be asked whether it is live; "
+            "set port, or url."
+        )
     if service.status(goal.url) is None:
+        absent = service.absent(goal.url, edited=goal.edited)
         if goal.required:
-            raise ExternalFailure(
-                f"the store is ready, but no service answers at {goal.url}. Start it: make serve"
-            )
-        return f"stored: {name} ({change}). No service answers at {goal.url}; start it with `make serve`."
-    former = goal.store.confirmed() or (before if before != stored else None)
+            raise ExternalFailure(f"the store is ready, but {absent}")
+        return f"stored: {name} ({change}); {absent}"
+    seen = goal.store.confirmed() or (before if before != stored else None)
     try:
         confirm.wait(goal.url, stored, seconds=goal.seconds)
         seconds = time.monotonic() - started
         compared = confirm.golden(goal.url, goal.store.folder, stable)
     except GitopsError as error:
-        raise _put_back(goal, stored, former, error) from error
+        raise _put_back(goal, stored, seen, error) from error
     goal.store.confirm()
     canary = stored.pointer.canary
     share = f", canary {canary.model} at {canary.percent:g} %" if canary else ""
@@ -214,14 +239,12 @@ def _confirm(goal: Target, stored: Stored, before: Stored | None, started: float
     return f"live: {name} ({change}) in {seconds:.2f} s{share}{shadow}, {compared} golden requests answered as recorded"
 
 
-def _put_back(
-    goal: Target, stored: Stored, former: Stored | None, error: GitopsError
-) -> GitopsError:
-    """The error to raise, after the store points again to what was last seen to be served."""
-    if former is not None and former.pointer == stored.pointer:
+def _put_back(goal: Target, stored: Stored, seen: Stored | None, error: GitopsError) -> GitopsError:
+    """The error to raise, after the store points again to `seen`, which was the last that a service served."""
+    if seen is not None and seen.pointer == stored.pointer:
         error.add_note("The pointer stays as it is: it is the one that was last seen to be served.")
         return error
-    restored = goal.store.restore(former)
+    restored = goal.store.restore(seen)
     if restored is None or restored.pointer.stable is None or goal.url is None:
         error.add_note("The store is as it was before: empty. Nothing is served.")
         return error

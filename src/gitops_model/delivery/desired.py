@@ -54,12 +54,12 @@ def resolve(git: Git, *, ref: str | None = None) -> Desired:
         chosen, words = known, f"origin/{MAIN} as last seen"
     else:
         raise BadInput(
-            f"neither origin nor this clone has a branch {MAIN}; name a commit with --ref."
+            f"neither origin nor this clone has a branch {MAIN}. Name a commit: make deploy REF=HEAD"
         )
     return _at(
         git,
         chosen,
-        notes=(f"origin cannot be reached ({fetched.problem}); going by {words}, {chosen[:12]}.",),
+        notes=(f"origin cannot be reached ({fetched.problem}); using {words}, {chosen[:12]}.",),
     )
 
 

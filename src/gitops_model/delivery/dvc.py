@@ -20,6 +20,8 @@ import yaml
 from gitops_model.delivery.git import Git
 from gitops_model.delivery.programs import DVC
 from gitops_model.errors import BadArtifact, BadInput, ExternalFailure
+from gitops_model.files import size_words
+from gitops_model.progress import waiting
 
 BUNDLE = "build/model.tar"
 TIMEOUT_SECONDS = 600.0
@@ -117,6 +119,34 @@ def remote_url(root: Path, name: str) -> str | None:
     return found[0] if found else None
 
 
+def remote_folder(root: Path, name: str) -> Path | None:
+    """The folder that a DVC remote is, on this machine; None for one on a server or in a bucket."""
+    found = setting(root, f"'remote \"{name}\"'", "url")
+    if found is None:
+        return None
+    url, home = found
+    if url.startswith("file://"):
+        return Path(url.removeprefix("file://"))
+    # DVC reads a relative address from the folder of the configuration file it stands in.
+    return None if "://" in url else (home / os.path.expanduser(url)).resolve()
+
+
+def absent_folder(root: Path, name: str) -> str | None:
+    """A sentence about a DVC remote that is a folder which is not there; None for all other remotes."""
+    folder = remote_folder(root, name)
+    if folder is None or folder.is_dir():
+        return None
+    url = remote_url(root, name) or ""
+    if url.startswith(("/", "~", "file://")):
+        why = "Is its disk mounted? If it lies elsewhere on this machine"
+    else:
+        why = f"The address '{url}' is relative to this clone. Name the folder as this machine sees it"
+    return (
+        f"the DVC remote '{name}' is the folder {folder}, which does not exist here. {why}: "
+        f"dvc remote modify --local {name} url /path/to/it"
+    )
+
+
 def cached(root: Path, md5: str) -> Path:
     """Where the local cache keeps an object, whether or not it is there."""
     found = setting(root, "cache", "dir")
@@ -128,21 +158,22 @@ def cached(root: Path, md5: str) -> Path:
 
 
 def dvc(
-    root: Path, *words: str, timeout: float = TIMEOUT_SECONDS
+    root: Path, *words: str, doing: str | None = None, timeout: float = TIMEOUT_SECONDS
 ) -> subprocess.CompletedProcess[str]:
-    """Run DVC and return what it said, whatever its exit code."""
+    """Run DVC and return what it said, whatever its exit code. `doing` is what people read while it takes long."""
     try:
-        return subprocess.run(
-            [*DVC, *words],
-            cwd=root,
-            env={**os.environ, "LC_ALL": "C", "DVC_NO_ANALYTICS": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout,
-            check=False,
-        )
+        with waiting(doing or f"dvc {words[0]}"):
+            return subprocess.run(
+                [*DVC, *words],
+                cwd=root,
+                env={**os.environ, "LC_ALL": "C", "DVC_NO_ANALYTICS": "1"},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=timeout,
+                check=False,
+            )
     except subprocess.TimeoutExpired:
         raise ExternalFailure(f"`dvc {words[0]}` gave no answer within {timeout:g} s.") from None
 
@@ -156,32 +187,50 @@ def said(done: subprocess.CompletedProcess[str]) -> str:
     return (errors or lines or [f"exit code {done.returncode}"])[0]
 
 
-def from_remote(root: Path, *, remote: str, md5: str, target: Path) -> str:
+def from_remote(
+    root: Path, *, remote: str, md5: str, target: Path, doing: str | None = None
+) -> str:
     """Copy one object straight from a DVC remote to `target`. Returns "" on success, else why not.
 
     `dvc fetch` and `dvc push` exit with 0 even when an object is neither here nor there, and answer from an index
     that can be wrong; this asks for the object itself, needs no commit, and passes every cache by.
     """
+    absent = absent_folder(root, remote)
+    if absent is not None:
+        return absent
     source = f"remote://{remote}/files/md5/{md5[:2]}/{md5[2:]}"
     try:
-        done = dvc(root, "get-url", "--force", source, str(target))
+        done = dvc(root, "get-url", "--force", source, str(target), doing=doing)
     except ExternalFailure as error:
         return str(error)
     return "" if done.returncode == 0 and target.is_file() else said(done)
 
 
-def push_out(root: Path, path: str) -> None:
-    """`dvc push` of one output. Success proves nothing; read the object back. Raises ExternalFailure."""
-    done = dvc(root, "push", path)
+def push_out(root: Path, path: str, *, size: int, used: bool) -> None:
+    """`dvc push` of one output of `size` bytes. Success proves nothing; read the object back. Raises ExternalFailure.
+
+    `used`: the remote held something before. DVC makes the folder of a remote that is missing, so a disk that is not
+    mounted would look like a new, empty storage.
+    """
+    remote = default_remote(root)
+    folder = None if remote is None else remote_folder(root, remote)
+    if remote is not None and folder is not None and (used or not folder.parent.is_dir()):
+        absent = absent_folder(root, remote)
+        if absent is not None:
+            raise ExternalFailure(f"{absent}. Nothing was pushed. If it is new: mkdir -p {folder}")
+    done = dvc(root, "push", path, doing=f"pushing {path} ({size_words(size)}) to '{remote}'")
     if done.returncode != 0:
         raise ExternalFailure(f"`dvc push {path}` failed: {said(done)}.")
 
 
 def pull_outs(root: Path, paths: Sequence[str]) -> None:
     """`dvc pull` of outputs into the working tree, in one process. Raises ExternalFailure."""
-    done = dvc(root, "pull", *paths)
+    remote = default_remote(root)
+    absent = None if remote is None else absent_folder(root, remote)
+    done = dvc(root, "pull", *paths, doing=f"pulling {', '.join(paths)}")
     if done.returncode != 0 or not all((root / path).exists() for path in paths):
-        raise ExternalFailure(f"`dvc pull {' '.join(paths)}` failed: {said(done)}.")
+        why = absent or said(done)
+        raise ExternalFailure(f"`dvc pull {' '.join(paths)}` failed: {why}.")
 
 
 # Is dvc.lock stale?
@@ -193,7 +242,7 @@ def stale_stages(root: Path) -> list[str]:
     Works without any data present: what is merely not pulled is judged by the hashes in dvc.lock and the .dvc files.
     Each case is mended by `make train`. Raises ExternalFailure when DVC cannot read the repository.
     """
-    done = dvc(root, "status", "--json")
+    done = dvc(root, "status", "--json", doing="comparing dvc.lock with the working tree")
     try:
         status = json.loads(done.stdout) if done.returncode == 0 else None
     except ValueError:

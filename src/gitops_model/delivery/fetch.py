@@ -15,7 +15,7 @@ from gitops_model import strict_yaml
 from gitops_model.delivery import assets, dvc
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadArtifact, BadInput, GitopsError
-from gitops_model.files import sha256_bytes, sha256_file, write_atomic
+from gitops_model.files import sha256_bytes, sha256_file, size_words, write_atomic
 from gitops_model.formats.bundle import MAX_BYTES
 from gitops_model.formats.pointer import Ref
 from gitops_model.formats.store import Layout
@@ -68,14 +68,23 @@ def nearby(ref: Ref, *, md5: str | None, places: Places) -> str | None:
     return None
 
 
-def find(ref: Ref, *, md5: str | None, places: Places, offline: bool = False) -> Found:
-    """The bundle of `ref` from the nearest source that has it; `md5` is DVC's name for it, from the release record.
+def find(
+    ref: Ref,
+    *,
+    md5: str | None,
+    places: Places,
+    size: int | None = None,
+    offline: bool = False,
+) -> Found:
+    """The bundle of `ref` from the nearest source that has it.
+
+    `md5` is DVC's name for it and `size` its bytes, both from the release record.
 
     Raises BadArtifact (reason missing, or sha256 when something had the wrong bytes) that names every source.
     """
     failures: list[str] = []
     wrong = False
-    for name, get in _sources(ref, md5, places, offline=offline):
+    for name, get in _sources(ref, md5, places, size=size, offline=offline):
         try:
             data = get()
         except _Absent as error:
@@ -88,12 +97,12 @@ def find(ref: Ref, *, md5: str | None, places: Places, offline: bool = False) ->
         failures.append(f"{name}: holds other bytes (sha256 {found[:12]}…)")
     listed = "; ".join(failures)
     raise BadArtifact(
-        f"the bundle of {ref.model} (sha256 {ref.sha256[:12]}…) cannot be had from anywhere. Tried: {listed}.",
+        f"the bundle of {ref.model} (sha256 {ref.sha256[:12]}…) was not found in any source. Tried: {listed}.",
         reason="sha256" if wrong else "missing",
     )
 
 
-def into_store(ref: Ref, *, md5: str | None, places: Places) -> str:
+def into_store(ref: Ref, *, md5: str | None, places: Places, size: int | None = None) -> str:
     """Make sure the store holds the bundle of `ref`, undamaged. Returns the source. Raises BadArtifact.
 
     What is there is verified too: a file that was damaged since it was written is replaced.
@@ -102,7 +111,7 @@ def into_store(ref: Ref, *, md5: str | None, places: Places) -> str:
     target = bundle_path(places.store, ref.sha256)
     if target.is_file() and sha256_file(target) == ref.sha256:
         return "the store"
-    found = find(ref, md5=md5, places=places)
+    found = find(ref, md5=md5, places=places, size=size)
     write_atomic(target, found.data)
     return found.source
 
@@ -116,7 +125,7 @@ def _local(ref: Ref, md5: str | None, places: Places) -> Iterator[tuple[str, Pat
 
 
 def _sources(
-    ref: Ref, md5: str | None, places: Places, *, offline: bool
+    ref: Ref, md5: str | None, places: Places, *, size: int | None, offline: bool
 ) -> Iterator[tuple[str, Callable[[], bytes]]]:
     for name, path in _local(ref, md5, places):
         yield name, lambda path=path: _read(path)  # type: ignore[misc]
@@ -128,7 +137,9 @@ def _sources(
         yield "the DVC remote", lambda error=error: _fail(str(error))  # type: ignore[misc]
         remote = None
     if remote is not None and md5 is not None:
-        yield f"the DVC remote '{remote}'", lambda: _from_remote(places.root, remote, md5)
+        known = "" if size is None else f" ({size_words(size)})"
+        doing = f"fetching {ref.model}{known} from the DVC remote '{remote}'"
+        yield f"the DVC remote '{remote}'", lambda: _from_remote(places.root, remote, md5, doing)
     slug = assets.slug(places.origin)
     if slug is not None:
         yield f"the GitHub Release of {slug}", lambda: _from_github(slug, ref.model)
@@ -149,10 +160,10 @@ def _fail(why: str) -> bytes:
     raise _Absent(why)
 
 
-def _from_remote(root: Path, remote: str, md5: str) -> bytes:
+def _from_remote(root: Path, remote: str, md5: str, doing: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "object"
-        problem = dvc.from_remote(root, remote=remote, md5=md5, target=target)
+        problem = dvc.from_remote(root, remote=remote, md5=md5, target=target, doing=doing)
         if problem:
             raise _Absent(problem)
         return _read(target)
@@ -162,7 +173,7 @@ def _from_github(slug: str, model: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "asset"
         try:
-            assets.download(slug, tag=model, name="model.tar", target=target)
+            assets.download(slug, tag=model, name="model.tar", target=target, limit=MAX_BYTES)
         except GitopsError as error:
             raise _Absent(str(error)) from None
         return _read(target)

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitops_model.errors import BadInput, ExternalFailure
+from gitops_model.errors import BadInput, Blocked, ExternalFailure, shorten
+from gitops_model.progress import waiting
 
 FETCH_SECONDS = 20.0
 PUSH_SECONDS = 60.0
@@ -130,8 +131,12 @@ class Git:
     def need(self, rev: str) -> str:
         """Like `commit`. Raises BadInput when there is no such commit."""
         found = self.commit(rev)
+        if found is None and rev == "HEAD":
+            raise BadInput(
+                "nothing is committed yet. Commit first: git add --all && git commit -m Start"
+            )
         if found is None:
-            raise BadInput(f"'{rev}' is no commit, branch or tag of this repository.")
+            raise BadInput(f"'{shorten(rev)}' is no commit, branch or tag of this repository.")
         return found
 
     def read(self, rev: str, path: str) -> bytes | None:
@@ -163,13 +168,25 @@ class Git:
 
     def identity(self) -> str:
         """`Name <address>` of who commits. Raises BadInput when git does not know."""
+        # A commit needs an author, too, and a half-filled environment knows only one of the two.
+        author = self._run("var", "GIT_AUTHOR_IDENT")
         done = self._run("var", "GIT_COMMITTER_IDENT")
-        if done.returncode != 0:
+        if done.returncode != 0 or author.returncode != 0:
             raise BadInput(
-                'git does not know who you are. Run: git config user.name "Your Name" and '
-                "git config user.email you@example.com"
+                "git does not know who you are. Run: git config --global user.name 'Your Name' && "
+                "git config --global user.email you@example.com"
             )
         return done.stdout.decode(errors="replace").strip().rpartition(">")[0] + ">"
+
+    def require_can_commit(self) -> None:
+        """Raises BadInput without an identity, Blocked in a merge, in which no file can be committed alone."""
+        self.identity()
+        for name, words in (("MERGE_HEAD", "merge"), ("CHERRY_PICK_HEAD", "cherry-pick")):
+            if self.commit(name) is not None:
+                raise Blocked(
+                    f"a {words} is not finished here, so no file can be committed alone. Finish it (git commit), or "
+                    f"stop it (git {words} --abort), then run the command again."
+                )
 
     # Tags
 
@@ -228,9 +245,10 @@ class Git:
         """Bring origin's `branch` and tags here. Never raises for an origin that cannot be reached."""
         refs = (f"+refs/heads/{branch}:refs/remotes/origin/{branch}", "refs/tags/*:refs/tags/*")
         try:
-            done = self._run(
-                *_DEAD_LINE, "fetch", "--no-write-fetch-head", "origin", *refs, timeout=timeout
-            )
+            with waiting(f"asking origin for {branch} and the releases"):
+                done = self._run(
+                    *_DEAD_LINE, "fetch", "--no-write-fetch-head", "origin", *refs, timeout=timeout
+                )
         except ExternalFailure as error:
             return Fetched(reached=False, problem=str(error))
         moved = tuple(_CLOBBERED.findall(done.stderr.decode(errors="replace")))
@@ -247,9 +265,10 @@ class Git:
     def push(self, *refspecs: str, timeout: float = PUSH_SECONDS) -> str:
         """Push without force, all refs or none. Returns "" on success and what git said otherwise."""
         try:
-            done = self._run(
-                "push", "--atomic", "--no-follow-tags", "origin", *refspecs, timeout=timeout
-            )
+            with waiting("pushing to origin"):
+                done = self._run(
+                    "push", "--atomic", "--no-follow-tags", "origin", *refspecs, timeout=timeout
+                )
         except ExternalFailure as error:
             return str(error)
         return "" if done.returncode == 0 else _said(done)

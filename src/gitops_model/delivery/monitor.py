@@ -1,13 +1,14 @@
-"""`monitor`: is the model that serves the one that should, and does it answer? Drift and accuracy join in here later.
+"""`monitor`: does the service answer, and with the release that production.yaml names?
 
-Without an address there is nothing to look at, and that is said: a scheduled run that sees nothing must not look like
-one that found nothing wrong.
+Without an address nothing can be asked, and that is said: a scheduled run that saw nothing must not look like one that
+found nothing wrong.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from gitops_model.delivery import service
@@ -22,10 +23,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """`url`: address of the service (None: SERVICE_URL, else url in serving.yaml)."""
+
+    url: str | None = None
+
+
+def run(options: Options) -> int:
     """Exit 0 when the right model serves, or when there is nothing to look at; else 1 or 5."""
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    sentence = look(args.url or os.environ.get("SERVICE_URL", "").strip() or _configured())
+    sentence = look(options.url or os.environ.get("SERVICE_URL", "").strip() or _configured())
     print(f"monitor: {sentence}")
     if summary:
         with Path(summary).open("a", encoding="utf-8") as handle:
@@ -37,10 +45,10 @@ def look(url: str | None) -> str:
     """What is served at `url`. Raises Blocked when it is another model than desired, ExternalFailure without answer."""
     stable = Pointer.load(Path("production.yaml")).stable
     if stable is None:
-        return "production.yaml names no release yet, so there is nothing to watch."
+        return "production.yaml names no release yet, so there is nothing to ask for."
     if url is None:
         return (
-            "Nothing was looked at: no address of the service is known. Set the repository variable SERVICE_URL, or "
+            "Nothing was asked: the address of the service is not known. Set the repository variable SERVICE_URL, or "
             "`url` in serving.yaml."
         )
     state = service.status(url)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from gitops_model.delivery import fetch, releases
 from gitops_model.delivery.desired import MAIN
 from gitops_model.delivery.git import Git
-from gitops_model.errors import BadArtifact, BadInput, Blocked, GitopsError
+from gitops_model.errors import BadArtifact, BadInput, Blocked, GitopsError, shorten
 from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.pointer import Pointer, Ref
 
@@ -43,7 +43,7 @@ def examine(
 
     `accepted` is the reason for which a release without passed gates is let through. `offline` asks neither origin
     nor any store of bundles on the network. A return to `current.previous` is a rollback: no tag, no gate, no contract
-    and no freeze stands against it, only bytes that cannot be had.
+    and no freeze stands against it, only bytes that are nowhere to be found.
     """
     found = Findings()
     back = new.stable is not None and new.stable == current.previous
@@ -51,7 +51,8 @@ def examine(
     if current.freeze is not None and not back and _traffic(new) != _traffic(current):
         found.problems.append(
             Blocked(
-                f"production is frozen: {current.freeze}. Only a rollback may ship; lift it: make ship UNFREEZE=1"
+                f"production is frozen: {shorten(current.freeze)}. Only a rollback may ship; lift it: "
+                "make ship UNFREEZE=1"
             )
         )
     bundles: dict[Ref, Bundle | None] = {}
@@ -161,17 +162,16 @@ def _history(git: Git, release: releases.Release, moved: tuple[str, ...]) -> Ite
 def _verdict(
     release: releases.Release, accepted: str | None, found: Findings
 ) -> Iterator[GitopsError]:
-    gates, model = release.record["gates"], release.tag.name
-    if gates.get("state") == "pass":
+    model = release.tag.name
+    if release.passed:
         return
-    sentence = str(gates.get("sentence") or "its record holds no verdict").rstrip(".")
     if accepted:
         found.notes.append(
-            f"{model} ships without passed gates ({sentence}). Accepted because: {accepted}"
+            f"{model} ships although it {release.verdict} Accepted because: {shorten(accepted)}"
         )
         return
     yield Blocked(
-        f"{model} did not pass the gates: {sentence}. Ship another release, or take the responsibility: "
+        f"{model} {release.verdict} Ship another release, or take the responsibility: "
         f"make ship MODEL={model} ACCEPT='reason' (the gate of a pull request stays red all the same)"
     )
 
@@ -206,7 +206,7 @@ def _leaving(git: Git, current: Pointer, back: bool, found: Findings, *, offline
     _bundle(git, stable, own, offline=offline)
     for problem in own.problems:
         if back:
-            found.notes.append(f"going back from {stable.model}, which itself is lost: {problem}")
+            found.notes.append(f"going back from {stable.model}, which is itself lost: {problem}")
         else:
             found.problems.append(
                 BadArtifact(f"a rollback could not bring {stable.model} back: {problem}")

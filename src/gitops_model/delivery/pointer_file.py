@@ -25,17 +25,48 @@ def standing(git: Git, rev: str = "HEAD") -> Pointer | None:
         return None
 
 
+def require_readable(git: Git) -> None:
+    """Raises BadInput when the working tree's file was changed and makes no sense: in a merge conflict, say."""
+    if not path(git).is_file() or not git.changes(POINTER):
+        return
+    try:
+        Pointer.parse(path(git).read_bytes().decode(errors="replace"), name=POINTER)
+    except BadInput as error:
+        error.add_note(f"Or take the committed file again: git checkout HEAD -- {POINTER}")
+        raise
+
+
 def write(git: Git, text: str) -> None:
     """Replace the file by `text`, in one step.
 
-    Raises Blocked when it has changes that are not committed, and which this would overwrite. A killed run may have
-    left the very same text there; that is no reason to stop.
+    Raises BadInput or Blocked when it has changes that are not committed, and which this would overwrite. A killed run
+    may have left the very same text there; that is no reason to stop.
     """
-    if git.changes(POINTER) and path(git).read_bytes() != text.encode():
+    require_readable(git)
+    if git.changes(POINTER) and path(git).is_file() and path(git).read_bytes() != text.encode():
         raise Blocked(
             f"{POINTER} has changes that are not committed. Commit them, or undo them: git checkout HEAD -- {POINTER}"
         )
     write_atomic(path(git), text)
+
+
+def require_committable(git: Git, *, push: bool) -> None:
+    """Raises before anything is written when the file could not be committed, or the commit could not be pushed."""
+    git.need("HEAD")
+    require_readable(git)
+    git.require_can_commit()
+    if push and git.branch() is None:
+        raise Blocked(
+            "HEAD is on no branch, so there is nothing to push to. Check out the branch first: git switch main"
+        )
+
+
+def where_committed(git: Git) -> str:
+    """The branch in words, and what to know where there is none."""
+    branch = git.branch()
+    if branch is not None:
+        return branch
+    return "no branch (HEAD is detached). Git drops such a commit one day; keep it: git switch -c a-name"
 
 
 def require_alone(git: Git) -> None:
@@ -53,7 +84,7 @@ def push(git: Git) -> None:
     branch = git.branch()
     if branch is None:
         raise ExternalFailure(
-            "HEAD is on no branch, so there is nothing to push it to; check out a branch first."
+            "HEAD is on no branch, so there is nothing to push to. Check out the branch first: git switch main"
         )
     if not git.has_origin():
         raise ExternalFailure(

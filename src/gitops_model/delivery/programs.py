@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 # -P keeps the working directory off the import path: a yaml.py that lies there is not imported.
 PYTHON = (sys.executable, "-P")
 COMMAND = (*PYTHON, "-m", "gitops_model")
 DVC = (*PYTHON, "-m", "dvc")
+
+
+def environment() -> dict[str, str]:
+    """This process's environment, with the programs of this interpreter first on the PATH, for DVC's stages."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1"}

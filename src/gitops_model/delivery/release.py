@@ -2,7 +2,7 @@
 
 A release comes to be in one step: the creation of its tag on origin. Everything before leaves no trace that
 matters, and running the command again finishes or repeats it. The order is: bundle safe in the DVC remote, proven
-by reading it back; then the tag. So no tag ever names bytes that cannot be had.
+by reading it back; then the tag. So no tag ever names bytes that are nowhere.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gitops_model import strict_yaml
 from gitops_model.delivery import dvc, releases
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadArtifact, BadInput, Blocked, ExternalFailure, GitopsError
-from gitops_model.files import sha256_bytes, sha256_file
+from gitops_model.files import sha256_bytes, sha256_file, size_words
 from gitops_model.formats import record
 from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.pointer import Pointer
@@ -47,6 +47,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Options:
+    """`commit` is what to release, on any branch only with `any_branch`. `no_push`: the tag stays in this clone."""
+
+    commit: str = "HEAD"
+    any_branch: bool = False
+    no_push: bool = False
+    json: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """The release of a bundle: `created` is False when it existed already, `pushed` when origin has it."""
 
@@ -57,12 +67,15 @@ class Outcome:
     pushed: bool
 
 
-def run(args: argparse.Namespace) -> int:
-    """Release, and say what came of it."""
+def run(options: Options) -> int:
+    """Release, and say what came of it and whether it passed the gates."""
     git = Git.open(Path.cwd())
-    outcome = release(git, rev=args.commit, any_branch=args.any_branch, push=not args.no_push)
-    if args.json:
-        print(json.dumps(vars(outcome)))
+    outcome = release(
+        git, rev=options.commit, any_branch=options.any_branch, push=not options.no_push
+    )
+    made = releases.load(git, outcome.model)
+    if options.json:
+        print(json.dumps({**vars(outcome), "passed": made.passed}))
         return 0
     if outcome.created:
         where = "pushed to origin" if outcome.pushed else "in this clone only"
@@ -70,11 +83,15 @@ def run(args: argparse.Namespace) -> int:
             f"release: {outcome.model} is commit {outcome.commit[:12]}, sha256 {outcome.sha256[:12]}…, {where}."
         )
         print(f"  What exactly it is: git show {outcome.model}")
-        print(f"  Ship it:            make ship MODEL={outcome.model}")
     else:
         print(
             f"release: nothing to do, this bundle already is {outcome.model} (sha256 {outcome.sha256[:12]}…)."
         )
+    if not made.passed:
+        print(f"  Mind: {outcome.model} {made.verdict}")
+        print(f"  Ship it all the same: make ship MODEL={outcome.model} ACCEPT='reason'")
+    elif outcome.created:
+        print(f"  Ship it:            make ship MODEL={outcome.model}")
     return 0
 
 
@@ -97,7 +114,7 @@ def release(git: Git, *, rev: str = "HEAD", any_branch: bool = False, push: bool
     if existing is not None:
         return existing
     _check_lock_is_current(git, commit)
-    _make_safe(git, out, sha256)
+    _make_safe(git, out, sha256, task)
     facts = _facts(git, bundle, out, commit)
     return _claim(git, task, sha256, commit, facts, push=push)
 
@@ -119,7 +136,7 @@ def release_bytes(git: Git, *, commit: str, data: bytes) -> Outcome:
     md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
     out = dvc.Out(path=dvc.BUNDLE, md5=md5, size=len(data))
     if md5 == dvc.bundle_at(git, commit).md5:
-        _make_safe(git, out, sha256)
+        _make_safe(git, out, sha256, task)
     return _claim(git, task, sha256, commit, _facts(git, bundle, out, commit), push=True)
 
 
@@ -175,7 +192,10 @@ def _bundle_bytes(git: Git, out: dvc.Out) -> bytes:
     if remote is not None:
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / "object"
-            problem = dvc.from_remote(git.root, remote=remote, md5=out.md5, target=target)
+            doing = f"fetching {out.path} ({size_words(out.size)}) from the DVC remote '{remote}'"
+            problem = dvc.from_remote(
+                git.root, remote=remote, md5=out.md5, target=target, doing=doing
+            )
             if not problem and dvc.file_md5(target) == out.md5:
                 return target.read_bytes()
             problem = problem or "the DVC remote holds other bytes"
@@ -195,14 +215,14 @@ def _existing(git: Git, task: str, sha256: str, *, push: bool) -> Outcome | None
     ref = f"refs/tags/{model}"
     if not push or ref in git.remote_refs(ref):
         return Outcome(model=model, sha256=sha256, commit=tag.commit, created=False, pushed=push)
-    _make_safe(git, dvc.bundle_at(git, tag.commit), sha256)
+    _make_safe(git, dvc.bundle_at(git, tag.commit), sha256, task)
     problem = git.push(f"{tag.object}:{ref}")
     if problem and git.remote_refs(ref).get(ref) != tag.object:
         raise ExternalFailure(f"{model} exists in this clone, but cannot be pushed: {problem}.")
     return Outcome(model=model, sha256=sha256, commit=tag.commit, created=True, pushed=True)
 
 
-def _make_safe(git: Git, out: dvc.Out, sha256: str) -> None:
+def _make_safe(git: Git, out: dvc.Out, sha256: str, task: str) -> None:
     """See to it that the DVC remote, if there is one, gives these very bytes back. Raises ExternalFailure."""
     remote = dvc.default_remote(git.root)
     if remote is None:
@@ -211,12 +231,15 @@ def _make_safe(git: Git, out: dvc.Out, sha256: str) -> None:
         target = Path(folder) / "object"
 
         def held() -> bool:
-            problem = dvc.from_remote(git.root, remote=remote, md5=out.md5, target=target)
+            doing = f"reading {out.path} ({size_words(out.size)}) back from '{remote}'"
+            problem = dvc.from_remote(
+                git.root, remote=remote, md5=out.md5, target=target, doing=doing
+            )
             return not problem and sha256_file(target) == sha256
 
         if held():
             return
-        dvc.push_out(git.root, out.path)
+        dvc.push_out(git.root, out.path, size=out.size, used=bool(git.tag_names(f"{task}-v*")))
         if not held():
             raise ExternalFailure(
                 f"the DVC remote '{remote}' does not give the bundle back that was just pushed. Nothing was released. "
@@ -257,7 +280,7 @@ def _claim(
             return Outcome(model=model, sha256=sha256, commit=commit, created=True, pushed=push)
         problem = f"{model} appeared in this clone meanwhile"
     raise ExternalFailure(
-        f"no id could be had in {ATTEMPTS} attempts, others were faster each time; last: {problem}."
+        f"all {ATTEMPTS} attempts to take an id failed, others were faster each time; last: {problem}."
     )
 
 

@@ -29,6 +29,18 @@ class Release:
     def ref(self) -> Ref:
         return Ref(model=self.tag.name, sha256=self.record["sha256"])
 
+    @property
+    def passed(self) -> bool:
+        """Whether the record says that it passed the gates."""
+        return bool(self.record["gates"].get("state") == "pass")
+
+    @property
+    def verdict(self) -> str:
+        """The record's verdict as the end of a sentence: "did not pass the gates: Blocked: …"."""
+        gates = self.record["gates"]
+        sentence = str(gates.get("sentence") or "its record holds no verdict").rstrip(".")
+        return f"{'passed' if self.passed else 'did not pass'} the gates: {sentence}."
+
 
 def load(git: Git, model: str) -> Release:
     """The release called `model`. Raises BadArtifact when its tag is missing, no record, or about another id."""

@@ -50,6 +50,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Options:
+    """`to`: a release id (None: what served before). `reason` stands in the commit, and with `freeze` in the file.
+
+    `push` the commit to origin; `deploy` it here, into `store` (None: that of serving.yaml), without asking origin.
+    """
+
+    to: str | None = None
+    reason: str = ""
+    freeze: bool = False
+    push: bool = False
+    deploy: bool = False
+    store: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """A change of what is served: the commit, and the pointer after it."""
 
@@ -57,35 +72,35 @@ class Step:
     pointer: Pointer
 
 
-def run(args: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Commit the way back, and say how it goes on."""
     git = Git.open(Path.cwd())
+    pointer_file.require_committable(git, push=options.push)
     _catch_up(git)
     line = served_line(git)
     current = pointer_file.standing(git)
-    target, undone = aim(git, line, current, to=args.to)
-    if args.freeze:
-        reason = args.reason.strip() or f"rolled back from {pointer_file.describe(current)}"
+    target, undone = aim(git, line, current, to=options.to)
+    if options.freeze:
+        reason = options.reason.strip() or f"rolled back from {pointer_file.describe(current)}"
         target = pointers.frozen(target, reason[:500])
     print(f"rollback: {pointer_file.describe(current)} -> {pointer_file.describe(target)}")
     _say_whether_at_hand(git, target)
     pointer_file.write(git, target.to_yaml())
     # Hooks may want the network or take minutes; this file was written by a program and validated by it.
     commit = git.commit_file(
-        releases.POINTER, message(git, target, current, undone, args.reason), hooks=False
+        releases.POINTER, message(git, target, current, undone, options.reason), hooks=False
     )
-    print(
-        f"  Committed as {commit[:12]} on {git.branch() or 'a detached HEAD'}. Nothing but production.yaml changed."
-    )
+    print(f"  Committed as {commit[:12]}. Nothing but production.yaml changed.")
+    print(f"  The commit is on {pointer_file.where_committed(git)}.")
     failure: GitopsError | None = None
-    if args.push:
+    if options.push:
         try:
             pointer_file.push(git)
             print("  Pushed.")
         except GitopsError as error:
             failure = error
-    if args.deploy:
-        _deploy(git, args.store)
+    if options.deploy:
+        deploy.deploy(git, deploy.target(git, store=options.store), ref="HEAD")
     else:
         print(
             "  Next: git push (or a pull request) makes it true for everybody; `make deploy` makes it live here."
@@ -119,17 +134,29 @@ def served_line(git: Git, *, rev: str = "HEAD") -> list[Step]:
     return line
 
 
+def way_back(git: Git, rev: str) -> Ref | None:
+    """The release that a rollback would bring back from the pointer at `rev`; None when nothing served before."""
+    current = pointer_file.standing(git, rev)
+    if current is not None and current.previous is not None:
+        return current.previous
+    try:
+        target, _ = aim(git, served_line(git, rev=rev), current, to=None, rev=rev)
+    except (BadArtifact, BadInput, Blocked):
+        return None
+    return target.stable
+
+
 def aim(
-    git: Git, line: list[Step], current: Pointer | None, *, to: str | None
+    git: Git, line: list[Step], current: Pointer | None, *, to: str | None, rev: str = "HEAD"
 ) -> tuple[Pointer, str | None]:
-    """The pointer to go back to, and the commit that is thereby undone (None with `to`).
+    """The pointer to go back to from `current`, which stands at `rev`, and the commit that is undone (None with `to`).
 
     `current` None: the file cannot be read, so nobody deployed it, and what it said before is what serves. A freeze
     stays. Raises Blocked when there is nothing to go back to, BadArtifact for an unknown release.
     """
-    last = current or _last_readable(git)
+    last = current or _last_readable(git, rev)
     if to is not None:
-        ref = _served(git, to)
+        ref = _served(git, to, rev)
         if current is not None and current.stable == ref and not (current.canary or current.shadow):
             raise Blocked(
                 f"{to} is what production.yaml names already; there is nothing to roll back."
@@ -141,8 +168,9 @@ def aim(
         previous = earlier.previous if earlier else None
         return Pointer(stable=ref, previous=previous, freeze=last.freeze), None
     if current is None:
-        return last, git.pointer_commits("HEAD", releases.POINTER, limit=1)[0]
-    before = next((s.pointer for s in reversed(line[:-1]) if _sane(git, s.pointer, current)), None)
+        return last, git.pointer_commits(rev, releases.POINTER, limit=1)[0]
+    earlier_steps = (step.pointer for step in reversed(line[:-1]))
+    before = next((one for one in earlier_steps if _sane(git, one, current, rev)), None)
     if before is None or before.stable is None:
         raise Blocked(
             f"nothing served before {pointer_file.describe(current)}, so there is nothing to roll back to. To stop "
@@ -151,7 +179,7 @@ def aim(
     return replace(before, freeze=current.freeze), line[-1].commit
 
 
-def _sane(git: Git, before: Pointer, current: Pointer) -> bool:
+def _sane(git: Git, before: Pointer, current: Pointer, rev: str) -> bool:
     """Whether a pointer of the past is a way back from `current`.
 
     Not one that would give everything to what is on trial now, and not one with a sha256 that was corrected after it:
@@ -159,24 +187,25 @@ def _sane(git: Git, before: Pointer, current: Pointer) -> bool:
     """
     on_trial = (current.canary.ref if current.canary else None, current.shadow)
     stable = before.stable
-    return stable is None or (stable not in on_trial and _served(git, stable.model) == stable)
+    return stable is None or (stable not in on_trial and _served(git, stable.model, rev) == stable)
 
 
-def _pointers(git: Git) -> Iterator[Pointer]:
-    """Every pointer that HEAD's history can still be read as, newest first."""
-    for commit in git.pointer_commits("HEAD", releases.POINTER):
+def _pointers(git: Git, rev: str) -> Iterator[Pointer]:
+    """Every pointer in the history of `rev` that can still be read, newest first."""
+    for commit in git.pointer_commits(rev, releases.POINTER):
         with contextlib.suppress(BadInput, BadArtifact):
             yield pointer_at(git, commit)
 
 
-def _last_readable(git: Git) -> Pointer:
-    found = next(_pointers(git), None)
+def _last_readable(git: Git, rev: str) -> Pointer:
+    found = next(_pointers(git, rev), None)
     return found or pointer_file.committed(git)  # which says what is wrong with it
 
 
-def _served(git: Git, model: str) -> Ref:
-    """The release as it once was stable. What never was has passed no gate on its way there, and is no way back."""
-    refs = [p.stable for p in _pointers(git) if p.stable is not None and p.stable.model == model]
+def _served(git: Git, model: str, rev: str) -> Ref:
+    """The release as it once was stable. One that never was has passed no gate on its way there, and is no way back."""
+    stables = (pointer.stable for pointer in _pointers(git, rev))
+    refs = [ref for ref in stables if ref is not None and ref.model == model]
     if not refs:
         releases.load(git, model)
         raise Blocked(
@@ -230,12 +259,12 @@ def _catch_up(git: Git) -> None:
     fetched = git.fetch(branch=MAIN, timeout=FETCH_SECONDS)
     remote = git.commit(f"refs/remotes/origin/{MAIN}")
     if not fetched.reached:
-        print(f"rollback: origin cannot be reached ({fetched.problem}); going by this clone.")
+        print(f"rollback: origin cannot be reached ({fetched.problem}); using this clone's state.")
     if remote is None or git.contains(ancestor=remote, rev="HEAD"):
         return
     if not git.contains(ancestor="HEAD", rev=remote):
         raise Blocked(
-            f"this clone's {MAIN} and origin's have gone separate ways. Bring them together "
+            f"this clone's {MAIN} and origin's have different commits. Bring them together "
             "(git pull --rebase), then roll back."
         )
     git.out("merge", "--ff-only", "--quiet", remote)
@@ -256,8 +285,4 @@ def _say_whether_at_hand(git: Git, target: Pointer) -> None:
             f"  The bundle of {target.stable.model} is not on this machine; the deploy fetches it."
         )
     else:
-        print(f"  The bundle of {target.stable.model} is at hand ({where}).")
-
-
-def _deploy(git: Git, store: Path | None) -> None:
-    deploy.deploy(git, deploy.target(git, store=store), ref="HEAD")
+        print(f"  The bundle of {target.stable.model} is on this machine ({where}).")

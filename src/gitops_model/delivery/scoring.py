@@ -13,6 +13,7 @@ import pandas as pd
 
 from gitops_model.delivery import measure
 from gitops_model.delivery.programs import COMMAND
+from gitops_model.errors import CannotEvaluate
 from gitops_model.evaluation.verdict import Answers, TestSet
 from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.contract import Contract
@@ -134,8 +135,12 @@ def train_keys(contract: Contract) -> list[str] | None:
 
 
 def described() -> dict[str, Any]:
-    """build/prepared/data.json."""
-    data: dict[str, Any] = json.loads((prepared.PREPARED / "data.json").read_text())
+    """build/prepared/data.json. Raises CannotEvaluate when it is not there, or damaged."""
+    path = prepared.PREPARED / "data.json"
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise CannotEvaluate(f"{path} is missing or damaged. Run `make train`.") from None
     return data
 
 

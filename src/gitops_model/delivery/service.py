@@ -28,6 +28,15 @@ def settings(root: Path) -> Mapping[str, Any]:
     return strict_yaml.load(root / "serving.yaml", "serving")
 
 
+def absent(url: str, *, edited: bool) -> str:
+    """The sentence that no service answers there. `edited`: serving.yaml has changes that are not committed."""
+    more = (
+        " serving.yaml, which names this address, was changed since the last commit; a service that is running listens "
+        "where the file said when it started."
+    )
+    return f"no service answers at {url}. Start it: make serve.{more if edited else ''}"
+
+
 def status(url: str) -> dict[str, Any] | None:
     """The body of /status; None when nothing listens there, or went away while it answered.
 

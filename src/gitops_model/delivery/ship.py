@@ -6,6 +6,7 @@ Everything that could make the deploy or a later rollback fail is looked for fir
 from __future__ import annotations
 
 import argparse
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +16,18 @@ from gitops_model.delivery.git import Git
 from gitops_model.delivery.pointer_checks import Findings
 from gitops_model.errors import BadArtifact, BadInput, Blocked, ExternalFailure
 from gitops_model.formats import pointer as pointers
-from gitops_model.formats import record
 from gitops_model.formats.contract import Contract
 from gitops_model.formats.pointer import Pointer, Ref
+
+FREEZE_LIMIT = 500  # of the schema of production.yaml
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument(
-        "model", nargs="?", help="release id, e.g. flight-delay-v2 (default: the newest release)"
+        "model",
+        nargs="?",
+        help="release id, e.g. flight-delay-v2 (default: the newest that passed the gates)",
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
@@ -49,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept-unevaluated",
         metavar="REASON",
-        help="ship although the record has no passed gates; the reason is committed",
+        help="ship although it did not pass the gates; the reason stands in the commit",
     )
     parser.add_argument(
         "--commit", action="store_true", help="commit the change on the current branch"
@@ -58,8 +62,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Options:
+    """What is asked for.
+
+    `model`: a release id (None: the newest that passed the gates). `canary`: percent of the requests, with `key`, the
+    column that decides. `accept_unevaluated`: why a release ships that did not pass. `freeze` is a reason, and it and
+    `unfreeze` name no release. `push` commits, too.
+    """
+
+    model: str | None = None
+    canary: float | None = None
+    key: str | None = None
+    shadow: bool = False
+    freeze: str | None = None
+    unfreeze: bool = False
+    accept_unevaluated: str | None = None
+    commit: bool = False
+    push: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What is asked for. `model` None means the newest release."""
+    """The release that is to get traffic. `model` None: the newest that passed; with `accepted`, the newest of all."""
 
     model: str | None = None
     percent: float | None = None
@@ -68,81 +92,135 @@ class Wish:
     accepted: str | None = None
 
 
-def run(args: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A new pointer, and the commit message that belongs to it. `body` is "" or the reason."""
+
+    pointer: Pointer
+    subject: str
+    body: str = ""
+
+    @property
+    def message(self) -> str:
+        return f"{self.subject}\n\n{self.body}".strip() + "\n"
+
+    @property
+    def command(self) -> str:
+        """What to type to commit it with this message."""
+        texts = [self.subject, self.body] if self.body else [self.subject]
+        words = "".join(f" -m {shlex.quote(text)}" for text in texts)
+        return f"git commit{words} -- {releases.POINTER}"
+
+
+def run(options: Options) -> int:
     """Check, write, and say what happens next."""
+    _require_sense(options)
     git = Git.open(Path.cwd())
-    if args.commit or args.push:
+    pointer_file.require_readable(git)
+    if options.commit or options.push:
+        pointer_file.require_committable(git, push=options.push)
         pointer_file.require_alone(git)
     current = pointer_file.committed(git)
-    if args.freeze is not None or args.unfreeze:
-        if args.model is not None:
-            raise BadInput(
-                "--freeze and --unfreeze take no release id; ship it by a change of its own."
-            )
-        if args.freeze is not None and not args.freeze.strip():
-            raise BadInput(
-                "--freeze is empty; give the reason in words. Example: --freeze 'incident 12'"
-            )
-        new = pointers.frozen(current, args.freeze)
-        if args.freeze:
-            print(
-                f"ship: mind: a pull request that changes {releases.POINTER} and was found good before the freeze can "
-                "still be merged; close it."
-            )
-        subject = "Freeze production" if args.freeze else "Lift the freeze of production"
-        return _finish(git, args, current, new, subject, args.freeze or "")
-    wish = _wish(args)
+    if options.freeze is not None or options.unfreeze:
+        change = _freeze(current, options.freeze)
+    else:
+        change = _ship(git, current, options)
+    return _finish(git, options, current, change)
+
+
+def _require_sense(options: Options) -> None:
+    """Raises BadInput with every option that makes no sense."""
+    problems = []
+    if options.canary is not None and not 0 < options.canary <= 100:
+        problems.append(
+            f"--canary is {options.canary:g}; allowed: a number above 0 and at most 100. Example: --canary 10"
+        )
+    if options.key is not None and options.canary is None:
+        problems.append("--key says whom a canary sticks to, and is allowed with --canary only.")
+    if options.accept_unevaluated is not None and not options.accept_unevaluated.strip():
+        problems.append("--accept-unevaluated is empty; give the reason in words.")
+    if (options.freeze is not None or options.unfreeze) and options.model is not None:
+        problems.append(
+            "--freeze and --unfreeze take no release id; ship it by a change of its own."
+        )
+    if options.freeze is not None and not options.freeze.strip():
+        problems.append(
+            "--freeze is empty; give the reason in words. Example: --freeze 'incident 12'"
+        )
+    if options.freeze is not None and len(options.freeze) > FREEZE_LIMIT:
+        problems.append(
+            f"--freeze has {len(options.freeze):,} characters; allowed: at most {FREEZE_LIMIT}."
+        )
+    if problems:
+        raise BadInput(problems)
+
+
+def _freeze(current: Pointer, reason: str | None) -> Change:
+    if reason is None:
+        return Change(
+            pointer=pointers.frozen(current, None), subject="Lift the freeze of production"
+        )
+    print(
+        f"ship: note: a pull request that changes {releases.POINTER} and passed before the freeze can still be "
+        "merged; close it."
+    )
+    return Change(
+        pointer=pointers.frozen(current, reason), subject="Freeze production", body=reason
+    )
+
+
+def _ship(git: Git, current: Pointer, options: Options) -> Change:
+    wish = Wish(
+        model=options.model,
+        percent=options.canary,
+        key=options.key,
+        shadow=options.shadow,
+        accepted=options.accept_unevaluated,
+    )
     ref, new, notes = plan(git, current, wish)
     for note in notes:
         print(f"ship: {note}")
-    how = (
-        f" as canary at {wish.percent:g} %" if wish.percent else " as shadow" if wish.shadow else ""
-    )
-    body = f"Shipped although not evaluated as passed: {wish.accepted}" if wish.accepted else ""
-    return _finish(git, args, current, new, f"Ship {ref.model}{how}", body)
-
-
-def _wish(args: argparse.Namespace) -> Wish:
-    if args.canary is not None and not 0 < args.canary <= 100:
-        raise BadInput(
-            f"--canary is {args.canary:g}; allowed: a number above 0 and at most 100. Example: --canary 10"
-        )
-    if args.key is not None and args.canary is None:
-        raise BadInput("--key says whom a canary sticks to, and is allowed with --canary only.")
-    if args.accept_unevaluated is not None and not args.accept_unevaluated.strip():
-        raise BadInput("--accept-unevaluated is empty; give the reason in words.")
-    return Wish(
-        model=args.model,
-        percent=args.canary,
-        key=args.key,
-        shadow=args.shadow,
-        accepted=args.accept_unevaluated,
-    )
+    how = ""
+    if wish.percent:
+        how = f" as canary at {wish.percent:g} %"
+    elif wish.shadow:
+        how = " as shadow"
+    body = f"Shipped although it did not pass the gates: {wish.accepted}" if wish.accepted else ""
+    return Change(pointer=new, subject=f"Ship {ref.model}{how}", body=body)
 
 
 def plan(git: Git, current: Pointer, wish: Wish) -> tuple[Ref, Pointer, list[str]]:
     """The release that is meant, the next pointer, and notes. Raises with every objection at once."""
-    release = releases.load(git, wish.model or newest(git))
+    release, notes = _meant(git, wish)
     ref = release.ref
-    found = Findings()
+    found = Findings(notes=notes)
     new = _next(git, current, ref, wish, found)
     examined = pointer_checks.examine(git, current, new, accepted=wish.accepted)
     found.problems += examined.problems
     error = found.error()
     if error is not None:
         raise error
-    return ref, new, examined.notes
+    return ref, new, found.notes + examined.notes
 
 
-def newest(git: Git) -> str:
-    """The id of the newest release of the task in contract.yaml. Raises BadArtifact when there is none."""
+def _meant(git: Git, wish: Wish) -> tuple[releases.Release, list[str]]:
+    """The release that is named, else the newest that passed the gates; and notes. Raises BadArtifact without any."""
+    if wish.model is not None:
+        return releases.load(git, wish.model), []
     task = Contract.load(git.root / "contract.yaml").task
-    known = releases.shas(git, task)
-    if not known:
+    ids = list(reversed(releases.shas(git, task)))
+    if not ids:
         raise BadArtifact(
             f"there is no release of {task} yet. Make one: make release", reason="missing"
         )
-    return max(known, key=lambda model: record.parse_id(model).number)
+    newest = releases.load(git, ids[0])
+    if wish.accepted or newest.passed:
+        return newest, []
+    for model in ids[1:]:
+        release = releases.load(git, model)
+        if release.passed:
+            return release, [f"{newest.tag.name} is newer, but {newest.verdict}"]
+    return newest, []  # which the checks refuse, and say why
 
 
 def _next(git: Git, current: Pointer, ref: Ref, wish: Wish, found: Findings) -> Pointer:
@@ -178,28 +256,25 @@ def _next(git: Git, current: Pointer, ref: Ref, wish: Wish, found: Findings) -> 
     return pointers.with_canary(current, ref, percent=whole, key=key)
 
 
-def _finish(
-    git: Git, args: argparse.Namespace, current: Pointer, new: Pointer, subject: str, body: str
-) -> int:
-    if new == current:
+def _finish(git: Git, options: Options, current: Pointer, change: Change) -> int:
+    if change.pointer == current:
         print(
             f"ship: nothing to do, production.yaml already says: {pointer_file.describe(current)}."
         )
-        if args.push:
+        if options.push:
             _push(git)
         return 0
-    pointer_file.write(git, new.to_yaml())
+    pointer_file.write(git, change.pointer.to_yaml())
     print(
-        f"ship: production.yaml: {pointer_file.describe(current)} -> {pointer_file.describe(new)}"
+        f"ship: production.yaml: {pointer_file.describe(current)} -> {pointer_file.describe(change.pointer)}"
     )
-    if not (args.commit or args.push):
-        print(
-            f"  Next: commit this one file ('{subject}') and open a pull request. Merging it deploys."
-        )
+    if not (options.commit or options.push):
+        print(f"  Next: commit this one file: {change.command}")
+        print("  Then push it and open a pull request. Merging it deploys.")
         return 0
-    commit = git.commit_file(releases.POINTER, f"{subject}\n\n{body}".strip() + "\n")
-    print(f"  Committed as {commit[:12]} on {git.branch() or 'a detached HEAD'}.")
-    if args.push:
+    commit = git.commit_file(releases.POINTER, change.message)
+    print(f"  Committed as {commit[:12]} on {pointer_file.where_committed(git)}.")
+    if options.push:
         _push(git)
     print(
         f"  Next: once it is on {MAIN}, `make deploy` (or the agent, or the deploy workflow) makes it live."

@@ -1,4 +1,4 @@
-"""`status`: what is desired, what is live, and whether every release in play, above all the way back, can be had."""
+"""`status`: what is desired, what is live, and whether every release, above all the way back, can be restored."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gitops_model.delivery import deploy, fetch, releases, service
+from gitops_model.delivery import deploy, fetch, releases, rollback, service
 from gitops_model.delivery.desired import Desired, resolve
 from gitops_model.delivery.git import Git
 from gitops_model.delivery.pointer_file import describe
 from gitops_model.delivery.store import Store
-from gitops_model.errors import BadArtifact, ExternalFailure
+from gitops_model.errors import BadArtifact, ExternalFailure, shorten
 from gitops_model.formats.pointer import Pointer, Ref
+
+BACK = "rollback target"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Options:
+    """`store` None: that of serving.yaml. `ref`: the commit whose production.yaml is desired (None: origin's main)."""
+
+    store: Path | None = None
+    ref: str | None = None
+    json: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Line:
-    """One release in one role, and where its bundle can be had (None: nowhere)."""
+    """One release in one role, and where its bundle was found (None: nowhere)."""
 
     role: str
     model: str
@@ -55,31 +66,31 @@ class Report:
     problems: tuple[str, ...]
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print the report. Returns 0, or 1 when desired is not live or the way back is not open."""
+def run(options: Options) -> int:
+    """Print the report. Returns 0, or 1 when desired is not live or a release cannot be restored."""
     git = Git.open(Path.cwd())
-    goal = deploy.target(git, store=args.store)
-    report = look(git, goal.store, goal.url, ref=args.ref)
-    print(json.dumps(asdict(report), indent=2) if args.json else text(report))
+    report = look(git, deploy.target(git, store=options.store), ref=options.ref)
+    print(json.dumps(asdict(report), indent=2) if options.json else text(report))
     return 1 if report.problems else 0
 
 
-def look(git: Git, store: Store, url: str | None, *, ref: str | None = None) -> Report:
+def look(git: Git, goal: deploy.Target, *, ref: str | None = None) -> Report:
     """Ask Git, the store and the service. Raises BadInput or BadArtifact when not even production.yaml can be read."""
     wanted = resolve(git, ref=ref)
     pointer = wanted.pointer
-    lines = tuple(_line(git, store, role, one, wanted) for role, one in _roles(pointer))
+    back = rollback.way_back(git, wanted.commit)
+    lines = tuple(_line(git, goal.store, role, one, wanted) for role, one in _roles(pointer, back))
     problems = [
         f"{line.model} ({line.role}) cannot be restored: {line.problem}"
         for line in lines
         if line.problem
     ]
-    stored = store.read()
+    stored = goal.store.read()
     if stored is None or stored.pointer != pointer:
         problems.append(
-            f"the store {store.folder} does not hold what is desired; run `make deploy`."
+            f"the store {goal.store.folder} does not hold what is desired. Run: make deploy"
         )
-    live, problem = _live(url, pointer)
+    live, problem = _live(goal, pointer)
     if problem:
         problems.append(problem)
     return Report(
@@ -94,11 +105,11 @@ def look(git: Git, store: Store, url: str | None, *, ref: str | None = None) -> 
     )
 
 
-def _roles(pointer: Pointer) -> list[tuple[str, Ref]]:
+def _roles(pointer: Pointer, back: Ref | None) -> list[tuple[str, Ref]]:
     canary = pointer.canary.ref if pointer.canary else None
     named = (
         ("stable", pointer.stable),
-        ("rollback target", pointer.previous),
+        (BACK, back),
         ("canary", canary),
         ("shadow", pointer.shadow),
     )
@@ -123,16 +134,20 @@ def _line(git: Git, store: Store, role: str, ref: Ref, wanted: Desired) -> Line:
     return Line(role=role, model=ref.model, sha256=ref.sha256, source=source, problem=problem)
 
 
-def _live(url: str | None, pointer: Pointer) -> tuple[str, str | None]:
+def _live(goal: deploy.Target, pointer: Pointer) -> tuple[str, str | None]:
     """What the service serves in words, and the problem with it."""
+    url = goal.url
     if url is None:
-        return "unknown", "serving.yaml has no fixed port, so the service cannot be asked; set url."
+        return (
+            "unknown",
+            "serving.yaml has port: 0, so the service cannot be asked; set port, or url.",
+        )
     try:
         state = service.status(url)
     except ExternalFailure as error:
         return "unknown", str(error)
     if state is None:
-        return "no service", f"no service answers at {url}; start it with `make serve`."
+        return "no service", service.absent(url, edited=goal.edited)
     live = Pointer.from_dict({**state["live"]}, name=f"{url}/status")
     words = describe(live)
     target = pointer.to_dict()
@@ -143,7 +158,7 @@ def _live(url: str | None, pointer: Pointer) -> tuple[str, str | None]:
     sentence = (
         state["errors"][0]["sentence"]
         if state["errors"]
-        else "it has not got there yet, or `make deploy` did not run."
+        else "the service is not there yet, or `make deploy` did not run."
     )
     return words, f"desired and live differ in {', '.join(differing)}: {sentence}"
 
@@ -154,7 +169,7 @@ def text(report: Report) -> str:
         ("desired", f"{report.desired}   (production.yaml at {report.commit[:12]})"),
         ("store", report.stored),
         ("live", report.live),
-        ("freeze", report.freeze or "none"),
+        ("freeze", shorten(report.freeze, 200) if report.freeze else "none"),
     ]
     lines = [f"{name:<17}{value}" for name, value in rows]
     lines.append("")
@@ -163,13 +178,13 @@ def text(report: Report) -> str:
     for line in report.lines:
         answer = f"yes ({line.source})" if line.source else "NO"
         lines.append(f"{line.role:<17}{line.model:<24}{line.sha256[:12] + '…':<15}{answer}")
-    if not any(line.role == "rollback target" for line in report.lines):
-        lines.append(
-            f"{'rollback target':<17}none: `make rollback` looks in Git for what served before"
-        )
+    back = next((line.model for line in report.lines if line.role == BACK), None)
+    if back is None:
+        lines.append(f"{BACK:<17}none: nothing served before")
     lines.append("")
     lines += [f"note: {note}" for note in report.notes]
-    lines += [f"problem: {problem}" for problem in report.problems] or [
-        "All is well: what is desired is live, and the way back is open."
-    ]
+    lines += [f"problem: {problem}" for problem in report.problems]
+    if not report.problems:
+        more = f"; `make rollback` brings {back} back" if back else ""
+        lines.append(f"All is well: what is desired is live{more}.")
     return "\n".join(lines)

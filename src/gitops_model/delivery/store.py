@@ -15,6 +15,7 @@ from gitops_model.files import remove_stale_temporaries, write_atomic
 from gitops_model.formats.pointer import Pointer, Ref
 from gitops_model.formats.store import Layout
 from gitops_model.formats.store import Stored as Stored
+from gitops_model.progress import waiting
 
 STALE_SECONDS = 3600.0
 
@@ -43,7 +44,8 @@ class Store:
                             f"deploy: another deploy is at work in {self.folder}; waiting for it ...",
                             flush=True,
                         )
-                    fcntl.flock(stream, fcntl.LOCK_EX)
+                    with waiting("waiting for the other deploy"):
+                        fcntl.flock(stream, fcntl.LOCK_EX)
                 yield
         except OSError as error:
             raise ExternalFailure(
@@ -71,12 +73,12 @@ class Store:
         if data is not None and data != _bytes(self.layout.confirmed):
             write_atomic(self.layout.confirmed, data)
 
-    def restore(self, former: Stored | None) -> Stored | None:
-        """Put a former pointer back, or none if there was none. Returns it as it lies there now."""
-        if former is None:
+    def restore(self, earlier: Stored | None) -> Stored | None:
+        """Put an earlier pointer back, or none if there was none. Returns it as it lies there now."""
+        if earlier is None:
             self.layout.pointer.unlink(missing_ok=True)
             return None
-        return self.write(former.pointer, commit=former.commit)
+        return self.write(earlier.pointer, commit=earlier.commit)
 
     def collect(self, keep: Iterable[Ref]) -> list[str]:
         """Delete the bundles of all other releases and what killed writes left behind. Returns their sha256."""

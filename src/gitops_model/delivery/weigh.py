@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from gitops_model.formats.bundle import Bundle
@@ -18,10 +20,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sha256", help="what its bytes must hash to")
 
 
-def run(args: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The file of a bundle, the sha256 its bytes must have, and the types that skops may load besides its own."""
+
+    path: Path
+    sha256: str
+    trust: Sequence[str] = ()
+
+
+def run(options: Options) -> int:
     """Raises BadArtifact when the bundle cannot be loaded."""
-    bundle = Bundle.read(args.path, sha256=args.sha256)
-    model = load_model(bundle, trusted=args.trust)
+    bundle = Bundle.read(options.path, sha256=options.sha256)
+    model = load_model(bundle, trusted=options.trust)
     validate = bundle.contract.row_validator()
     for line in bundle.golden:
         model.predict(columns_of(bundle.contract, [validate(line["inputs"]).values]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import time
@@ -18,11 +17,7 @@ FETCHED = Path("data/.raw.fetched")
 FORMER = Path("data/.raw.former")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `data`: none; params.yaml says everything."""
-
-
-def run(args: argparse.Namespace) -> int:
+def run() -> int:
     """Fetch into an empty folder, then rename it to data/raw. Raises BadInput when nothing was fetched."""
     params = Params.load(Path("params.yaml"))
     print("data: pipeline/source.py fetches the raw data ...", flush=True)

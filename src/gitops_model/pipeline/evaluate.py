@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,7 @@ Array = NDArray[np.float64]
 REPORTS = Path("reports")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `evaluate`: none; contract.yaml says everything."""
-
-
-def run(args: argparse.Namespace) -> int:
+def run() -> int:
     """Write reports/metrics.json, slices.csv, plots/*.csv and build/predictions.csv."""
     stages.require_installed("evaluate")
     contract = Contract.load(Path("contract.yaml"))

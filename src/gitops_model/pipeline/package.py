@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 from collections.abc import Mapping
@@ -31,11 +30,7 @@ LIBRARIES = ("numpy", "scikit-learn", "skl2onnx", "onnx", "onnxruntime", "skops"
 CODE = (".py", ".txt", ".yaml", ".json")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `package`: none; contract.yaml and params.yaml say everything."""
-
-
-def run(args: argparse.Namespace) -> int:
+def run() -> int:
     """Convert, compare, describe, pack. Raises BadArtifact when ONNX and scikit-learn disagree."""
     stages.require_installed("package")
     contract = Contract.load(Path("contract.yaml"))

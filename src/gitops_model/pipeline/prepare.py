@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,7 @@ from gitops_model.pipeline.table import check_table
 BUILD = "pipeline/features.py: build"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `prepare`: none; contract.yaml and params.yaml say everything."""
-
-
-def run(args: argparse.Namespace) -> int:
+def run() -> int:
     """Write build/prepared/{train,test}.csv and data.json. Raises BadInput before anything is written."""
     stages.require_installed("prepare")
     contract = Contract.load(Path("contract.yaml"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,7 @@ from gitops_model.runtime.estimators import dump
 FIT = "pipeline/train.py: fit"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `train`: none; contract.yaml and params.yaml say everything."""
-
-
-def run(args: argparse.Namespace) -> int:
+def run() -> int:
     """Write build/estimator.skops. Raises BadInput when `fit` returns no fitted estimator."""
     stages.require_installed("train")
     contract = Contract.load(Path("contract.yaml"))

@@ -15,6 +15,8 @@ Score = float | Sequence[float]
 # Largest difference between a golden score and a score computed elsewhere: float32 models
 # agree to about 2e-7 between machines.
 GOLDEN_TOLERANCE = 1e-5
+# Requests whose id begins like this ask whether the service answers as recorded. They are no traffic, and not logged.
+GOLDEN_ID = "golden-"
 
 
 def score_of(scores: NDArray[np.float64], row: int) -> Score:

@@ -32,12 +32,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, help="port, 0 for a free one (default: the settings')")
 
 
-def run(args: argparse.Namespace) -> int:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """`config` is a serving.yaml; `store` and `port` (0: a free one) replace what it says."""
+
+    config: Path = Path("serving.yaml")
+    store: Path | None = None
+    port: int | None = None
+
+
+def run(options: Options) -> int:
     """Serve until SIGTERM or Ctrl+C, then end the process. Raises BadInput for wrong settings."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    settings = Settings.load(args.config, store=args.store)
-    if args.port is not None:
-        settings = dataclasses.replace(settings, port=args.port)
+    settings = Settings.load(options.config, store=options.store)
+    if options.port is not None:
+        settings = dataclasses.replace(settings, port=options.port)
     serve(settings)
     sys.stdout.flush()
     sys.stderr.flush()

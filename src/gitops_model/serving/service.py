@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitops_model.formats.serving import Settings
+from gitops_model.runtime.answers import GOLDEN_ID
 from gitops_model.serving.loader import load, now
 from gitops_model.serving.metrics import Metrics
 from gitops_model.serving.prediction_log import PredictionLog
@@ -130,7 +131,7 @@ class Service:
                 model=served.ref.model, route=route, status=status, seconds=seconds, rows=rows
             )
         answered = Answered(served=served, route=route, rows=rows)
-        if self.log is not None:
+        if self.log is not None and not ask.request_id.startswith(GOLDEN_ID):
             self._write(self.log, ask, answered, seconds)
         return answered
 

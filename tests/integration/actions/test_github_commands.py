@@ -7,14 +7,15 @@ import json
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from gitops_model.actions import artifact, client, doctor, publish, runs
+from gitops_model.actions import artifact, doctor, publish, runs
 from gitops_model.actions import check as check_job
 from gitops_model.actions import deploy as deploy_job
+from gitops_model.actions.job import Job
+from gitops_model.actions.pulls import Pull
 from gitops_model.delivery import changes, releases
 from gitops_model.delivery.git import Tag
 from gitops_model.errors import BadArtifact, BadInput
@@ -42,9 +43,9 @@ def test_kind_of_a_change(paths: list[str], kind: str) -> None:
 
 def test_run_names_all_that_is_missing_and_hides_its_token() -> None:
     with pytest.raises(BadInput) as caught:
-        client.Run.from_environ({"GITHUB_REPOSITORY": "x", "GITHUB_API_PACE": "fast"})
+        Job.from_environ({"GITHUB_REPOSITORY": "x", "GITHUB_API_PACE": "fast"})
     assert len(caught.value.problems) == 3
-    run = client.Run.from_environ({"GITHUB_REPOSITORY": "acme/m", "GITHUB_TOKEN": "ghp_secret"})
+    run = Job.from_environ({"GITHUB_REPOSITORY": "acme/m", "GITHUB_TOKEN": "ghp_secret"})
     assert "ghp_secret" not in repr(run)
     assert run.run_url == "https://github.com/acme/m/actions/runs/0"
 
@@ -53,9 +54,7 @@ def test_event_that_is_not_json(tmp_path: Path) -> None:
     path = tmp_path / "event.json"
     path.write_text("{")
     with pytest.raises(BadInput, match="cannot be read as JSON"):
-        client.Run.from_environ(
-            {"GITHUB_REPOSITORY": "a/b", "GITHUB_EVENT_PATH": str(path)}, token=False
-        )
+        Job.from_environ({"GITHUB_REPOSITORY": "a/b", "GITHUB_EVENT_PATH": str(path)}, token=False)
 
 
 def zipped(*members: tuple[str, bytes]) -> bytes:
@@ -176,7 +175,7 @@ def test_ways_of_deploying() -> None:
 
 
 def test_summary_and_output(tmp_path: Path) -> None:
-    run = client.Run(
+    run = Job(
         repository="a/b",
         token="",
         summary=tmp_path / "s.md",
@@ -190,23 +189,29 @@ def test_summary_and_output(tmp_path: Path) -> None:
     assert (tmp_path / "o").read_text() == "release=true other=1\n"
 
 
+HEAD = {"sha": "head", "ref": "branch", "repo": {"full_name": "a/b"}}
+PULL = {"number": 1, "html_url": "", "state": "open", "merged_at": None, "head": HEAD}
+
+
 class LongChange:
-    """A repository in which a commit changes more files than GitHub lists, and perhaps the pointer among them."""
+    """The API of a repository in which a commit changes more files than GitHub lists."""
 
-    def __init__(self, *, pointer: str) -> None:
-        self.files = [SimpleNamespace(filename=f"a/{i:04}", previous_filename=None) for i in range(3000)]  # fmt: skip
-        self.pointers = {"base": "stable: null", "head": pointer}
+    def __init__(self) -> None:
+        self.files = [{"filename": f"a/{i:04}"} for i in range(3000)]
 
-    def get_branch(self, name: str) -> Any:
-        return SimpleNamespace(commit=SimpleNamespace(sha="main"))
+    def get(self, path: str) -> Any:
+        return {
+            "/branches/main": {"commit": {"sha": "main"}},
+            "/compare/main...head": {
+                "files": self.files[:300],
+                "merge_base_commit": {"sha": "base"},
+            },
+            "/pulls/1": PULL,
+        }[path]
 
-    def compare(self, base: str, head: str) -> Any:
-        return SimpleNamespace(files=self.files[:300], merge_base_commit=SimpleNamespace(sha="base"))  # fmt: skip
-
-    def get_pull(self, number: int) -> Any:
-        return SimpleNamespace(
-            number=number, head=SimpleNamespace(sha="head"), get_files=lambda: self.files
-        )
+    def pages(self, path: str) -> Any:
+        assert path == "/pulls/1/files"
+        return iter(self.files)
 
 
 @pytest.mark.parametrize("listed", [True, False])
@@ -214,12 +219,13 @@ class LongChange:
 def test_a_cut_list_of_files_hides_no_pointer(
     monkeypatch: pytest.MonkeyPatch, listed: bool, pointer: str, kind: str
 ) -> None:
-    change: Any = LongChange(pointer=pointer)
-    monkeypatch.setattr(runs.pointer_gate, "read", lambda _, sha: change.pointers[sha])
-    pull = change.get_pull(1) if listed else None
-    assert changes.kind(runs.changed_files(change, pull, "head")) == kind
+    repository: Any = LongChange()
+    pointers = {"base": "stable: null", "head": pointer}
+    monkeypatch.setattr(runs.pointer_gate, "read", lambda _, sha: pointers[sha])
+    pull = Pull.parse(PULL) if listed else None
+    assert changes.kind(runs.changed_files(repository, pull, "head")) == kind
 
 
 def test_a_pull_request_is_judged_against_main_whatever_its_base() -> None:
-    run = client.Run(repository="a/b", token="", event_name="pull_request", base_ref="stack")
+    run = Job(repository="a/b", token="", event_name="pull_request", base_ref="stack")
     assert check_job.base_of(run) == "origin/main"

@@ -54,10 +54,10 @@ def test_without_origin_the_newest_that_is_known(shipped: World, two: Clone) -> 
     shipped.hide_origin()
     done = two.ok("deploy")
     assert "origin cannot be reached" in done.out
-    assert "going by this clone's main" in done.out
+    assert "using this clone's main" in done.out
     assert two.stable() == "flight-delay-v1"
     stale.git("reset", "-q", "--hard", "HEAD~1")
-    assert "going by origin/main as last seen" in stale.run("deploy").text
+    assert "using origin/main as last seen" in stale.run("deploy").text
 
 
 def _bundle_of(clone: Clone, model: str) -> Path:
@@ -153,7 +153,7 @@ REFUSALS: list[tuple[Callable[[Clone], None], int, str]] = [
     (
         _gone,
         4,
-        "cannot be had from anywhere. Tried: the store: not there; build/model.tar: not there;",
+        "was not found in any source. Tried: the store: not there; build/model.tar: not there;",
     ),
     (_breaking, 4, "would break today's callers of flight-delay-v1: the input weekend was removed"),
     (_bad_yaml, 2, ": stable is 'nobody'; allowed: {model: <task>-v<N>, sha256: <64 hex digits>}"),

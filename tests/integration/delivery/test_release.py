@@ -285,7 +285,7 @@ def test_without_an_identity(world: World, clone: Clone, monkeypatch: pytest.Mon
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     done = clone.run("release")
     assert done.code == 2
-    assert "git does not know who you are. Run: git config user.name" in done.err
+    assert "git does not know who you are. Run: git config --global user.name" in done.err
     assert world.at_origin("tag") == ""
 
 

@@ -31,7 +31,7 @@ def test_it_restores_the_file_byte_for_byte(two: Clone) -> None:
     undone = two.git("rev-parse", "HEAD")
     done = two.ok("rollback", "--reason", "too many false alarms")
     assert "rollback: flight-delay-v2 -> flight-delay-v1" in done.out
-    assert "The bundle of flight-delay-v1 is at hand (the DVC cache)." in done.out
+    assert "The bundle of flight-delay-v1 is on this machine (the DVC cache)." in done.out
     assert (two.root / "production.yaml").read_bytes() == before
     assert two.git("status", "--porcelain") == ""
     text = two.git("log", "-1", "--format=%B")
