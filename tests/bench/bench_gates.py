@@ -35,8 +35,8 @@ def main() -> None:
             seconds.append(time.process_time() - start)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(
-            f"{problem}: {rows:,} rows, {len(result['metrics'])} metrics with intervals, "
-            f"{len(result['slices'])} slices: median CPU time {sorted(seconds)[2]:.2f} s, "
+            f"{problem}: {rows:,} rows, {len(result.metrics)} metrics with intervals, "
+            f"{len(result.slices)} slices: median CPU time {sorted(seconds)[2]:.2f} s, "
             f"process peak so far {peak:.0f} MiB"
         )
 

@@ -3,12 +3,10 @@
 import jinja2
 import pytest
 
-from gitops_model import strict_yaml
 from gitops_model.evaluation import lint
-from gitops_model.formats import gates
 from gitops_model.formats.contract import Contract
-
-from .conftest import TEMPLATE
+from gitops_model.formats.gates import Gates
+from tests.support.places import TEMPLATE
 
 
 def rendered(name, problem):
@@ -21,7 +19,7 @@ def rendered(name, problem):
 def test_default_gates_are_valid_short_and_sound(problem):
     text = rendered("gates.yaml", problem)
     contract = Contract.parse(rendered("contract.yaml", problem), name="contract.yaml")
-    found = gates.parse(strict_yaml.parse(text, kind="gates", name="gates.yaml"))
+    found = Gates.parse(text, name="gates.yaml")
     assert lint.lint(found, contract) == []
-    assert found.turned_off == []
+    assert found.turned_off == ()
     assert len(text.splitlines()) < 40

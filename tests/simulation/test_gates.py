@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from scipy import signal, stats
 
-from gitops_model.delivery import measure
+from gitops_model.delivery import timing
 from gitops_model.evaluation import intervals, latency, slices, verdict
 from gitops_model.evaluation.columns import Context
-from gitops_model.evaluation.comparison import Rows, compare
-from gitops_model.evaluation.judgement import judge
+from gitops_model.evaluation.comparison import compare
+from gitops_model.evaluation.limit import against_limit
 from gitops_model.evaluation.resampling import Resampler
-from gitops_model.files import canonical_json
+from gitops_model.evaluation.rows import Rows
+from tests.support import cases
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +65,7 @@ def test_the_simulated_models_are_what_they_say():
 # --- A/A: nothing changed, nothing should fail ------------------------------------------------------------------
 
 
-def test_a_a_verdicts_of_500_pull_requests_with_20_slices(cases):
+def test_a_a_verdicts_of_500_pull_requests_with_20_slices():
     failed = undecided = 0
     depot = np.array([f"d{i:02d}" for i in np.arange(6000) % 20])
     kwargs = cases.inputs(rows=6000)
@@ -85,10 +86,10 @@ def test_a_a_verdicts_of_500_pull_requests_with_20_slices(cases):
             "production": replace(kwargs["production"], scores=old),
         }
         result = verdict.evaluate(**kwargs)
-        failed += any(entry["state"] == "fail" for entry in result["gates"])
-        undecided += any(entry["state"] == "inconclusive" for entry in result["gates"])
+        failed += any(gate.state == "fail" for gate in result.gates)
+        undecided += any(gate.state == "inconclusive" for gate in result.gates)
         if i < 5:
-            assert canonical_json(verdict.evaluate(**kwargs)) == canonical_json(result)
+            assert verdict.evaluate(**kwargs) == result
     show(
         f"A/A, 500 PRs x 20 slices of 300: {failed} failed (upper bound "
         f"{upper_bound(failed, 500):.1%}), {undecided} inconclusive"
@@ -97,10 +98,10 @@ def test_a_a_verdicts_of_500_pull_requests_with_20_slices(cases):
 
 
 def guard(metric, ctx, data, columns, margin=1e-6):
-    table = slices.measure(
+    table = slices.compare_each(
         columns, data, ctx, metric=metric, alpha=0.05, relative=False, margin=0.05, seed=0
     )
-    return slices.judge_all(table, margin=margin, min_rows=100, alpha=0.05)
+    return [row.state for row in slices.guarded(table, margin=margin, min_rows=100, alpha=0.05)]
 
 
 def equal_models(metric, generator, n):
@@ -157,7 +158,7 @@ def test_size_of_accuracy(rows):
     for b, c, _ in drawn.tolist():
         if (b, c) not in cached:
             lower, upper = intervals.tango(b=b, c=c, n=rows, alpha=0.05)
-            state = judge(
+            state = against_limit(
                 value=(b - c) / rows, lower=lower, upper=upper, limit=-margin, better="higher"
             )
             cached[b, c] = state == "pass"
@@ -231,7 +232,7 @@ def test_size_of_rmse_in_time_order_with_dependent_errors():
 def passes(metric, data, ctx, resampler, margin, **options):
     found = compare(metric, data, ctx, resampler, alpha=0.05, **options)
     return (
-        judge(
+        against_limit(
             value=found.gain, lower=found.lower, upper=found.upper, limit=-margin, better="higher"
         )
         == "pass"
@@ -269,7 +270,9 @@ def test_a_slice_to_prove_with_too_few_rows_is_hardly_ever_passed_when_it_lost()
     for b, c, _ in generator.multinomial(200, [0.03, 0.05, 0.92], size=trials).tolist():
         lower, upper = intervals.tango(b=b, c=c, n=200, alpha=0.05)
         states.append(
-            judge(value=(b - c) / 200, lower=lower, upper=upper, limit=-0.02, better="higher")
+            against_limit(
+                value=(b - c) / 200, lower=lower, upper=upper, limit=-0.02, better="higher"
+            )
         )
     rates = {state: states.count(state) / trials for state in sorted(set(states))}
     show(f"prove, 200 rows at the margin: {rates}")
@@ -287,10 +290,10 @@ def test_latency_a_a_on_this_machine():
 
     trials, states = 300, []
     for i in range(trials):
-        new, old = measure.interleaved(predict, predict, pairs=400, warmup=20)
+        new, old = timing.interleaved(predict, predict, pairs=400, warmup=20)
         found = latency.summarise(new, old, alpha=0.05, seed=i)
         states.append(
-            judge(
+            against_limit(
                 value=found.ratio, lower=found.ratio_lower, upper=found.ratio_upper,
                 limit=1.1, better="lower",
             )

@@ -11,9 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gitops_model import strict_yaml
-from gitops_model.evaluation import verdict
-from gitops_model.formats import gates as gate_rules
+from gitops_model.delivery.check import worded
+from gitops_model.evaluation import ranks, verdict
+from gitops_model.evaluation.inputs import Answers, Facts, TestSet
+from gitops_model.formats.check import Check, Gate
 from gitops_model.formats.contract import Contract
+from gitops_model.formats.gates import Gates
 
 Array = npt.NDArray[np.float64]
 
@@ -80,11 +83,11 @@ def gates_data(problem: str = "binary", **changes: Any) -> dict[str, Any]:
     return data | changes
 
 
-def gates(problem: str = "binary", **changes: Any) -> gate_rules.Gates:
+def gates(problem: str = "binary", **changes: Any) -> Gates:
     """Validated gates."""
     data = gates_data(problem, **changes)
     strict_yaml.check(data, kind="gates", name="gates.yaml")
-    return gate_rules.parse(data)
+    return Gates.from_dict(data)
 
 
 @dataclass(frozen=True)
@@ -152,8 +155,8 @@ def inputs(
     times = generator.lognormal(-8.5, 0.1, size=(2, 400))
     base = place.scores(0.3, draw=1)
 
-    def answers(model: str | None, sha256: str, scores: Array, seconds: Array) -> verdict.Answers:
-        return verdict.Answers(
+    def answers(model: str | None, sha256: str, scores: Array, seconds: Array) -> Answers:
+        return Answers(
             model=model,
             sha256=sha256,
             keys=keys(count),
@@ -164,7 +167,7 @@ def inputs(
         )
 
     return {
-        "test": verdict.TestSet(
+        "test": TestSet(
             keys=keys(count),
             labels=place.labels,
             sha256=hashlib.sha256(f"{problem}-{count}-{seed}".encode()).hexdigest(),
@@ -178,7 +181,7 @@ def inputs(
         ),
         "contract": contract(problem),
         "gates": gates(problem),
-        "facts": verdict.Facts(
+        "facts": Facts(
             train_keys=["t0000001", "t0000002"], train_window=("2024-01-01", "2024-03-31")
         ),
     }
@@ -189,7 +192,30 @@ def change(kwargs: dict[str, Any], part: str, **fields: Any) -> dict[str, Any]:
     return kwargs | {part: replace(kwargs[part], **fields)}
 
 
-def gate(result: dict[str, Any], name: str) -> dict[str, Any]:
-    """One gate of a result by its id."""
-    found: dict[str, Any] = next(entry for entry in result["gates"] if entry["id"] == name)
-    return found
+def check(**kwargs: Any) -> Check:
+    """The verdict on these inputs, with its sentences."""
+    return worded(verdict.evaluate(**kwargs))
+
+
+def gate(found: Check, name: str) -> Gate:
+    """One gate of a check by its id."""
+    return next(gate for gate in found.gates if gate.id == name)
+
+
+def with_gate(found: Check, name: str, **fields: Any) -> Check:
+    """The check with some fields of one gate replaced."""
+    gates = tuple(replace(gate, **fields) if gate.id == name else gate for gate in found.gates)
+    return replace(found, gates=gates)
+
+
+def with_slice(found: Check, place: int, **fields: Any) -> Check:
+    """The check with some fields of one slice replaced."""
+    rows = list(found.slices)
+    rows[place] = replace(rows[place], **fields)
+    return replace(found, slices=tuple(rows))
+
+
+def delong(labels: Array, first: Array, second: Array) -> tuple[float, float, float]:
+    """(AUC of first, AUC of second, standard error of their difference), as `comparison` puts it together."""
+    (one, of_one), (other, of_other) = (ranks.roc_auc(labels, s) for s in (first, second))
+    return one, other, ranks.delong_error(labels, of_one - of_other)

@@ -63,6 +63,11 @@ def contract_dict(problem: str = "binary") -> dict[str, Any]:
     }
 
 
+def yaml_text(data: Mapping[str, Any]) -> str:
+    """The data as YAML without aliases, which are refused: values that stand twice are written twice."""
+    return yaml.safe_dump(json.loads(json.dumps(dict(data))), sort_keys=False)
+
+
 def make_contract(problem: str = "binary", **overrides: Any) -> Contract:
     """`contract_dict` with top-level keys replaced by `overrides`, parsed."""
     return parse_contract(contract_dict(problem) | overrides)
@@ -84,7 +89,7 @@ def with_place(path: str, value: Any, *, problem: str = "binary") -> dict[str, A
 
 def parse_contract(data: Mapping[str, Any]) -> Contract:
     """A contract dictionary, parsed. Raises BadInput."""
-    return Contract.parse(yaml.safe_dump(dict(data), sort_keys=False), name="contract.yaml")
+    return Contract.parse(yaml_text(data), name="contract.yaml")
 
 
 def make_bundle(
@@ -104,7 +109,7 @@ def make_bundle(
     and seed, so further bundles of one model cost a few milliseconds.
     """
     data = dict(contract) if contract is not None else contract_dict(problem)
-    text = yaml.safe_dump(data, sort_keys=False)
+    text = yaml_text(data)
     onnx, skops = _fitted(problem, seed)
     facts = _manifest(data, seed, model_runtime) | dict(manifest or {})
     parts: dict[str, bytes] = {

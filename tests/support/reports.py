@@ -1,18 +1,33 @@
-"""check.json dicts for the tests of the reports: real verdicts over small made-up test sets, one for each situation."""
+"""Checks for the tests of the reports: real verdicts over small made-up test sets, one for each situation."""
 
 from __future__ import annotations
 
 import functools
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
-from gitops_model.evaluation import verdict
+from gitops_model.formats.check import (
+    BaselineModel,
+    Check,
+    Curves,
+    Difference,
+    Gate,
+    GateKind,
+    MetricRow,
+    NotEvaluated,
+    Outcome,
+    SliceRow,
+    Suspect,
+    TurnedOff,
+)
 from tests.support import cases
 
 GOLDEN = Path(__file__).parents[1] / "unit" / "report" / "golden"
+Row = TypeVar("Row", Gate, SliceRow, MetricRow)
 PROBLEMS = ("binary", "multiclass", "regression")
 SITUATIONS = (
     "better",
@@ -21,6 +36,7 @@ SITUATIONS = (
     "first_release",
     "not_evaluated",
     "turned_off",
+    "undecided",
 )
 
 # Every text a pull request can influence, in one: none of it may do anything in a comment or a page.
@@ -32,29 +48,28 @@ HOSTILE = (
 
 
 @functools.cache
-def _made(situation: str, problem: str) -> dict[str, Any]:
-    if situation == "not_evaluated":
-        return verdict.not_evaluated(
-            "the candidate's bundle build/model.tar is missing. Run `make train`, then commit dvc.lock.",
-            hint="A maintainer can run: `make check`",
-        )
-    world = cases.world(problem, rows=1200, depots=6)
+def make(situation: str, problem: str = "binary") -> Check:
+    """The check of the situation."""
+    rows = 300 if situation == "undecided" else 1200
+    world = cases.world(problem, rows=rows, depots=6)
     base = world.scores(0.8, draw=1)
     scores = base if situation != "better" else world.scores(0.1, draw=1)
+    if situation == "undecided":
+        scores = world.scores(0.9, draw=1)
     if situation == "worse_on_one_slice":
         hurt = world.depot == "d01"
         scores = world.scores(0.2, draw=1)
         scores[hurt] = world.scores(4.0, draw=2)[hurt]
-    given = cases.inputs(problem, of=world, candidate=scores, production=base, rows=1200)
+    given = cases.inputs(problem, of=world, candidate=scores, production=base, rows=rows)
     # A depot is split, so that every report has a slice that is too small to judge.
-    depot = np.where(np.arange(1200) % 100 == 7, "corner", world.depot)
+    depot = np.where(np.arange(rows) % 100 == 7, "corner", world.depot)
     given = cases.change(given, "test", slices={"depot": depot})
     given = cases.change(
         given,
         "facts",
-        params_diff=[{"name": "model.depth", "production": 5, "candidate": 7}],
+        params_diff=[Difference(name="model.depth", production=5, candidate=7)],
         data_diff=[
-            {"name": "data.window.last_month", "production": "2024-02", "candidate": "2024-03"}
+            Difference(name="data.window.last_month", production="2024-02", candidate="2024-03")
         ],
     )
     if situation == "first_release":
@@ -64,52 +79,92 @@ def _made(situation: str, problem: str) -> dict[str, Any]:
         reason = "The runner is being replaced until Friday."
         given["gates"] = cases.gates(problem, latency={"enabled": False, "reason": reason})
         given = cases.change(given, "facts", production_test_sha256="c" * 64)
-    return verdict.evaluate(**given)
+    return cases.check(**given)
 
 
-def make(situation: str, problem: str = "binary", **replaced: Any) -> dict[str, Any]:
-    """A fresh check.json of the situation, with top-level keys replaced."""
-    import copy
+def not_evaluated() -> NotEvaluated:
+    """A check that could not be made."""
+    return NotEvaluated(
+        sentence="Not evaluated: the candidate's bundle build/model.tar is missing. Run `make train`, then commit "
+        "dvc.lock.",
+        hint="A maintainer can run: `make check`",
+    )
 
-    return copy.deepcopy(_made(situation, problem)) | replaced
+
+def outcome(situation: str, problem: str = "binary") -> Outcome:
+    """The check of the situation, `not_evaluated` among them."""
+    return not_evaluated() if situation == "not_evaluated" else make(situation, problem)
 
 
-def hostile() -> dict[str, Any]:
-    """A check.json in which every free text is hostile."""
+def without_numbers(check: Check) -> Check:
+    """The check with every float in it gone: nothing was measured."""
+    return replace(
+        check,
+        gates=tuple(_empty(gate) for gate in check.gates),
+        slices=tuple(_empty(row) for row in check.slices),
+        metrics=tuple(_empty(row) for row in check.metrics),
+        curves=Curves(candidate=None, production=None),
+        latency=None,
+    )
+
+
+def hostile() -> Check:
+    """A check in which every free text is hostile."""
     made = make("worse_on_one_slice")
-    fixed = {"state", "exit_code", "schema", "alpha", "curves", "gates_digest", "metrics"}
-    found = {key: value if key in fixed else _poisoned(value) for key, value in made.items()}
-    found["turned_off"] = [{"gate": HOSTILE[:60], "reason": HOSTILE}]
-    found["warnings"] = [HOSTILE]
-    found["suspects"] = [{"slice": HOSTILE, "rows": 60, "effect": 0.4, "p_value": 0.01}]
-    return found
+    difference = Difference(name=HOSTILE, production=HOSTILE, candidate=[HOSTILE])
+    return replace(
+        made,
+        sentence=HOSTILE,
+        turned_off=(TurnedOff(gate=HOSTILE[:60], reason=HOSTILE),),
+        warnings=(HOSTILE,),
+        candidate=replace(made.candidate, model=HOSTILE),
+        baseline=BaselineModel(model=HOSTILE, sha256="a" * 64),
+        test_set=replace(made.test_set, window=(HOSTILE, HOSTILE)),
+        gates=tuple(
+            replace(
+                gate,
+                slice=HOSTILE if gate.kind is GateKind.SLICE_PROOF else gate.slice,
+                metric=HOSTILE[:40] if gate.kind is GateKind.LIMIT else gate.metric,
+                problems=None if gate.problems is None else (HOSTILE,),
+                reason=HOSTILE,
+                sentence=HOSTILE,
+                method=HOSTILE,
+            )
+            for gate in made.gates
+        ),
+        metrics=tuple(replace(row, metric=HOSTILE[:40], title=HOSTILE) for row in made.metrics),
+        slices=tuple(replace(row, slice=HOSTILE, method=HOSTILE) for row in made.slices),
+        suspects=(Suspect(slice=HOSTILE, rows=60, effect=0.4, p_value=0.01),),
+        params_diff=(difference,),
+        data_diff=(difference,),
+    )
 
 
-def _poisoned(value: Any) -> Any:
-    fixed = {"state", "id", "metric", "better", "unit", "sha256"}
-    if isinstance(value, dict):
-        return {key: item if key in fixed else _poisoned(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_poisoned(item) for item in value]
-    return HOSTILE if isinstance(value, str) else value
+def huge(rows: int = 2000) -> Check:
+    """A check as large as the schema allows, several megabytes."""
+    found = hostile()
+    long = HOSTILE * 10
+    failing = next(gate for gate in found.gates if gate.blocks)
+    proofs = tuple(
+        replace(failing, kind=GateKind.SLICE_PROOF, slice=f"d={i} {HOSTILE}"[:190])
+        for i in range(60 - len(found.gates))
+    )
+    return replace(
+        found,
+        slices=tuple(
+            replace(found.slices[i % 4], slice=f"depot=d{i:05d} {HOSTILE}") for i in range(rows)
+        ),
+        params_diff=(Difference(name=long, production=long, candidate=long),) * 500,
+        data_diff=(Difference(name=long, production=long, candidate=long),) * 500,
+        warnings=tuple(f"{i} {HOSTILE * 15}" for i in range(100)),
+        turned_off=(TurnedOff(gate=HOSTILE[:60], reason=HOSTILE[:300]),) * 40,
+        gates=(*found.gates, *proofs),
+    )
 
 
-def huge(rows: int = 2000) -> dict[str, Any]:
-    """A check.json as large as the schema allows, several megabytes."""
-    found: dict[str, Any] = hostile()
-    found["slices"] = [
-        found["slices"][i % 4] | {"slice": f"depot=d{i:05d} {HOSTILE}"} for i in range(rows)
-    ]
-    change = {"name": HOSTILE * 10, "production": HOSTILE * 10, "candidate": HOSTILE * 10}
-    found["params_diff"] = [change] * 500
-    found["data_diff"] = [change] * 500
-    found["warnings"] = [f"{i} {HOSTILE * 15}" for i in range(100)]
-    found["turned_off"] = [{"gate": HOSTILE[:60], "reason": HOSTILE[:300]}] * 40
-    failing = next(gate for gate in found["gates"] if gate["blocks"])
-    found["gates"] += [
-        failing | {"id": f"prove:d={i} {HOSTILE}"[:200]} for i in range(60 - len(found["gates"]))
-    ]
-    return found
+def _empty(row: Row) -> Row:
+    gone = {key: None for key, value in vars(row).items() if isinstance(value, float)}
+    return replace(row, **gone)
 
 
 def check_golden(name: str, shown: str) -> None:

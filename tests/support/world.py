@@ -23,6 +23,7 @@ from gitops_model.formats.pointer import Pointer
 from tests.support.factories import contract_dict, make_bundle
 
 CHECK: dict[str, Any] = {
+    "problem": "binary",
     "alpha": 0.05,
     "baseline": None,
     "curves": {"candidate": None, "production": None},

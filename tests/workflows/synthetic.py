@@ -4,13 +4,15 @@ CODE = """
 import json
 from pathlib import Path
 import numpy as np
-from gitops_model import strict_yaml
-from gitops_model.formats import gates as g
+from gitops_model.delivery.check import worded
+from gitops_model.evaluation.inputs import Answers, Facts, TestSet
+from gitops_model.evaluation.verdict import evaluate
+from gitops_model.formats.check import Difference
 from gitops_model.formats.contract import Contract
-from gitops_model.evaluation import verdict as v
+from gitops_model.formats.gates import Gates
 
 contract = Contract.load(Path("contract.yaml"))
-gates = g.parse(strict_yaml.load(Path("gates.yaml"), "gates"))
+gates = Gates.load(Path("gates.yaml"))
 
 def check(loss, *, rows=6000, seed=3, baseline="a" * 64, candidate="b" * 64, slice_loss=0.0, extra=0):
     rng = np.random.default_rng(seed)
@@ -25,19 +27,19 @@ def check(loss, *, rows=6000, seed=3, baseline="a" * 64, candidate="b" * 64, sli
     slices = {name: (origin if name == "origin" else rng.choice(["AA", "B6", "DL"], rows)) for name in contract.slices}
     seconds = 0.0003 + rng.random(400) * 1e-5
     def answers(model, sha, scores):
-        return v.Answers(
+        return Answers(
             model=model, sha256=sha, keys=keys, scores=scores, seconds=seconds, memory_mb=120.0, size_bytes=200_000
         )
-    return v.evaluate(
-        test=v.TestSet(keys=keys, labels=labels, sha256="c" * 64, window=("2013-03-04", "2013-03-31"), slices=slices),
+    return worded(evaluate(
+        test=TestSet(keys=keys, labels=labels, sha256="c" * 64, window=("2013-03-04", "2013-03-31"), slices=slices),
         candidate=answers(None, candidate, worse),
         production=answers("flight-delay-v1", baseline, good) if baseline else None,
         contract=contract, gates=gates,
-        facts=v.Facts(train_keys=[], train_window=("2013-01-01", "2013-03-03"), production_test_sha256="c" * 64,
+        facts=Facts(train_keys=[], train_window=("2013-01-01", "2013-03-03"), production_test_sha256="c" * 64,
             production_schema_version=1,
-            params_diff=[{"name": "model.depth", "production": 5, "candidate": 6}] * (1 + extra),
+            params_diff=[Difference(name="model.depth", production=5, candidate=6)] * (1 + extra),
             warnings=[]),
-    )
+    )).to_json()
 
 made = {
     "pass": check(0.0, candidate="b" * 64),

@@ -18,7 +18,6 @@ from gitops_model.delivery.desired import MAIN
 from gitops_model.delivery.git import Git
 from gitops_model.delivery.programs import COMMAND, DVC, environment
 from gitops_model.errors import BadInput, CannotEvaluate, ExternalFailure
-from gitops_model.evaluation import verdict
 
 CREDENTIALS = "DVC_CONFIG_LOCAL"
 # Addresses that need no credentials: folders.
@@ -50,7 +49,7 @@ def evaluate(job: Job, root: Path, base: str) -> int:
     """Bring what `check` needs and run it; its report goes to the job summary too."""
     withheld = missing_credentials(root, os.environ)
     if withheld is not None:
-        check.write(verdict.not_evaluated(withheld))
+        check.write(check.not_evaluated(withheld))
         job.annotate("notice", withheld)
         return _done(job, f"Not evaluated: {withheld}")
     try:
@@ -58,7 +57,7 @@ def evaluate(job: Job, root: Path, base: str) -> int:
         note = bring(root)
         code = check.run(check.Options(base=base))
     except CannotEvaluate as error:
-        check.write(verdict.not_evaluated(str(error)))
+        check.write(check.not_evaluated(str(error)))
         print(f"ci-check: {error}", file=sys.stderr)
         code, note = error.exit_code, None
     if note:

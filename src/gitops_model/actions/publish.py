@@ -22,6 +22,7 @@ from gitops_model.actions.pulls import Pull
 from gitops_model.delivery import changes, releases
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadArtifact, BadInput, ExternalFailure, GitopsError
+from gitops_model.formats.check import Check, NotEvaluated, Outcome
 from gitops_model.formats.pointer import Pointer
 from gitops_model.report import comment
 
@@ -100,7 +101,7 @@ def judge(repository: Repository, started: Mapping[str, Any], *, job: Job) -> Ve
     with client.calling("find the pull request of the check run"):
         pull = runs.find_pull(repository, started)
         files = runs.changed_files(repository, pull, started["head_sha"])
-    check: Mapping[str, Any] | None = None
+    outcome: Outcome | None = None
     trouble: GitopsError | None = None
     report_url = None
     try:
@@ -108,84 +109,54 @@ def judge(repository: Repository, started: Mapping[str, Any], *, job: Job) -> Ve
         if changes.kind(files) != "pointer":
             with client.calling("fetch the check's artifact"):
                 data, report_url = runs.read_member(repository, job, started)
-            check = artifact.parse(data)
+            outcome = artifact.parse(data)
     except BadArtifact as error:
         trouble = error
 
-    def decided(check: Mapping[str, Any] | None, trouble: GitopsError | None) -> Verdict:
-        footing = _footing(
+    def decided(outcome: Outcome | None, trouble: GitopsError | None) -> Verdict:
+        pointer = Pointer.load(Path("production.yaml"))
+        state, sentence, hint, found = _decide(
             repository,
-            check,
+            outcome,
             trouble,
             started=started,
             pull=pull,
             files=files,
-            report_url=report_url,
+            pointer=pointer,
             job=job,
         )
-        return _verdict(check, footing, pull)
+        footing = comment.Footing(
+            state=state,
+            sentence=sentence,
+            head_sha=started["head_sha"],
+            run_id=int(started["id"]),
+            run_attempt=int(started.get("run_attempt") or 1),
+            run_url=started["html_url"],
+            report_url=report_url,
+            production=pointer.stable.model if pointer.stable else None,
+            production_age=age(pointer, at=str(started.get("created_at") or "")),
+            warnings=recompute.warnings(found, files),
+            hint=hint,
+        )
+        return _verdict(found, footing, pull)
 
     try:
-        return decided(check, trouble)
+        return decided(outcome, trouble)
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
-        if check is None:
+        if outcome is None:
             raise
-        # It fits the schema and still cannot be counted with: numbers of a thousand digits, lists in lists in lists.
+        # It fits the schema and still cannot be counted with.
         name = type(error).__name__
         return decided(None, BadArtifact(f"The check's report cannot be judged ({name})."))
 
 
-def _verdict(
-    check: Mapping[str, Any] | None, footing: comment.Footing, pull: Pull | None
-) -> Verdict:
-    shown = (
-        recompute.resolved(check)
-        if check is not None and footing.state in ("pass", "blocked")
-        else None
-    )
+def _verdict(check: Check | None, footing: comment.Footing, pull: Pull | None) -> Verdict:
     status = {"pass": "success", "nothing": "success", "blocked": "failure", "pending": "pending"}
     return Verdict(
         number=None if pull is None else pull.number,
         status=status.get(footing.state, "error"),
-        title=comment.title(shown or {}, footing),
-        body=comment.render(shown, footing),
-    )
-
-
-def _footing(
-    repository: Repository,
-    check: Mapping[str, Any] | None,
-    trouble: GitopsError | None,
-    *,
-    started: Mapping[str, Any],
-    pull: Pull | None,
-    files: list[str],
-    report_url: str | None,
-    job: Job,
-) -> comment.Footing:
-    pointer = Pointer.load(Path("production.yaml"))
-    state, sentence, hint = _decide(
-        repository,
-        check,
-        trouble,
-        started=started,
-        pull=pull,
-        files=files,
-        pointer=pointer,
-        job=job,
-    )
-    return comment.Footing(
-        state=state,
-        sentence=sentence,
-        head_sha=started["head_sha"],
-        run_id=int(started["id"]),
-        run_attempt=int(started.get("run_attempt") or 1),
-        run_url=started["html_url"],
-        report_url=report_url,
-        production=pointer.stable.model if pointer.stable else None,
-        production_age=age(pointer, at=str(started.get("created_at") or "")),
-        warnings=recompute.warnings(check, files, state),
-        hint=hint,
+        title=comment.title(check, footing),
+        body=comment.render(check, footing),
     )
 
 
@@ -208,7 +179,7 @@ def age(pointer: Pointer, *, at: str) -> str | None:
 
 def _decide(
     repository: Repository,
-    check: Mapping[str, Any] | None,
+    outcome: Outcome | None,
     trouble: GitopsError | None,
     *,
     started: Mapping[str, Any],
@@ -216,24 +187,28 @@ def _decide(
     files: list[str],
     pointer: Pointer,
     job: Job,
-) -> tuple[str, str, str | None]:
-    """(state, sentence, hint), from what the trusted side knows."""
+) -> tuple[str, str, str | None, Check | None]:
+    """(state, sentence, hint, the check as recomputed), from what the trusted side knows."""
     kind = changes.kind(files)
     if kind == "pointer":
-        return pointer_gate.judge(
+        judged = pointer_gate.judge(
             repository, job, started["head_sha"], files=files, current=pointer
         )
+        return (*judged, None)
     if kind == "nothing":
-        return "nothing", "This pull request changes nothing that the model is built from.", None
-    if check is not None and check["state"] == "not_evaluated":
+        said = "This pull request changes nothing that the model is built from."
+        return "nothing", said, None, None
+    if outcome is None:
+        waits = started["conclusion"] == "action_required"
+        return "pending" if waits else "not_evaluated", str(trouble), None, None
+    if isinstance(outcome, NotEvaluated):
         outside = runs.source_of(started, repository) != job.repository
         if outside or (started.get("actor") or {}).get("login") == "dependabot[bot]":
-            return "pending", check["sentence"], maintainer_hint(pull, started["head_sha"])
-        return "not_evaluated", check["sentence"], check.get("hint")
-    if check is None:
-        waits = started["conclusion"] == "action_required"
-        return "pending" if waits else "not_evaluated", str(trouble), None
-    return (*recompute.verdict(check, pointer, files), None)
+            hint = maintainer_hint(pull, started["head_sha"])
+            return "pending", outcome.sentence, hint, None
+        return outcome.state, outcome.sentence, outcome.hint, None
+    found = recompute.recompute(outcome, pointer, files)
+    return found.state, found.sentence, None, found
 
 
 def maintainer_hint(pull: Pull | None, sha: str) -> str:

@@ -2,95 +2,114 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from gitops_model import strict_yaml
 from gitops_model.delivery import changes
-from gitops_model.evaluation.decision import decide, verdict_from_numbers
-from gitops_model.formats import gates as gate_rules
+from gitops_model.delivery.check import UNDECIDED, worded
+from gitops_model.evaluation import decision
+from gitops_model.evaluation.recheck import Trusted, contradictions
+from gitops_model.formats.check import BaselineModel, Check, State
 from gitops_model.formats.contract import Contract
+from gitops_model.formats.gates import Gates
 from gitops_model.formats.pointer import Pointer
 
 OWN_WARNINGS = 5
 # Said here too, from what the trusted side knows.
-KNOWN = ("Undecided: ", "Nothing is in production: ")
+KNOWN = (UNDECIDED, "Nothing is in production: ", "gates.yaml differs ")
 
 
-def verdict(check: Mapping[str, Any], pointer: Pointer, files: list[str]) -> tuple[str, str]:
-    """(state, sentence) by this checkout's gates.yaml and contract.yaml against the model in production now."""
-    gates = gate_rules.parse(strict_yaml.load(Path("gates.yaml"), "gates"))
-    contract = Contract.load(Path("contract.yaml"))
-    current = pointer.stable.sha256 if pointer.stable else None
-    compared = (check.get("baseline") or {}).get("sha256")
-    if compared != current:
-        now = pointer.stable.model if pointer.stable else "nothing"
-        return "blocked", (
-            f"Blocked: {now} is in production now, and this check compared with another model. Run the check again."
+def recompute(check: Check, pointer: Pointer, files: Sequence[str]) -> Check:
+    """The check by this checkout's gates.yaml and contract.yaml, against the model in production now.
+
+    Its states, sentences and names are our own, so that nothing forged is shown.
+    """
+    stable = pointer.stable
+    gates = Gates.load(Path("gates.yaml"))
+    shown = _redecided(check, gates, pointer)
+    compared = check.baseline.sha256 if check.baseline else None
+    if compared != (stable.sha256 if stable else None):
+        now = stable.model if stable else "nothing"
+        return _blocked(
+            shown,
+            f"{now} is in production now, and this check compared with another model. Run the check again.",
         )
-    state, sentence = verdict_from_numbers(
-        check,
-        gates,
+    contract = Contract.load(Path("contract.yaml"))
+    trusted = Trusted(
+        gates=gates,
         primary=contract.success.primary,
         risk=contract.success.risk,
         slices=contract.slices,
-        production_sha256=current,
+        production_sha256=compared,
     )
-    if "contract.yaml" in files and "the report cannot be right" in sentence:
-        sentence += (
-            " contract.yaml is changed here. Which metrics and slices are judged is said by the base branch's "
-            "contract.yaml; to change that, somebody who may has to merge past this status."
-        )
-    return state, sentence
-
-
-def resolved(check: Mapping[str, Any]) -> dict[str, Any]:
-    """The report with states and names recomputed, so that no forged state, sentence or name is shown."""
-    shown = copy.deepcopy(dict(check))
-    if baseline := shown["baseline"]:
-        stable = Pointer.load(Path("production.yaml")).stable
-        same = stable is not None and stable.sha256 == baseline["sha256"]
-        baseline["model"] = stable.model if stable is not None and same else None
-    gates = gate_rules.parse(strict_yaml.load(Path("gates.yaml"), "gates"))
-    shown["gates"] = decide(shown["gates"], shown["slices"], gates, alpha=shown["alpha"])
-    shown["turned_off"] = gates.turned_off
+    if found := contradictions(check, trusted):
+        sentence = f"the report cannot be right, because {'; '.join(found)}."
+        if "contract.yaml" in files:
+            sentence += (
+                " contract.yaml is changed here. Which metrics and slices are judged is said by the base branch's "
+                "contract.yaml; to change that, somebody who may has to merge past this status."
+            )
+        return _blocked(shown, sentence)
     return shown
 
 
-def warnings(check: Mapping[str, Any] | None, files: list[str], state: str) -> list[str]:
-    """What a reader must know before the numbers. The report's own warnings come last, few, and as its own."""
-    found = []
+def warnings(check: Check | None, files: Sequence[str]) -> list[str]:
+    """What a reader must know before the numbers; `check` is a recomputed one, or None without numbers.
+
+    The report's own warnings come last, few, and as its own.
+    """
+    said = []
+    if "gates.yaml" in files:
+        said.append(
+            "gates.yaml is changed here. This verdict is by the base branch's gates; the change counts once merged."
+        )
     if any(map(changes.measures, files)):
-        found.append(
+        said.append(
             "What measures or judges is changed here: library, requirements, Makefile or workflows. Read that change "
             "before you trust these numbers."
         )
-    if "gates.yaml" in files:
-        found.append(
-            "gates.yaml is changed here. This verdict is by the base branch's gates; the change counts once merged."
-        )
-    if check is None or state not in ("pass", "blocked"):
-        return found
+    if check is None:
+        return said
     if any(f.startswith("data/") for f in files):
-        found.append(
+        said.append(
             "The data is changed here; both models were scored on this pull request's test rows."
         )
-    if check.get("baseline") is None:
-        found.append(
+    if check.baseline is None:
+        said.append(
             "There is no baseline: this check compared with no model, so limits and budgets alone decide."
         )
     if "contract.yaml" in files:
-        found.append(
+        said.append(
             "contract.yaml is changed here, and the numbers were measured by it: costs, threshold, groups and slices."
         )
-    undecided = [
-        f"Undecided: {gate['sentence']}"
-        for gate in resolved(check)["gates"]
-        if gate["state"] == "inconclusive" and not gate["blocks"]
-    ]
-    own = [
-        w for w in check["warnings"] if not w.startswith(KNOWN) and "gates.yaml differs" not in w
-    ]
-    return found + undecided + [f"The check says: {w}" for w in own[:OWN_WARNINGS]]
+    undecided = [warning for warning in check.warnings if warning.startswith(UNDECIDED)]
+    own = [warning for warning in check.warnings if not warning.startswith(KNOWN)]
+    return [*said, *undecided, *(f"The check says: {warning}" for warning in own[:OWN_WARNINGS])]
+
+
+def _redecided(check: Check, gates: Gates, pointer: Pointer) -> Check:
+    """The check with states, names and sentences of ours, decided from its numbers."""
+    decided = decision.decide(check.gates, check.slices, gates, alpha=check.alpha)
+    return worded(
+        replace(
+            check,
+            state=decided.state,
+            gates=decided.gates,
+            slices=decided.slices,
+            baseline=_named(check.baseline, pointer),
+            turned_off=gates.turned_off,
+        )
+    )
+
+
+def _named(baseline: BaselineModel | None, pointer: Pointer) -> BaselineModel | None:
+    if baseline is None:
+        return None
+    stable = pointer.stable
+    same = stable is not None and stable.sha256 == baseline.sha256
+    return replace(baseline, model=stable.model if stable is not None and same else None)
+
+
+def _blocked(check: Check, why: str) -> Check:
+    return replace(check, state=State.BLOCKED, sentence=f"Blocked: {why}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 from gitops_model.actions import client, proposal, release_page
 from gitops_model.actions.build import FILES, FOLDER
@@ -19,6 +18,7 @@ from gitops_model.delivery import release, releases, ship
 from gitops_model.delivery.git import Git
 from gitops_model.errors import GitopsError
 from gitops_model.files import sha256_bytes, write_atomic
+from gitops_model.formats import check
 from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.pointer import Pointer
 from gitops_model.report import comment, release_note
@@ -37,7 +37,7 @@ def run() -> int:
         outcome = release.release_bytes(git, commit=git.need("HEAD"), data=data)
     print(f"ci-release: {outcome.model} is sha256 {outcome.sha256[:12]}…")
     record = releases.load(git, outcome.model).record
-    report = json.loads((FOLDER / "check.json").read_bytes())
+    report = check.read(json.loads((FOLDER / "check.json").read_bytes()))
     files = assets(bundle, data, report)
     with client.calling(f"publish the release {outcome.model}"):
         page = release_page.publish(
@@ -52,7 +52,7 @@ def run() -> int:
     return 0
 
 
-def assets(bundle: Bundle, data: bytes, report: dict[str, Any]) -> dict[str, bytes]:
+def assets(bundle: Bundle, data: bytes, report: check.Outcome) -> dict[str, bytes]:
     """The files of the release by name; SHA256SUMS speaks of all the others."""
     card = release_note.append_verdict(bundle.member("MODEL_CARD.md").decode(), report)
     files = {BUNDLE: data, "MODEL_CARD.md": card.encode()}

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from gitops_model import strict_yaml
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadInput, shorten
-from gitops_model.formats import gates as gate_rules
-from gitops_model.formats.contract import Contract
+from gitops_model.formats.gates import Gates
 from gitops_model.formats.params import Params
 from gitops_model.formats.pointer import Pointer, Ref
 
@@ -22,6 +18,7 @@ WORKING_TREE = "the working tree"
 class Baseline:
     """`ref` is what the user calls the base branch, `commit` what it was. `stable` None: nothing is in production.
 
+    `gates_ref` is the branch whose gates.yaml decides; None: the base has none, and the working tree's was taken.
     `trusted_types` are what skops may load while judging: what params.yaml of the base branch says, because a list
     that comes with the candidate would let it run its own code in the judge.
     Before the first commit `ref` is the working tree, and `commit` is "".
@@ -30,7 +27,8 @@ class Baseline:
     ref: str
     commit: str
     stable: Ref | None
-    gates: gate_rules.Gates
+    gates: Gates
+    gates_ref: str | None
     trusted_types: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -53,8 +51,9 @@ def find(ref: str | None, *, root: Path = Path()) -> Baseline:
     if commit is None:
         chosen, commit = WORKING_TREE, ""
         pointer_text = (root / "production.yaml").read_text(encoding="utf-8")
-        gates_text = mine
-        params_text = (root / "params.yaml").read_text(encoding="utf-8")
+        gates_text, gates_ref = mine, None
+        params = root / "params.yaml"
+        params_text = params.read_text(encoding="utf-8") if params.is_file() else None
         warnings.append(
             "Nothing is committed yet, so this verdict uses the gates of the working tree. Commit: "
             "git add --all && git commit -m Start"
@@ -62,28 +61,28 @@ def find(ref: str | None, *, root: Path = Path()) -> Baseline:
     else:
         pointer_text = _text(git, commit, "production.yaml")
         gates_text = _text(git, commit, "gates.yaml")
+        gates_ref = chosen if gates_text is not None else None
         params_text = _text(git, commit, "params.yaml")
     if gates_text is None:
         gates_text = mine
         warnings.append(f"{chosen} has no gates.yaml yet; this branch's own gates were used.")
     elif gates_text != mine:
         warnings.append(
-            f"gates.yaml differs from {chosen}. This verdict uses the gates of {chosen}; a change counts once "
-            "it is merged."
+            f"gates.yaml differs from {chosen}. This verdict uses the gates of {chosen}; a change counts only once "
+            "it is there."
         )
     stable = None
     if pointer_text is None:
         warnings.append(f"{chosen} has no production.yaml yet.")
     else:
         stable = Pointer.parse(pointer_text, name=f"{chosen}:production.yaml").stable
-    rules = gate_rules.parse(
-        strict_yaml.parse(gates_text, kind="gates", name=f"{chosen}:gates.yaml")
-    )
+    rules = Gates.parse(gates_text, name=f"{chosen}:gates.yaml")
     return Baseline(
         ref=chosen,
         commit=commit,
         stable=stable,
         gates=rules,
+        gates_ref=gates_ref,
         trusted_types=_trusted_types(params_text, name=f"{chosen}:params.yaml"),
         warnings=tuple(warnings),
     )
@@ -100,10 +99,3 @@ def _trusted_types(text: str | None, *, name: str) -> tuple[str, ...]:
 def _text(git: Git, commit: str, path: str) -> str | None:
     data = git.read(commit, path)
     return None if data is None else data.decode(errors="replace")
-
-
-def lint_gates(data: Mapping[str, Any], contract: Contract) -> list[str]:
-    """Why these gates could never pass or never fail; empty when they are sound."""
-    from gitops_model.evaluation import lint
-
-    return lint.lint(gate_rules.parse(data), contract)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from gitops_model.delivery import dvc, fetch, releases, scoring
 from gitops_model.delivery.baseline import Baseline
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadArtifact, BadInput, CannotEvaluate, ExternalFailure
 from gitops_model.evaluation import ledger, lint, verdict
+from gitops_model.evaluation.inputs import Facts, TestSet
 from gitops_model.files import sha256_file, write_atomic
 from gitops_model.formats.bundle import Bundle
+from gitops_model.formats.check import Check
 from gitops_model.formats.compatibility import incompatibilities
+from gitops_model.formats.contract import Contract
 from gitops_model.formats.pointer import Ref
 from gitops_model.pipeline import prepared
 
@@ -25,8 +27,11 @@ TRAIN = "build/prepared/train.csv"
 LOOKED_AT = 500
 
 
-def judge(baseline: Baseline) -> dict[str, Any]:
-    """Score, time and weigh both models, and evaluate. Raises CannotEvaluate, with the command that mends it."""
+def compare(baseline: Baseline) -> Check:
+    """Score, time and weigh both models, and evaluate them. The check has no sentences yet.
+
+    Raises CannotEvaluate, with the command that mends it.
+    """
     git = Git.open(Path())
     stale = dvc.stale_stages(git.root)
     if stale:
@@ -43,7 +48,7 @@ def judge(baseline: Baseline) -> dict[str, Any]:
         raise CannotEvaluate(
             f"{TEST} is not the file build/prepared/data.json describes. Run `make train`."
         )
-    _refuse_idle_gates(baseline, candidate, table)
+    _refuse_idle_gates(baseline, candidate.contract, test)
     keys = list(test.keys)
     trust = scoring.Trust(types=baseline.trusted_types, file=f"params.yaml of {baseline.ref}")
     _say(f"candidate {candidate.sha256[:12]} answers {len(keys):,} test rows")
@@ -87,13 +92,13 @@ def _facts(
     production: Bundle | None,
     described: dict[str, Any],
     git: Git,
-) -> verdict.Facts:
+) -> Facts:
     mine, theirs = candidate.manifest, None if production is None else production.manifest
     # Windows are compared only where time decides which rows test: else they overlap as they should.
     by_time = described["split"]["by"] == "time"
     train = described["timeframe"]["train"] if by_time else None
     data = ("data", "environment", "code")
-    return verdict.Facts(
+    return Facts(
         train_keys=scoring.train_keys(candidate.contract),
         train_window=None if train is None else (train[0], train[1]),
         production_test_sha256=None if theirs is None else theirs["data"]["test_sha256"],
@@ -143,18 +148,24 @@ def looks(git: Git, *, test_sha256: str, candidate_sha256: str) -> list[ledger.L
     return found
 
 
-def _refuse_idle_gates(baseline: Baseline, candidate: Bundle, table: pd.DataFrame) -> None:
-    """Raises CannotEvaluate for gates that could never pass, or never fail, on this many rows."""
+def _refuse_idle_gates(baseline: Baseline, contract: Contract, test: TestSet) -> None:
+    """Raises CannotEvaluate for gates that could never pass, or never fail, on these rows."""
     sizes = {
-        f"{name}={value}": int(count)
-        for name in candidate.contract.slices
-        for value, count in table[name].value_counts().items()
+        f"{name}={value}": count
+        for name, column in test.slices.items()
+        for value, count in Counter(map(str, column)).items()
     }
-    problems = lint.lint(baseline.gates, candidate.contract, rows=len(table), slices=sizes)
-    if problems:
-        raise CannotEvaluate(
-            f"the gates of {baseline.ref} cannot judge this test set: {' '.join(problems)}"
-        )
+    problems = lint.lint(baseline.gates, contract, rows=len(test.keys), slices=sizes)
+    if not problems:
+        return
+    found = " ".join(problems)
+    ref = baseline.gates_ref
+    if ref is None:
+        raise CannotEvaluate(f"the gates cannot judge this test set: {found}")
+    raise CannotEvaluate(
+        f"the gates of {ref} cannot judge this test set: {found} The gates.yaml of {ref} decides, so a change here "
+        f"has no effect yet: change it on {ref.removeprefix('origin/')} first."
+    )
 
 
 def _bring(git: Git, paths: Sequence[str]) -> None:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from gitops_model import strict_yaml
 from gitops_model.delivery import baseline
 from gitops_model.errors import BadInput, CannotEvaluate, GitopsError
 from gitops_model.files import canonical_json, write_atomic
+from gitops_model.formats.check import Check, GateState, NotEvaluated, Outcome, State
 from gitops_model.formats.contract import Contract
+from gitops_model.formats.gates import Gates
+from gitops_model.formats.params import Params
 from gitops_model.formats.pointer import Pointer
 
-FILES = ("params", "gates", "serving", "production")
+FILES = ("contract.yaml", "params.yaml", "gates.yaml", "serving.yaml", "production.yaml")
 REPORTS = Path("reports")
+UNDECIDED = "Undecided: "
+
+T = TypeVar("T")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,62 +58,84 @@ def run(options: Options) -> int:
     if options.lint:
         return lint()
     try:
-        result = evaluate(base=options.base)
+        outcome: Outcome = evaluate(base=options.base)
     except (CannotEvaluate, BadInput) as error:
         if isinstance(error, BadInput) and not _readable():
             raise
-        result = _not_evaluated(error)
-    write(result)
+        outcome = not_evaluated(str(error))
+    write(outcome)
     if options.json:
-        print(canonical_json(result), end="")
+        print(canonical_json(outcome.to_json()), end="")
     else:
-        _tell(result)
-    code: int = result["exit_code"]
-    return code
+        _tell(outcome)
+    return outcome.exit_code
 
 
 def lint() -> int:
     """Validate every YAML file, and refuse gates that could never pass or never fail. Exit 0 or 2."""
     problems: list[str] = []
-    data: dict[str, Any] = {}
-    for kind in FILES:
+
+    def found(read: Callable[[], T]) -> T | None:
         try:
-            data[kind] = strict_yaml.load(Path(f"{kind}.yaml"), kind)
+            return read()
         except BadInput as error:
             problems.extend(error.problems)
-    try:
-        contract = Contract.load(Path("contract.yaml"))
-    except BadInput as error:
-        raise BadInput([*error.problems, *problems]) from None
-    if "production" in data:
-        try:
-            Pointer.from_dict(data["production"])
-        except BadInput as error:
-            problems.extend(error.problems)
-    if "gates" in data:
-        problems.extend(baseline.lint_gates(data["gates"], contract))
+            return None
+
+    contract = found(lambda: Contract.load(Path("contract.yaml")))
+    params = found(lambda: Params.load(Path("params.yaml")))
+    gates = found(lambda: Gates.load(Path("gates.yaml")))
+    found(lambda: strict_yaml.load(Path("serving.yaml"), "serving"))
+    found(lambda: Pointer.load(Path("production.yaml")))
+    if params is not None and contract is not None:
+        problems.extend(f"params.yaml: {problem}" for problem in params.contradictions(contract))
+    if gates is not None and contract is not None:
+        # It imports scipy, which every other file can be read without.
+        from gitops_model.evaluation import lint as gates_lint
+
+        problems.extend(gates_lint.lint(gates, contract))
     if problems:
         raise BadInput(problems)
-    print(f"check: {', '.join(f'{kind}.yaml' for kind in ('contract', *FILES))} are in order")
+    print(f"check: {', '.join(FILES)} are in order")
     return 0
 
 
-def evaluate(*, base: str | None) -> dict[str, Any]:
-    """The verdict as data. Raises CannotEvaluate when candidate and production cannot be compared."""
+def evaluate(*, base: str | None) -> Check:
+    """The verdict with its sentences. Raises CannotEvaluate when candidate and production cannot be compared."""
     # pandas and the runtimes take a second to import; `check --lint` in a pre-commit hook does without them.
     from gitops_model.delivery import candidate
 
-    return candidate.judge(baseline.find(base))
+    return worded(candidate.compare(baseline.find(base)))
 
 
-def write(result: dict[str, Any]) -> None:
-    """reports/check.json, check.md and check.html, from the same data."""
+def worded(check: Check) -> Check:
+    """The check with every sentence put in, and a warning for each gate that is undecided and does not block."""
+    from gitops_model.report import sentences
+
+    said = sentences.worded(check)
+    own = [warning for warning in said.warnings if not warning.startswith(UNDECIDED)]
+    undecided = [
+        f"{UNDECIDED}{gate.sentence}"
+        for gate in said.gates
+        if gate.state is GateState.INCONCLUSIVE and not gate.blocks
+    ]
+    return replace(said, warnings=(*own, *undecided))
+
+
+def not_evaluated(sentence: str) -> NotEvaluated:
+    """A check that could not be made, and why."""
+    return NotEvaluated(sentence=f"Not evaluated: {sentence}")
+
+
+def write(outcome: Outcome) -> None:
+    """reports/check.json, check.md and check.html, from the same values."""
     from gitops_model.report import check_html, check_markdown
 
-    strict_yaml.check(result, kind="check", name="reports/check.json")
-    write_atomic(REPORTS / "check.json", canonical_json(result))
-    write_atomic(REPORTS / "check.md", check_markdown.render(result))
-    write_atomic(REPORTS / "check.html", check_html.render(result))
+    data = outcome.to_json()
+    strict_yaml.check(data, kind="check", name="reports/check.json")
+    write_atomic(REPORTS / "check.json", canonical_json(data))
+    write_atomic(REPORTS / "check.md", check_markdown.render(outcome))
+    write_atomic(REPORTS / "check.html", check_html.render(outcome))
 
 
 def _readable() -> bool:
@@ -118,22 +147,17 @@ def _readable() -> bool:
     return True
 
 
-def _not_evaluated(error: GitopsError) -> dict[str, Any]:
-    from gitops_model.evaluation import verdict
-
-    return verdict.not_evaluated(str(error))
-
-
-def _tell(result: dict[str, Any]) -> None:
-    for gate in result.get("turned_off", ()):
-        print(f"check: OFF: {gate['gate']} is turned off: {gate['reason']}")
-    for gate in result.get("gates", ()):
-        mark = "blocks" if gate["blocks"] else gate["state"]
-        print(f"check: {mark:<12} {gate['sentence']}")
-    for warning in result.get("warnings", ()):
-        print(f"check: note: {warning}")
-    stream = sys.stdout if result["state"] == "pass" else sys.stderr
-    print(f"check: {result['sentence']}", file=stream)
+def _tell(outcome: Outcome) -> None:
+    if isinstance(outcome, Check):
+        for off in outcome.turned_off:
+            print(f"check: OFF: {off.gate} is turned off: {off.reason}")
+        for gate in outcome.gates:
+            mark = "blocks" if gate.blocks else gate.state
+            print(f"check: {mark:<12} {gate.sentence}")
+        for warning in outcome.warnings:
+            print(f"check: note: {warning}")
+    stream = sys.stdout if outcome.state is State.PASS else sys.stderr
+    print(f"check: {outcome.sentence}", file=stream)
     print(
         "check: reports/check.html shows it; reports/check.md is what the pull request gets",
         file=stream,

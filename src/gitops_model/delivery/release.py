@@ -14,18 +14,19 @@ import random
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gitops_model import strict_yaml
 from gitops_model.delivery import dvc, releases
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadArtifact, BadInput, Blocked, ExternalFailure, GitopsError
 from gitops_model.files import sha256_bytes, sha256_file, size_words
+from gitops_model.formats import check as check_format
 from gitops_model.formats import record
 from gitops_model.formats.bundle import Bundle
+from gitops_model.formats.check import Check
 from gitops_model.formats.pointer import Pointer
 
 MAIN = "main"
@@ -323,24 +324,18 @@ def verdict(git: Git, sha256: str, commit: str) -> tuple[dict[str, Any], dict[st
         texts.insert(0, path.read_bytes())
     for text in texts:
         try:
-            check = json.loads(text or b"null")
-            strict_yaml.check(check, kind="check", name="reports/check.json")
+            check = check_format.read(json.loads(text or b"null"), name="reports/check.json")
         except (ValueError, BadInput):
             continue
-        if (check.get("candidate") or {}).get("sha256") != sha256:
+        if not isinstance(check, Check) or check.candidate.sha256 != sha256:
             continue
-        gates = {"state": check["state"], "sentence": check["sentence"]}
-        if check.get("turned_off"):
-            gates["turned_off"] = check["turned_off"]
-        baseline = check.get("baseline")
-        if baseline is not None:
-            deltas = {
-                row["metric"]: row["delta"]
-                for row in check.get("metrics", ())
-                if row["delta"] is not None
-            }
-            baseline = {**baseline, "deltas": deltas}
-        return gates, baseline
+        gates: dict[str, Any] = {"state": check.state.value, "sentence": check.sentence}
+        if check.turned_off:
+            gates["turned_off"] = [asdict(off) for off in check.turned_off]
+        if check.baseline is None:
+            return gates, None
+        deltas = {row.metric: row.delta for row in check.metrics if row.delta is not None}
+        return gates, {**asdict(check.baseline), "deltas": deltas}
     sentence = (
         "Not evaluated: no report of `make check` about this bundle was there when it was released."
     )

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gitops_model.delivery import measure
-from gitops_model.delivery.programs import COMMAND
+from gitops_model.delivery import memory, timing
 from gitops_model.errors import CannotEvaluate
-from gitops_model.evaluation.verdict import Answers, TestSet
+from gitops_model.evaluation.inputs import Answers, TestSet
 from gitops_model.formats.bundle import Bundle
+from gitops_model.formats.check import Difference
 from gitops_model.formats.contract import Contract
 from gitops_model.pipeline import prepared
 from gitops_model.pipeline.table import check_table
@@ -30,11 +30,6 @@ class Trust:
 
     types: tuple[str, ...]
     file: str
-
-    @property
-    def options(self) -> list[str]:
-        """For `weigh`, which loads the bundle in a process of its own."""
-        return [f"--trust={name}" for name in self.types]
 
 
 def test_set(contract: Contract, table: pd.DataFrame, described: Mapping[str, Any]) -> TestSet:
@@ -72,9 +67,7 @@ def answers(
         model=model_id,
         sha256=bundle.sha256,
         keys=keys,
-        memory_mb=measure.peak_memory_mb(
-            [*COMMAND, "weigh", *trust.options, str(path), bundle.sha256]
-        ),
+        memory_mb=memory.of_bundle(path, sha256=bundle.sha256, trusted=trust.types),
         size_bytes=bundle.size,
     )
     checked = check_table(bundle.contract, table)
@@ -99,7 +92,7 @@ def timed(
         if production is None or production[0].scores is None
         else _single_rows(production, table)
     )
-    new, old = measure.interleaved(first, second, pairs=TIMED_PAIRS)
+    new, old = timing.interleaved(first, second, pairs=TIMED_PAIRS)
     other = None if production is None else production[0]
     return replace(candidate[0], seconds=new), other if other is None else replace(
         other, seconds=old
@@ -144,16 +137,16 @@ def described() -> dict[str, Any]:
     return data
 
 
-def differences(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Changed leaves of two nested mappings as {name, production, candidate}, by dotted name; empty without `old`."""
+def differences(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> tuple[Difference, ...]:
+    """Changed leaves of two nested mappings, by dotted name; empty without `old`."""
     if old is None:
-        return []
+        return ()
     before, after = dict(_leaves(old)), dict(_leaves(new))
-    return [
-        {"name": name, "production": before.get(name), "candidate": after.get(name)}
+    return tuple(
+        Difference(name=name, production=before.get(name), candidate=after.get(name))
         for name in sorted(before.keys() | after.keys())
         if before.get(name) != after.get(name)
-    ]
+    )
 
 
 def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
@@ -165,4 +158,7 @@ def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
         ]
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
+        # check.json holds scalars and plain lists only.
+        value = json.dumps(value, sort_keys=True)
     return [(path, value)]

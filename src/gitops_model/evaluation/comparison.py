@@ -16,7 +16,7 @@ A margin given as a share of production's value is compared with the relative ga
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,9 @@ import numpy.typing as npt
 
 from gitops_model.evaluation import intervals, ranks
 from gitops_model.evaluation.columns import Context, decisions
-from gitops_model.evaluation.metrics import CATALOGUE, Linear, Metric, gradient_at, linear
+from gitops_model.evaluation.metrics import CATALOGUE, Linear, Metric, gradient_at
 from gitops_model.evaluation.resampling import Resampler
+from gitops_model.evaluation.rows import Rows
 
 Array = npt.NDArray[np.float64]
 
@@ -35,39 +36,6 @@ MIN_CLASS_ROWS = 10
 EXACT_RANK_ROWS = 2000
 # More undefined resamples than this share, and the metric has no usable distribution on these rows.
 MAX_UNDEFINED = 0.05
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rows:
-    """Labels and both models' scores, aligned: row i is the same request everywhere.
-
-    `production` is None at the first release, or when production cannot answer these rows.
-    """
-
-    labels: Array
-    candidate: Array
-    production: Array | None
-    _known: dict[str, tuple[Linear | None, Linear | None]] = field(
-        default_factory=dict, repr=False, compare=False
-    )
-
-    def linear(self, metric: Metric, ctx: Context) -> tuple[Linear | None, Linear | None]:
-        """The metric of candidate and production, kept because several gates ask for the same one.
-
-        `ctx` must be the same in every call on these rows.
-        """
-        if metric.name not in self._known:
-            both = [
-                None if scores is None else linear(metric, self.labels, scores, ctx)
-                for scores in (self.candidate, self.production)
-            ]
-            self._known[metric.name] = (both[0], both[1])
-        return self._known[metric.name]
-
-    def subset(self, mask: npt.NDArray[np.bool_]) -> Rows:
-        """The rows where `mask` is true."""
-        production = None if self.production is None else self.production[mask]
-        return Rows(labels=self.labels[mask], candidate=self.candidate[mask], production=production)
 
 
 @dataclass(frozen=True, kw_only=True)

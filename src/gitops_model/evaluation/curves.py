@@ -2,50 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from gitops_model.evaluation.columns import Context, decisions
-from gitops_model.evaluation.comparison import Rows
+from gitops_model.evaluation.rows import Rows
+from gitops_model.formats.check import Curves, ModelCurves, Points
 
 Array = npt.NDArray[np.float64]
-Json = dict[str, Any]
-Points = list[list[float]]
 
 POINTS = 60
 BINS = 10
 
 
-def all_curves(rows: Rows, ctx: Context) -> Json:
-    """{candidate, production} -> {roc, pr, calibration | confusion, calibration | residuals}; a list of points each.
-
-    A model whose scores are missing or not finite has no curves (None).
-    """
-    return {
-        "candidate": _curves(rows.labels, rows.candidate, ctx),
-        "production": None
-        if rows.production is None
-        else _curves(rows.labels, rows.production, ctx),
-    }
+def all_curves(rows: Rows, ctx: Context) -> Curves:
+    """The curves of both models that fit the problem."""
+    return Curves(
+        candidate=_curves(rows.labels, rows.candidate, ctx),
+        production=None if rows.production is None else _curves(rows.labels, rows.production, ctx),
+    )
 
 
-def _curves(labels: Array, scores: Array, ctx: Context) -> Json | None:
+def _curves(labels: Array, scores: Array, ctx: Context) -> ModelCurves | None:
     if not np.isfinite(scores).all():
         return None
     if ctx.problem == "regression":
-        return {"residuals": residuals(labels, scores)}
+        return ModelCurves(residuals=residuals(labels, scores))
     if ctx.problem == "multiclass":
         right = (np.argmax(scores, axis=1) == labels).astype(np.float64)
-        return {
-            "calibration": calibration(right, scores.max(axis=1)),
-            "confusion": confusion(labels, scores, ctx),
-        }
-    found: Json = {"calibration": calibration(labels, scores), "roc": None, "pr": None}
+        return ModelCurves(
+            calibration=calibration(right, scores.max(axis=1)),
+            confusion=confusion(labels, scores, ctx),
+        )
+    roc = pr = None
     if 0 < labels.sum() < len(labels):
-        found["roc"], found["pr"] = roc_and_pr(labels, scores)
-    return found
+        roc, pr = roc_and_pr(labels, scores)
+    return ModelCurves(calibration=calibration(labels, scores), roc=roc, pr=pr)
 
 
 def roc_and_pr(labels: Array, scores: Array) -> tuple[Points, Points]:
@@ -68,15 +60,16 @@ def calibration(outcome: Array, confidence: Array) -> Points:
     used = rows > 0
     mean = np.bincount(place, weights=confidence, minlength=BINS)[used] / rows[used]
     share = np.bincount(place, weights=outcome, minlength=BINS)[used] / rows[used]
-    return [[float(m), float(s), int(r)] for m, s, r in zip(mean, share, rows[used], strict=True)]
+    return tuple(
+        (float(m), float(s), int(r)) for m, s, r in zip(mean, share, rows[used], strict=True)
+    )
 
 
-def confusion(labels: Array, scores: Array, ctx: Context) -> list[list[int]]:
+def confusion(labels: Array, scores: Array, ctx: Context) -> tuple[tuple[int, ...], ...]:
     """Rows counted by [true class][answered class], in the contract's order of classes."""
     size = scores.shape[1]
     counts = np.bincount(labels.astype(np.intp) * size + decisions(scores, ctx), minlength=size**2)
-    table: list[list[int]] = counts.reshape(size, size).tolist()
-    return table
+    return tuple(tuple(line) for line in counts.reshape(size, size).tolist())
 
 
 def residuals(labels: Array, scores: Array) -> Points:
@@ -85,8 +78,8 @@ def residuals(labels: Array, scores: Array) -> Points:
     points = []
     for chunk in chunks:
         low, middle, high = np.quantile(scores[chunk] - labels[chunk], [0.1, 0.5, 0.9])
-        points.append([float(scores[chunk].mean()), float(low), float(middle), float(high)])
-    return points
+        points.append((float(scores[chunk].mean()), float(low), float(middle), float(high)))
+    return tuple(points)
 
 
 def _thin(points: Array) -> Points:
@@ -95,5 +88,4 @@ def _thin(points: Array) -> Points:
         along = np.append(0.0, np.cumsum(np.abs(np.diff(points, axis=0)).sum(axis=1)))
         wanted = np.searchsorted(along, np.linspace(0, along[-1], POINTS))
         points = points[np.unique(np.append(wanted, [0, len(points) - 1]))]
-    thinned: Points = points.tolist()
-    return thinned
+    return tuple(tuple(point) for point in points.tolist())

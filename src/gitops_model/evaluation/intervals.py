@@ -48,13 +48,6 @@ def tango(*, b: int, c: int, n: int, alpha: float) -> tuple[float, float]:
     return lower, upper
 
 
-def mcnemar_exact(*, b: int, c: int) -> float:
-    """Two-sided exact p-value that both models are right equally often: binomial(b + c, 1/2)."""
-    if b + c == 0:
-        return 1.0
-    return min(1.0, 2 * float(bdtr(float(min(b, c)), b + c, 0.5)))
-
-
 def mcnemar_less(*, b: int, c: int) -> float:
     """One-sided exact p-value against "the candidate is right at least as often": P(binomial(b + c, 1/2) <= b)."""
     return 1.0 if b + c == 0 else float(bdtr(float(b), b + c, 0.5))

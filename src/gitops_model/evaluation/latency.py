@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 from scipy.special import bdtr
 
+from gitops_model.formats.check import Latency
+
 Array = npt.NDArray[np.float64]
 
 REPLICATES = 2000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Latency:
-    """Medians in ms, their ratio candidate / production with one-sided bounds, and a p95 in ms with bounds."""
-
-    pairs: int
-    candidate_ms: float
-    production_ms: float | None
-    ratio: float | None
-    ratio_lower: float | None
-    ratio_upper: float | None
-    p95_ms: float
-    p95_lower: float
-    p95_upper: float
 
 
 def summarise(candidate: Array, production: Array | None, *, alpha: float, seed: int) -> Latency:

@@ -1,12 +1,11 @@
 """Gates that could never pass, or never fail, refused before anyone waits for them.
 
-Works on gates.yaml and contract.yaml alone; with a test set (rows, slice sizes) and production's metrics it finds more.
+Works on gates.yaml and contract.yaml alone; with a test set (rows, slice sizes) it finds more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from gitops_model.evaluation import intervals
 from gitops_model.evaluation.metrics import CATALOGUE, Metric, applicable, context
@@ -20,11 +19,10 @@ def lint(
     *,
     rows: int | None = None,
     slices: Mapping[str, int] | None = None,
-    production: Mapping[str, float] | None = None,
 ) -> list[str]:
     """One sentence for each impossible or empty demand: where, why, and what would work. Empty when all is well.
 
-    `rows`: rows of the test set; `slices`: rows of each slice `column=value`; `production`: its metrics by name.
+    `rows`: rows of the test set; `slices`: rows of each slice `column=value`.
     """
     known = {metric.name for metric in applicable(context(contract))}
     found: list[str] = []
@@ -33,7 +31,7 @@ def lint(
         ("risk", contract.success.risk, gates.risk),
     ):
         if gate.enabled:
-            found += _comparison(where, name, gate, gates, rows, production or {})
+            found += _comparison(where, name, gate, gates, rows)
     for limit in gates.limits:
         if limit.enabled:
             found += _limit(limit, contract, known)
@@ -47,54 +45,20 @@ def lint(
 
 
 def _comparison(
-    where: str,
-    name: str,
-    gate: ComparisonGate,
-    gates: Gates,
-    rows: int | None,
-    production: Mapping[str, float],
-) -> list[str]:
-    metric, margin = CATALOGUE[name], gate.margin
-    if margin is None:
-        return []
-    found = _margin(f"{where}.margin", metric, margin)
-    value = production.get(name)
-    if found or value is None:
-        return found + _too_few(where, name, gate, gates, rows)
-    size = margin.value * abs(value) if margin.relative else margin.value
-    if gate.rule == "better":
-        bound = metric.upper if metric.higher_is_better else metric.lower
-        if bound is not None and abs(bound - value) <= size:
-            found.append(
-                f"{where}.margin is {margin}: production's {name} is {value:.4g} and cannot be beaten by that much "
-                f"({name} ends at {bound:g}), so the gate could never pass; choose a smaller margin."
-            )
-    else:
-        bound = metric.lower if metric.higher_is_better else metric.upper
-        if bound is not None and abs(value - bound) <= size:
-            found.append(
-                f"{where}.margin is {margin}: production's {name} is {value:.4g}, and no candidate can lose that much, "
-                "so the gate could never fail; choose a smaller margin."
-            )
-    return found + _too_few(where, name, gate, gates, rows)
-
-
-def _too_few(
     where: str, name: str, gate: ComparisonGate, gates: Gates, rows: int | None
 ) -> list[str]:
     margin = gate.margin
-    if rows is None or margin is None or margin.relative or name != "accuracy":
+    if margin is None:
         return []
-    if gate.rule == "better":
-        return []
+    found = _margin(f"{where}.margin", CATALOGUE[name], margin)
+    if found or rows is None or margin.relative or name != "accuracy" or gate.rule == "better":
+        return found
     needed = intervals.rows_for_identical(margin=margin.value, alpha=gates.alpha)
     if rows >= needed:
         return []
     return [
-        (
-            f"{where}.margin is {margin}: with {rows:,} test rows even a candidate that answers exactly like "
-            f"production could not pass; use at least {needed:,} rows, or a larger margin."
-        )
+        f"{where}.margin is {margin}: with {rows:,} test rows even a candidate that answers exactly like production "
+        f"could not pass; use at least {needed:,} rows, or a larger margin."
     ]
 
 
@@ -190,7 +154,7 @@ def _slices(
 
 
 def _proof_size(
-    where: str, name: str, margin: Margin, metric: str, sizes: Mapping[str, Any], gates: Gates
+    where: str, name: str, margin: Margin, metric: str, sizes: Mapping[str, int], gates: Gates
 ) -> list[str]:
     rows = sizes.get(name)
     if rows is None:

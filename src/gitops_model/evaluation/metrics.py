@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +25,7 @@ import numpy.typing as npt
 from gitops_model.evaluation import columns as of_row
 from gitops_model.evaluation import ranks
 from gitops_model.evaluation.columns import Context
-
-if TYPE_CHECKING:
-    from gitops_model.formats.contract import Contract
+from gitops_model.formats.contract import Contract
 
 Array = npt.NDArray[np.float64]
 

@@ -49,16 +49,6 @@ def roc_auc(labels: Array, scores: Array) -> tuple[float, Array]:
     return auc, influence
 
 
-def delong(labels: Array, first: Array, second: Array) -> tuple[float, float, float]:
-    """(AUC of first, AUC of second, standard error of their difference) on the same rows (n,).
-
-    At least two rows of each class are needed. The standard error is 0 when the two rank the rows alike.
-    """
-    one, of_one = roc_auc(labels, first)
-    other, of_other = roc_auc(labels, second)
-    return one, other, delong_error(labels, of_one - of_other)
-
-
 def delong_error(labels: Array, influence: Array) -> float:
     """DeLong's standard error of an AUC, or of a difference of AUCs, from the influences (n,) of `roc_auc`."""
     positive = labels == 1

@@ -12,6 +12,7 @@ neighbouring rows when times are given, and the row otherwise.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +45,9 @@ class Resampler:
         self.rows = rows
         self.seed = seed
         self.replicates = replicates
-        self.kind = "groups" if group is not None else "blocks" if time is not None else "rows"
+        self.kind: Literal["rows", "groups", "blocks"] = (
+            "groups" if group is not None else "blocks" if time is not None else "rows"
+        )
         self._order: Ints = np.arange(rows)
         self._unit: Ints = self._order
         self.units = rows

@@ -16,8 +16,9 @@ import numpy.typing as npt
 from scipy.special import stdtr
 
 from gitops_model.evaluation.columns import Context, absolute_error, log_loss
-from gitops_model.evaluation.comparison import Rows
+from gitops_model.evaluation.rows import Rows
 from gitops_model.evaluation.slices import members
+from gitops_model.formats.check import Suspect
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -32,42 +33,33 @@ SHOWN = 10
 
 
 def find(
-    columns: Mapping[str, Any],
-    rows: Rows,
-    ctx: Context,
-    *,
-    order: npt.NDArray[np.intp],
-    seed: int,
-) -> list[dict[str, Any]]:
+    columns: Mapping[str, npt.NDArray[Any]], rows: Rows, ctx: Context, *, seed: int
+) -> tuple[Suspect, ...]:
     """Slices of `columns` where the candidate lost against production (or errs most, without production).
 
-    Columns are in the caller's row order; `order` brings them into that of `rows`. Numbers with many values are cut
-    into quarters. `effect` is the difference of mean losses over their pooled standard deviation.
+    Columns are in the order of `rows`. Numbers with many values are cut into quarters. `effect` is the difference of
+    mean losses over their pooled standard deviation.
     """
     loss = _loss(rows.labels, rows.candidate, ctx)
     if rows.production is not None:
         loss = loss - _loss(rows.labels, rows.production, ctx)
     if not np.isfinite(loss).all() or len(loss) < 4 * MIN_ROWS:
-        return []
+        return ()
     first = np.random.default_rng(seed).permutation(len(loss)) % 2 == 0
     proposals = []
-    for name, mask in members(
-        {n: _grouped(np.asarray(c)[order]) for n, c in columns.items()}
-    ).items():
+    for name, mask in members({n: _grouped(column) for n, column in columns.items()}).items():
         if (mask & first).sum() >= MIN_ROWS and (mask & ~first).sum() >= MIN_ROWS:
             effect, p = _welch(loss, mask, first)
             if effect >= MIN_EFFECT:
                 proposals.append((name, mask, p))
     kept = _benjamini_hochberg([p for _, _, p in proposals], rate=FALSE_DISCOVERY)
-    found: list[dict[str, Any]] = []
+    found = []
     for (name, mask, _), keep in zip(proposals, kept, strict=True):
         if keep:
             effect, p = _welch(loss, mask, ~first)
             if effect >= MIN_EFFECT and p <= CONFIRM:
-                found.append(
-                    {"slice": name, "rows": int(mask.sum()), "effect": effect, "p_value": p}
-                )
-    return sorted(found, key=lambda s: (-float(s["effect"]), s["slice"]))[:SHOWN]
+                found.append(Suspect(slice=name, rows=int(mask.sum()), effect=effect, p_value=p))
+    return tuple(sorted(found, key=lambda s: (-s.effect, s.slice))[:SHOWN])
 
 
 def _loss(labels: Array, scores: Array, ctx: Context) -> Array:

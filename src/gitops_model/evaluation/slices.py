@@ -15,16 +15,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from gitops_model.evaluation import intervals
 from gitops_model.evaluation.columns import Context
-from gitops_model.evaluation.comparison import Rows, compare
-from gitops_model.evaluation.judgement import judge
+from gitops_model.evaluation.comparison import compare
+from gitops_model.evaluation.limit import against_limit
 from gitops_model.evaluation.resampling import Resampler
+from gitops_model.evaluation.rows import Rows
+from gitops_model.formats.check import GateState, SliceRow, SliceState
 
 Column = npt.NDArray[np.generic]
 
@@ -39,7 +41,7 @@ def members(columns: Mapping[str, Column]) -> dict[str, npt.NDArray[np.bool_]]:
     return found
 
 
-def measure(
+def compare_each(
     columns: Mapping[str, Column],
     rows: Rows,
     ctx: Context,
@@ -51,8 +53,8 @@ def measure(
     seed: int,
     group: Column | None = None,
     time: Column | None = None,
-) -> list[dict[str, Any]]:
-    """One dict of numbers for each declared slice, with one-sided bounds at alpha, not adjusted for the family."""
+) -> tuple[SliceRow, ...]:
+    """The numbers of each declared slice, with one-sided bounds at alpha, not adjusted for the family."""
     table = []
     for name, mask in members(columns).items():
         count = int(mask.sum())
@@ -72,37 +74,36 @@ def measure(
             resample=False,
         )
         table.append(
-            {
-                "slice": name,
-                "rows": count,
-                "candidate": found.candidate,
-                "production": found.production,
-                "delta": found.gain,
-                "lower": found.lower,
-                "upper": found.upper,
-                "error": found.null_error,
-                "degrees": found.degrees,
-                "wins": found.wins,
-                "losses": found.losses,
-                "rows_needed": found.rows_needed(margin=margin, alpha=alpha),
-                "method": found.method,
-            }
+            SliceRow(
+                slice=name,
+                rows=count,
+                candidate=found.candidate,
+                production=found.production,
+                delta=found.gain,
+                lower=found.lower,
+                upper=found.upper,
+                error=found.null_error,
+                degrees=found.degrees,
+                wins=found.wins,
+                losses=found.losses,
+                rows_needed=found.rows_needed(margin=margin, alpha=alpha),
+                method=found.method,
+            )
         )
-    return table
+    return tuple(table)
 
 
-def p_value(numbers: Mapping[str, Any]) -> float | None:
+def p_value(row: SliceRow) -> float | None:
     """One-sided p-value against H0 "the candidate is no worse on this slice"; None: there are no bounds.
 
     Exact McNemar on rows that are right or wrong, else the t statistic of the gain.
     """
-    gain, error = numbers["delta"], numbers["error"]
-    if gain is None or error is None or numbers["lower"] is None:
+    if row.delta is None or row.error is None or row.lower is None:
         return None
-    if numbers["wins"] is not None:
-        return intervals.mcnemar_less(b=numbers["wins"], c=numbers["losses"])
-    degrees = math.inf if numbers["degrees"] is None else numbers["degrees"]
-    return intervals.student_p(difference=gain, error=error, degrees=degrees)
+    if row.wins is not None and row.losses is not None:
+        return intervals.mcnemar_less(b=row.wins, c=row.losses)
+    degrees = math.inf if row.degrees is None else row.degrees
+    return intervals.student_p(difference=row.delta, error=row.error, degrees=degrees)
 
 
 def holm(p_values: Sequence[float], *, alpha: float) -> list[bool]:
@@ -118,28 +119,38 @@ def holm(p_values: Sequence[float], *, alpha: float) -> list[bool]:
     return rejected
 
 
-def judge_all(
-    table: Sequence[Mapping[str, Any]], *, margin: float, min_rows: int, alpha: float
-) -> list[str]:
-    """State of each slice.
+def guarded(
+    table: Sequence[SliceRow], *, margin: float, min_rows: int, alpha: float
+) -> tuple[SliceRow, ...]:
+    """The same rows with the state of each.
 
-    `fail`: lost more than the margin, and Holm's procedure finds the loss significant. `too_small`: shown, not judged.
-    `no_data`: only one of the two models has a value on it. Else `pass`.
+    FAIL: lost more than the margin, and Holm's procedure finds the loss significant.
     """
-    states = []
-    for numbers in table:
-        # Undefined for one model only is a fault of that model; for both it is the rows' (one class, say).
-        if (numbers["candidate"] is None) != (numbers["production"] is None):
-            states.append("no_data")
-        elif numbers["rows"] < min_rows or p_value(numbers) is None:
-            states.append("too_small")
-        else:
-            states.append("pass")
-    judged = [i for i, state in enumerate(states) if state == "pass"]
+    candidates = [_before_holm(row, min_rows=min_rows) for row in table]
+    judged = [i for i, state in enumerate(candidates) if state is SliceState.PASS]
     p_values = [p for i in judged if (p := p_value(table[i])) is not None]
-    for i, significant in zip(judged, holm(p_values, alpha=alpha), strict=True):
-        gain = table[i]["delta"]
-        size = judge(value=gain, lower=gain, upper=gain, limit=-margin, better="higher")
-        if significant and size == "fail":
-            states[i] = "fail"
-    return states
+    rejected = zip(judged, holm(p_values, alpha=alpha), strict=True)
+    significant = {i for i, is_significant in rejected if is_significant}
+    return tuple(
+        replace(
+            row,
+            state=SliceState.FAIL
+            if i in significant and _lost_more(row.delta, margin=margin)
+            else state,
+        )
+        for i, (row, state) in enumerate(zip(table, candidates, strict=True))
+    )
+
+
+def _before_holm(row: SliceRow, *, min_rows: int) -> SliceState:
+    # Undefined for one model only is a fault of that model; for both it is the rows' (one class, say).
+    if (row.candidate is None) != (row.production is None):
+        return SliceState.NO_DATA
+    if row.rows < min_rows or p_value(row) is None:
+        return SliceState.TOO_SMALL
+    return SliceState.PASS
+
+
+def _lost_more(gain: float | None, *, margin: float) -> bool:
+    found = against_limit(value=gain, lower=gain, upper=gain, limit=-margin, better="higher")
+    return found is GateState.FAIL

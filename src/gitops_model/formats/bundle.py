@@ -149,4 +149,4 @@ def _first(error: Exception) -> str:
         return f"contract.yaml is not UTF-8 text ({error})"
     more = len(error.problems) - 1
     sentence = " ".join(error.problems[0].split())
-    return sentence + (f" And {more} more problems." if more else "")
+    return sentence + (f" ({more} more of this file.)" if more else "")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
+from gitops_model import strict_yaml
 from gitops_model.files import canonical_json, sha256_bytes
+from gitops_model.formats.check import GateKind, TurnedOff, gate_id
 
 Policy = Literal["block", "warn"]
 
@@ -115,49 +118,63 @@ class Gates:
         return round(1 - self.confidence, 12)
 
     @property
-    def turned_off(self) -> list[dict[str, str]]:
-        """Gates that are off, as {gate, reason}, in file order."""
-        named: list[tuple[str, Switch]] = [("primary", self.primary), ("risk", self.risk)]
-        named += [(f"limit:{limit.metric}", limit) for limit in self.limits]
-        named += [
-            ("slices", self.slices),
-            ("latency", self.latency),
-            ("memory", self.memory),
-            ("artifact", self.artifact),
+    def turned_off(self) -> tuple[TurnedOff, ...]:
+        """Gates that are off, in file order. LATENCY_RATIO stands for both gates of latency."""
+        named: list[tuple[str, Switch]] = [
+            (GateKind.PRIMARY.value, self.primary),
+            (GateKind.RISK.value, self.risk),
+            *((gate_id(GateKind.LIMIT, metric=limit.metric), limit) for limit in self.limits),
+            (GateKind.SLICE_GUARD.value, self.slices),
+            (GateKind.LATENCY_RATIO.value, self.latency),
+            (GateKind.MEMORY.value, self.memory),
+            (GateKind.ARTIFACT.value, self.artifact),
         ]
-        return [{"gate": n, "reason": s.reason or ""} for n, s in named if not s.enabled]
+        return tuple(
+            TurnedOff(gate=name, reason=switch.reason or "")
+            for name, switch in named
+            if not switch.enabled
+        )
+
+    @staticmethod
+    def load(path: Path) -> Gates:
+        """The gates in a file. Raises BadInput with all problems."""
+        return Gates.from_dict(strict_yaml.load(path, "gates"))
+
+    @staticmethod
+    def parse(text: str, *, name: str) -> Gates:
+        """The gates in a text; `name` is what messages call it. Raises BadInput with all problems."""
+        return Gates.from_dict(strict_yaml.parse(text, kind="gates", name=name))
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Gates:
+        """The gates in data that was validated against gates.schema.json."""
+        policy: Policy = data.get("inconclusive", "block")
+
+        def section(name: str) -> dict[str, Any]:
+            return {"inconclusive": policy, **_with_margin(data[name])}
+
+        proofs = tuple(Prove(**_with_margin(proof)) for proof in data["slices"].get("prove", ()))
+        return Gates(
+            confidence=float(data.get("confidence", 0.95)),
+            inconclusive=policy,
+            rows=data.get("rows"),
+            primary=ComparisonGate(**section("primary")),
+            risk=ComparisonGate(**section("risk")),
+            limits=tuple(
+                Limit(metric=metric, **{"inconclusive": policy, **rule})
+                for metric, rule in data["limits"].items()
+            ),
+            slices=SliceGate(**section("slices") | {"prove": proofs}),
+            latency=LatencyGate(**section("latency")),
+            memory=BudgetGate(**data["memory"]),
+            artifact=BudgetGate(**data["artifact"]),
+            looks=int(data["test_set"]["looks"]),
+            schema_change=data.get("schema_change", "block"),
+            digest=sha256_bytes(canonical_json(dict(data)).encode()),
+        )
 
 
-def parse(data: Mapping[str, Any]) -> Gates:
-    """Gates from a dict that `config` has validated against gates.schema.json."""
-    policy: Policy = data.get("inconclusive", "block")
-
-    def section(name: str) -> dict[str, Any]:
-        found = {"inconclusive": policy, **data[name]}
-        if "margin" in found:
-            found["margin"] = Margin.parse(found["margin"])
-        return found
-
-    slices = section("slices")
-    slices["prove"] = tuple(
-        Prove(slice=str(p["slice"]), margin=Margin.parse(p["margin"]))
-        for p in slices.get("prove", ())
-    )
-    return Gates(
-        confidence=float(data.get("confidence", 0.95)),
-        inconclusive=policy,
-        rows=data.get("rows"),
-        primary=ComparisonGate(**section("primary")),
-        risk=ComparisonGate(**section("risk")),
-        limits=tuple(
-            Limit(metric=metric, **{"inconclusive": policy, **rule})
-            for metric, rule in data["limits"].items()
-        ),
-        slices=SliceGate(**slices),
-        latency=LatencyGate(**section("latency")),
-        memory=BudgetGate(**data["memory"]),
-        artifact=BudgetGate(**data["artifact"]),
-        looks=int(data["test_set"]["looks"]),
-        schema_change=data.get("schema_change", "block"),
-        digest=sha256_bytes(canonical_json(dict(data)).encode()),
-    )
+def _with_margin(section: Mapping[str, Any]) -> dict[str, Any]:
+    if "margin" not in section:
+        return dict(section)
+    return {**section, "margin": Margin.parse(section["margin"])}

@@ -21,6 +21,8 @@ Json = dict[str, Any]
 
 # Models see float32; a number beyond this would silently become infinite.
 FLOAT32_MAX = 3.4028234663852886e38
+# The largest float64 that float32 still rounds to its largest, as 3.4028235e38 is, which is how that one is written.
+_LARGEST = 3.4028235677973362e38
 # What a category that is missing is called once it reaches the model. Callers send null for it, never this text.
 MISSING = "(missing)"
 LONGEST_TEXT = 1000
@@ -243,15 +245,15 @@ def _bounds(rules: Input) -> tuple[float, float]:
 
     def reach(bound: float, sign: float) -> float:
         if not abs(bound) < FLOAT32_MAX:
-            return math.copysign(FLOAT32_MAX, bound)
+            return math.copysign(_LARGEST, bound)
         near = np.float32(bound)
         beyond = np.nextafter(near, np.float32(sign * math.inf))
         edge = (float(near) + float(beyond)) / 2
         return edge if np.float32(edge) == near else math.nextafter(edge, float(near))
 
     return (
-        -FLOAT32_MAX if rules.min is None else reach(rules.min, -1.0),
-        FLOAT32_MAX if rules.max is None else reach(rules.max, 1.0),
+        -_LARGEST if rules.min is None else reach(rules.min, -1.0),
+        _LARGEST if rules.max is None else reach(rules.max, 1.0),
     )
 
 

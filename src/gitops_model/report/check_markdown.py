@@ -1,242 +1,142 @@
-"""check.json as GitHub-flavoured Markdown: pull request comment, job summary and reports/check.md."""
+"""A check as GitHub-flavoured Markdown: pull request comment, job summary and reports/check.md."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from gitops_model.report import view as view
-from gitops_model.report.markdown import Block, assemble, escape, prose, row, table
+from markupsafe import Markup
 
-Check = Mapping[str, Any]
+from gitops_model import templates
+from gitops_model.formats.check import Check, GateState, Outcome
+from gitops_model.markdown import escape, tidy, units
+from gitops_model.report import facts, gate_lines, heading, interval, view
+from gitops_model.report.heading import Verdict
+from gitops_model.report.interval import Interval
+from gitops_model.report.sentences import JUDGED
+from gitops_model.templates import ours
 
+# What GitHub takes, counted in UTF-16 units.
 LIMIT = 65_536
-BAR = 25
-TURNED_OFF = 40
+# Rows of the longest list whose length does not depend on the check: metrics and facts.
+ALWAYS = 60
 
 
-def render(check: Check, *, limit: int = LIMIT, footer: Sequence[str] = ()) -> str:
+def render(
+    check: Outcome | None,
+    *,
+    head: Verdict | None = None,
+    limit: int = LIMIT,
+    footer: Sequence[str] = (),
+    report_url: str | None = None,
+) -> str:
     """At most `limit` UTF-16 units of Markdown, cut between rows; verdict and failing gates are always kept.
 
-    Takes any valid check.json, also `not_evaluated`. The trusted side may replace `state`, `sentence`, `hint`,
-    `warnings` and `turned_off` by its own before rendering. `footer` lines are Markdown of the caller, used as they
-    are; every text of the report is escaped. Order: verdict, gates that are off, warnings, gates, then details.
+    A trusted side may give a `head` of its own. `footer` lines and `report_url` are the caller's and used as they are;
+    every text of the check is escaped. Order: verdict, gates that are off, warnings, gates, then what is folded.
     """
-    end = Block(before="".join(f"\n{line}\n" for line in footer))
-    return assemble([_head(check), *_blocks(check), end], limit=limit)
-
-
-def _head(check: Check) -> Block:
-    mark = view.VERDICTS.get(check["state"], ("",))[0]
-    off = [
-        f"**⏸️ OFF: {escape(gate['gate'], limit=80)} is turned off: {escape(gate['reason'], limit=400)}**\n\n"
-        for gate in (check.get("turned_off") or [])[:TURNED_OFF]
-    ]
-    title, sentence = view.title(check), str(check["sentence"])
-    said_above = title.endswith(sentence) and len(title) <= 250
-    said = "" if said_above else f"{prose(sentence, limit=2000)}\n"
-    hint = f"\n{prose(check['hint'], limit=1500)}\n" if check.get("hint") else ""
-    rest = f"{''.join(off)}{said}{hint}".strip("\n")
-    return Block(before=f"### {mark} {prose(title, limit=300)}\n" + (f"\n{rest}\n" if rest else ""))
-
-
-def _blocks(check: Check) -> Iterable[Block]:
-    if special := view.warnings(check):
-        yield Block(
-            noun="warnings",
-            before="\n> [!WARNING]\n",
-            rows=[f"> - {prose(text, limit=500)}\n" for text in special],
+    head = head or heading.verdict(check)
+    values: dict[str, object] = {"check": None}
+    most = len(head.warnings)
+    if isinstance(check, Check):
+        values = _values(check)
+        most = max(
+            most, len(check.gates), len(check.slices), len(check.params_diff), len(check.data_diff)
         )
-    if not check.get("gates"):
-        return
-    gates = view.gate_rows(check)
-    yield Block(
-        noun="gates",
-        before="\n"
-        + table(
-            ["", "gate", "production", "this PR", "gain", "bounds", "limit", "verdict"],
-            right=(2, 3, 4),
-        ),
-        rows=[_gate(gate) for gate in gates],
-        first=True,
-    )
-    why = [f"- {prose(gate.sentence)}\n" for gate in gates if gate.blocks]
-    if len(why) > 1:
-        yield Block(noun="reasons", before="\n**Why it is blocked**\n\n", rows=why)
-    yield Block(before=f"\n<sub>{_legend(check)}</sub>\n")
-    yield from _details(check)
+    values |= {"head": head, "footer": footer, "report_url": report_url}
+
+    def written(most: int) -> str:
+        shown = templates.render("gitops_model.report", "check.md.j2", most=most, **values)
+        return tidy(shown)
+
+    body = _longest(written, limit=limit, most=max(most, ALWAYS))
+    return body if body is not None else _clipped(head, limit)
 
 
-def _gate(gate: view.GateRow) -> str:
-    name = f"**{escape(gate.name, limit=120)}**" if gate.blocks else escape(gate.name, limit=120)
-    role = f" <sub>{gate.role}</sub>" if gate.role else ""
-    word = f"**{gate.word}**" if gate.blocks else gate.word
-    numbers = (gate.production, gate.candidate, gate.change, gate.bounds, gate.limit)
-    return row([gate.mark, name + role, *(escape(text, limit=60) for text in numbers), word])
+def _values(check: Check) -> dict[str, object]:
+    lines, slices = gate_lines.every(check), view.slice_lines(check)
+    seen, quiet = gate_lines.split(lines)
+    curves = check.curves.candidate
+    gains = [
+        line.picture for line in slices if line.picture is not None and line.row.delta is not None
+    ]
+    return {
+        "check": check,
+        "drawn": _drawn,
+        "production": facts.production(check),
+        "confidence": facts.confidence(check),
+        "compared": facts.compared(check),
+        "lines": lines,
+        "seen": seen,
+        "worse": view.clearly_worse(check)[:3],
+        "quiet": quiet,
+        "quiet_summary": _summary(quiet),
+        "blocking": [line for line in lines if line.gate.blocks],
+        "changed": facts.changed(check.params_diff),
+        "metrics": [_metric(line) for line in view.metric_lines(check)],
+        "slices": slices,
+        "scale": interval.shared(gains) if gains else None,
+        "judged": sum(line.row.state in JUDGED for line in slices),
+        "suspects": facts.suspects(check),
+        "changes": facts.changes(check),
+        "confusion": curves.confusion if curves is not None else None,
+        "costs": facts.costs(check),
+        "facts": facts.test_set(check),
+    }
 
 
-def _legend(check: Check) -> str:
+def _summary(lines: Sequence[gate_lines.GateLine]) -> str:
+    """Of fixed words alone, because it stands in HTML."""
+    passed = [line for line in lines if line.gate.state is GateState.PASS]
+    names = ", ".join(dict.fromkeys(line.short for line in passed))
+    others = len(lines) - len(passed)
+    rest = f"; {others} not compared" if others else ""
     return (
-        "▲ and + are better, ▼ and - are worse, whatever the metric's own direction. "
-        f"Bounds are the worst and the best the gain may really be, each with {view.confidence(check)} confidence; "
-        f"a gate passes when its whole interval is inside the limit. Compared on {escape(view.compared(check))}."
+        f"✅ {len(passed)} more gates passed: {names}{rest}"
+        if passed
+        else f"➖ {others} gates were not compared"
     )
 
 
-def _details(check: Check) -> Iterable[Block]:
-    yield _folded(
-        "All metrics",
-        "metrics",
-        table(["metric", "better", "production", "this PR", "gain", "bounds"], right=(2, 3, 4)),
-        [
-            row(
-                [
-                    escape(m["title"]),
-                    m["better"],
-                    view.number(m["production"]),
-                    view.number(m["candidate"]),
-                    escape(view.gain(m["delta"])),
-                    view.metric_bounds(m),
-                ]
-            )
-            for m in check["metrics"]
-        ],
-    )
-    yield _slices(check)
-    yield _folded(
-        "Suspicious slices nobody declared (for information, they block nothing)",
-        "suspicious slices",
-        table(["slice", "rows", "effect", "p"], right=(1, 2, 3)),
-        [
-            row([escape(s["slice"]), f"{s['rows']:,}", f"{s['effect']:.2f}", f"{s['p_value']:.2g}"])
-            for s in check["suspects"]
-        ],
-    )
-    for name, key in (("Parameters", "params_diff"), ("Data, code and environment", "data_diff")):
-        columns, rows = view.table_of(check[key])
-        yield _folded(
-            f"{name} that changed ({len(rows)})",
-            f"changes of {name.lower()}",
-            table([escape(column, limit=40) for column in columns]),
-            [row(escape(value, limit=160) for value in values) for values in rows],
-        )
-    yield _confusion(check)
-    yield _folded(
-        "Latency, memory and size",
-        "measurements",
-        table(["", "production", "this PR", ""], right=(1, 2)),
-        [row(escape(text) for text in cells) for cells in view.cost_rows(check)],
-    )
-    yield _folded(
-        "Test set and looks",
-        "facts about the test set",
-        table(["", ""]),
-        [row([name, escape(value)]) for name, value in view.test_set(check)],
+def _drawn(picture: Interval | None, domain: interval.Domain | None = None) -> Markup:
+    if picture is None:
+        return Markup()
+    # Of characters that mean nothing in Markdown, so that it may stand as code in a table.
+    width = interval.WIDTH if domain is None else interval.WIDE
+    return ours(f"`{interval.text(picture, domain=domain, width=width)}`")
+
+
+def _metric(line: view.MetricLine) -> tuple[str, ...]:
+    row = line.row
+    return (
+        row.title,
+        row.better,
+        line.production,
+        line.candidate,
+        line.change,
+        line.bounds or line.own,
     )
 
 
-def _slices(check: Check) -> Block:
-    entries, relative = view.slice_entries(check), view.slices_relative(check)
-    limit = view.slices_limit(check)
-    judged = sum(s["state"] in ("pass", "fail") for s in entries)
-    scale = _scale(entries, limit)
-    compared = any(s["delta"] is not None for s in entries)
-    header = [
-        "",
-        "slice",
-        "rows",
-        "production",
-        "this PR",
-        "gain",
-        f"worst {'·' * 6} best",
-        "verdict",
-    ]
-    rows = []
-    for s in entries:
-        mark, word = view.STATES[s["state"]]
-        bar = (
-            f"`{_bar(s, limit, scale)}`"
-            if s["delta"] is not None
-            else view.slice_bounds(s, relative=relative)
-        )
-        old, new = view.number(s["production"]), view.number(s["candidate"])
-        change = escape(view.gain(s["delta"], relative=relative))
-        rows.append(
-            row(
-                [mark, escape(s["slice"], limit=120), f"{s['rows']:,}", old, new, change, bar, word]
-            )
-        )
-    marks = "`●` gain, `━` from worst to best, `│` production" + (
-        ", `┆` limit" if limit is not None else ""
-    )
-    legend = (
-        f"{marks}. Bounds are not adjusted for the number of slices; the verdict is (Holm).\n\n"
-    )
-    return _folded(
-        f"Slices ({len(entries)}, {judged} judged)",
-        "slices",
-        (legend if compared else "") + table(header, right=(2, 3, 4, 5)),
-        rows,
-    )
+def _longest(written: Callable[[int], str], *, limit: int, most: int) -> str | None:
+    """The text with the most rows to a list that fits; None when not even one without them does."""
+    best = written(most)
+    if units(best) <= limit:
+        return best
+    found, low, high, step = None, -1, most, 1
+    while high - low > 1:
+        # Steps grow from few rows on: writing thousands of rows that will not fit takes long.
+        middle = min(low + step, high - 1)
+        body = written(middle)
+        if units(body) <= limit:
+            found, low, step = body, middle, 2 * step
+        else:
+            high, step = middle, max(1, (middle - low) // 2)
+    return found
 
 
-def _scale(entries: Sequence[Mapping[str, Any]], limit: float | None) -> tuple[float, float]:
-    ends = [s[key] for s in entries for key in ("delta", "lower", "upper") if s[key] is not None]
-    ends += [0.0] + ([limit] if limit is not None else [])
-    # One tiny slice with a huge interval must not squeeze the others into one character.
-    reach = 4 * max(
-        abs(limit or 0.0), sorted(abs(s["delta"] or 0.0) for s in entries)[len(entries) // 2], 1e-9
-    )
-    return max(min(ends), -reach), min(max(ends), reach)
-
-
-def _bar(entry: Mapping[str, Any], limit: float | None, scale: tuple[float, float]) -> str:
-    low, high = scale
-    width = (high - low) or 1.0
-
-    def place(value: float) -> int:
-        return min(BAR - 1, max(0, round((value - low) / width * (BAR - 1))))
-
-    cells = ["·"] * BAR
-    ends = [entry["delta"] if entry[key] is None else entry[key] for key in ("lower", "upper")]
-    for i in range(place(ends[0]), place(ends[1]) + 1):
-        cells[i] = "━"
-    cells[place(0.0)] = "│"
-    if limit is not None:
-        cells[place(limit)] = "┆"
-    outside = "◀" if entry["delta"] < low else "▶" if entry["delta"] > high else "●"
-    cells[place(entry["delta"])] = outside
-    return "".join(cells)
-
-
-def _confusion(check: Check) -> Block:
-    matrix = ((check["curves"] or {}).get("candidate") or {}).get("confusion")
-    if not matrix:
-        return _folded("", "", "", [])
-    names = [str(i + 1) for i in range(len(matrix))]
-    return _folded(
-        "Confusion of this PR: true class down, answered class across, in the contract's order",
-        "classes",
-        table(["", *names], right=range(1, len(names) + 1)),
-        [
-            row([f"**{name}**", *(f"{n:,}" for n in line)])
-            for name, line in zip(names, matrix, strict=True)
-        ],
-    )
-
-
-def _folded(summary: str, noun: str, before: str, rows: Sequence[str]) -> Block:
-    if not rows:
-        return Block()
-    return Block(
-        noun=noun,
-        before=f"\n<details><summary>{summary}</summary>\n\n{before}",
-        rows=rows,
-        after="\n</details>\n",
-    )
-
-
-def headline(check: Check) -> str:
-    """The verdict in one short line for a commit status or a pull request list; plain text."""
-    mark = view.VERDICTS.get(check["state"], ("",))[0]
-    return f"{mark} {view.title(check)}".strip()
+def _clipped(head: Verdict, limit: int) -> str:
+    """The verdict alone, where not even what blocks has room; far below what GitHub takes."""
+    first = f"### {head.mark} {escape(head.line, limit=300)}"
+    while units(first) > max(0, limit):
+        first = first[:-1]
+    return first

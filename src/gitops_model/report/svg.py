@@ -11,6 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from markupsafe import Markup
+
+from gitops_model.markdown import plain
+from gitops_model.report.interval import Domain, Interval
+from gitops_model.templates import ours
+
 STRIP = (260, 24)
 CHART = (360, 300)
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 40
@@ -45,44 +51,35 @@ class Series:
     band: Points = ()
 
 
-def strip(
-    *,
-    domain: tuple[float, float],
-    value: float,
-    lower: float | None,
-    upper: float | None,
-    state: str,
-    said: str,
-    reference: float | None = None,
-    limit: float | None = None,
-) -> str:
-    """One value with its interval on `domain`; right is better. A missing bound runs to the edge; without
-    both there is only the point.
+def strip(interval: Interval, *, domain: Domain, state: str, said: str) -> Markup:
+    """One interval on `domain`; right is better. A missing bound runs to the edge; without both: the point alone.
 
-    `reference` is production, `limit` where the shaded bad side ends. The state is a shape as well as a colour:
-    dot = pass, square = fail, diamond = undecided, ring = not judged; an arrow head where the value is off the scale.
+    The side beyond the limit is shaded. The state is a shape as well as a colour: dot = pass, square = fail,
+    diamond = undecided, ring = not judged; an arrow head where the value is off the scale.
     """
     width, height = STRIP
     x = Scale(low=domain[0], high=domain[1], start=_EDGE, end=width - _EDGE)
     middle = height / 2
     parts = []
-    if limit is not None:
-        at = n(x(limit))
+    if interval.limit is not None:
+        at = n(x(interval.limit))
         parts.append(
             f'<path class="bad" d="M0 0H{at}V{height}H0z"/><path class="limit" d="M{at} 0V{height}"/>'
         )
-    if reference is not None:
-        parts.append(f'<path class="zero" d="M{n(x(reference))} 0V{height}"/>')
-    if lower is not None or upper is not None:
-        ends = [n(x(domain[i] if end is None else end)) for i, end in enumerate((lower, upper))]
+    if interval.reference is not None:
+        parts.append(f'<path class="zero" d="M{n(x(interval.reference))} 0V{height}"/>')
+    bounds = (interval.lower, interval.upper)
+    if bounds != (None, None):
+        ends = [n(x(domain[i] if end is None else end)) for i, end in enumerate(bounds)]
         parts.append(f'<path class="span" d="M{ends[0]} {n(middle)}H{ends[1]}"/>')
-        for end, bound in zip(ends, (lower, upper), strict=True):
+        for end, bound in zip(ends, bounds, strict=True):
             if bound is not None and domain[0] <= bound <= domain[1]:
                 parts.append(f'<path class="span" d="M{end} {n(middle - 4)}v8"/>')
-    parts.append(_mark(x(value), middle, state, off=(value > domain[1]) - (value < domain[0])))
-    return (
-        f'<svg class="strip s-{state}" viewBox="0 0 {width} {height}" role="img">'
-        f"<title>{escape(said)}</title>{''.join(parts)}</svg>"
+    off = (interval.value > domain[1]) - (interval.value < domain[0])
+    parts.append(_mark(x(interval.value), middle, state, off=off))
+    return ours(
+        f'<svg class="strip s-{escape(state)}" viewBox="0 0 {width} {height}" role="img">'
+        f"<title>{_said(said)}</title>{''.join(parts)}</svg>"
     )
 
 
@@ -96,7 +93,7 @@ def chart(
     y: tuple[float, float],
     series: Sequence[Series],
     guide: Points = (),
-) -> str:
+) -> Markup:
     """Curves on two axes; `guide` is a thin dotted line (chance, perfection, zero). Series are drawn in order."""
     width, height = CHART
     across = Scale(low=x[0], high=x[1], start=LEFT, end=width - RIGHT)
@@ -135,9 +132,9 @@ def chart(
         f'<text class="axis" transform="translate(12 {n((TOP + height - BOTTOM) / 2)}) rotate(-90)" '
         f'text-anchor="middle">{escape(y_label)}</text>'
     )
-    return (
+    return ours(
         f'<svg class="chart" viewBox="0 0 {width} {height}" role="img">'
-        f"<title>{escape(title)}</title><desc>{escape(desc)}</desc>{''.join(parts)}</svg>"
+        f"<title>{_said(title)}</title><desc>{_said(desc)}</desc>{''.join(parts)}</svg>"
     )
 
 
@@ -153,13 +150,6 @@ def ticks(low: float, high: float, *, count: int = 5) -> list[float]:
     return [round(i * step, 12) for i in range(first, last + 1)]
 
 
-def padded(values: Sequence[float], *, share: float = 0.08) -> tuple[float, float]:
-    """The range of `values` with a little room at both ends."""
-    low, high = min(values), max(values)
-    room = (high - low) * share or abs(high) * share or 1.0
-    return low - room, high + room
-
-
 def n(value: float) -> str:
     """A coordinate with one decimal, as short as possible."""
     return f"{value:.1f}".removesuffix(".0")
@@ -173,6 +163,10 @@ def _mark(x: float, y: float, state: str, *, off: int) -> str:
     if state in ("inconclusive", "no_data"):
         return f'<path class="mark" d="M{n(x)} {n(y - 6.5)}l6.5 6.5l-6.5 6.5l-6.5 -6.5z"/>'
     return f'<circle class="mark" cx="{n(x)}" cy="{n(y)}" r="5"/>'
+
+
+def _said(text: str) -> str:
+    return escape(plain(text)[:600])
 
 
 def _dot(x: float, y: float, who: str) -> str:

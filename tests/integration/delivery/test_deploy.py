@@ -287,7 +287,7 @@ def test_no_service_where_one_is_demanded(two: Clone, tmp_path: Path) -> None:
         done = two.run("deploy", "--confirm")
         assert done.code == 5
         assert "the store is ready, but no service answers at" in done.err
-        assert "start it with `make serve`" in two.ok("deploy").out
+        assert "Start it: make serve." in two.ok("deploy").out
 
 
 def test_another_service_at_that_address(two: Clone) -> None:
@@ -318,7 +318,7 @@ def test_another_service_at_that_address(two: Clone) -> None:
     ("change", "sentence"),
     [
         ({"output": {"delayed": True, "probability": 0.999}}, "but {'delayed': "),
-        ({"route": "fallback"}, "answers golden request 1 of flight-delay-v2 with the fallback."),
+        ({"route": "fallback"}, "answers golden-1 of flight-delay-v2 with the fallback."),
     ],
 )
 def test_a_service_that_answers_differently_is_caught(
@@ -404,7 +404,7 @@ def test_the_agent_follows_main(shipped: World, two: Clone, tmp_path: Path) -> N
     assert process.stdout is not None
     said = process.stdout.read()
     process.stdout.close()
-    assert "deploy: ended." in said
+    assert "deploy: stopped." in said
 
 
 def _stored(clone: Clone) -> str | None:
@@ -438,7 +438,10 @@ def test_the_agent_tries_a_commit_once_and_then_after_pauses(
     assert calls[0] == 4  # at 0, 2, 6 and 14 seconds
     agent.look(("b", False, ()))
     assert calls[0] == 5
-    assert capsys.readouterr().err == "deploy: it is damaged\n"
+    said = capsys.readouterr().err.splitlines()
+    assert said.count("deploy: it is damaged") == 1  # the same trouble is said once
+    pauses = [line.split()[-2] for line in said if "trying again" in line]
+    assert pauses == ["2", "4", "8", "16", "2"]
     error[0], now[0] = False, 100.0
     agent.look(("b", False, ("origin cannot be reached.",)))
     agent.look(("b", True, ("origin cannot be reached.",)))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from gitops_model.delivery import candidate
@@ -13,9 +13,8 @@ from gitops_model.delivery.baseline import Baseline
 from gitops_model.delivery.git import Git
 from gitops_model.errors import CannotEvaluate
 from gitops_model.evaluation import ledger
-from gitops_model.formats.bundle import Bundle
+from gitops_model.evaluation.inputs import TestSet
 from tests.support import cases
-from tests.support.factories import make_bundle
 
 
 def lock(*, test: str, model: str) -> str:
@@ -54,12 +53,32 @@ def test_each_candidate_on_this_test_set_counts_once_on_whatever_branch(tmp_path
     assert account.warning is not None
 
 
-def test_gates_that_could_never_fail_on_this_many_rows_are_refused() -> None:
-    data, sha256 = make_bundle()
-    bundle = Bundle.open(data, sha256=sha256, name="model.tar")
-    base = Baseline(ref="main", commit="c" * 40, stable=None, gates=cases.gates(), warnings=())
-    few = pd.DataFrame({"carrier": ["AA"] * 40 + ["UA"] * 20})
-    with pytest.raises(
-        CannotEvaluate, match="the gates of main cannot judge this test set: .*min_rows"
-    ):
-        candidate._refuse_idle_gates(base, bundle, few)
+@pytest.mark.parametrize(
+    ("gates_ref", "said"),
+    [
+        ("origin/main", "The gates.yaml of origin/main decides, .* change it on main first"),
+        ("main", "The gates.yaml of main decides, .* change it on main first"),
+        (None, "^the gates cannot judge this test set: [^T]*$"),
+    ],
+)
+def test_gates_that_could_never_fail_on_this_many_rows_are_refused(
+    gates_ref: str | None, said: str
+) -> None:
+    base = Baseline(
+        trusted_types=(),
+        ref="main",
+        commit="c" * 40,
+        stable=None,
+        gates=cases.gates(),
+        gates_ref=gates_ref,
+        warnings=(),
+    )
+    few = TestSet(
+        keys=cases.keys(60),
+        labels=[0] * 60,
+        sha256="a" * 64,
+        slices={"depot": ["d1"] * 40 + ["d2"] * 20},
+    )
+    with pytest.raises(CannotEvaluate, match="cannot judge this test set: .*min_rows") as caught:
+        candidate._refuse_idle_gates(base, cases.contract(), few)
+    assert re.search(said, str(caught.value))

@@ -208,7 +208,7 @@ def test_clones_that_went_separate_ways(shipped: World, two: Clone) -> None:
     two.ship("flight-delay-v2")
     done = other.run("rollback")
     assert done.code == 1
-    assert "have gone separate ways" in done.err
+    assert "have different commits. Bring them together (git pull --rebase)" in done.err
 
 
 def test_a_push_that_is_refused_leaves_the_commit_and_says_so(shipped: World, two: Clone) -> None:

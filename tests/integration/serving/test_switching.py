@@ -142,7 +142,7 @@ WRONG = {"inputs": REQUEST, "score": 0.9, "output": {"delayed": True, "probabili
     [
         ({"golden": [WRONG]}, "golden", "but 0.9 was recorded"),
         ({"members": {"model.onnx": b"junk"}}, "load", "cannot be loaded"),
-        ({"members": {"contract.yaml": b"task: 7"}}, "contract", "task is 7; allowed"),
+        ({"members": {"contract.yaml": b"task: 7"}}, "contract", "lacks 'problem'"),
         ({"contract": _contract(farthest=5000)}, "contract", "fell from 6000 to 5000"),
     ],
 )

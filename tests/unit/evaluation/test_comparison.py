@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from gitops_model.evaluation import ranks
 from gitops_model.evaluation.columns import Context
-from gitops_model.evaluation.comparison import Rows, compare, estimate
+from gitops_model.evaluation.comparison import compare, estimate
 from gitops_model.evaluation.metrics import applicable, value
 from gitops_model.evaluation.resampling import Resampler
+from gitops_model.evaluation.rows import Rows
 from tests.support import cases
 
 CONTEXTS = {
@@ -122,7 +122,7 @@ def test_pairing_is_used():
     base = world.scores(0.3, draw=1)
     near = np.clip(base + np.random.default_rng(0).normal(0, 0.005, 2000), 0, 1)
     data = Rows(labels=world.labels, candidate=near, production=base)
-    _, _, error = ranks.delong(world.labels, near, base)
+    _, _, error = cases.delong(world.labels, near, base)
     found = compare("roc_auc", data, CONTEXTS["binary"], Resampler(2000, seed=0), alpha=0.05)
     low, high = estimate("roc_auc", data, CONTEXTS["binary"], Resampler(2000, seed=0), alpha=0.05)[
         1:3

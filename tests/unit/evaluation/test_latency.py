@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gitops_model.delivery import measure
+from gitops_model.delivery import memory, timing
 from gitops_model.errors import CannotEvaluate
 from gitops_model.evaluation import latency
 
@@ -53,7 +53,7 @@ def test_too_few_values_have_no_upper_bound():
 
 def test_calls_are_made_in_turns_after_a_warm_up():
     calls, ticks = [], iter(range(10_000))
-    candidate, production = measure.interleaved(
+    candidate, production = timing.interleaved(
         lambda: calls.append("c"),
         lambda: calls.append("p"),
         pairs=4,
@@ -65,27 +65,25 @@ def test_calls_are_made_in_turns_after_a_warm_up():
 
 
 def test_a_candidate_alone_is_timed_too():
-    candidate, production = measure.interleaved(lambda: None, None, pairs=3, warmup=0)
+    candidate, production = timing.interleaved(lambda: None, None, pairs=3, warmup=0)
     assert len(candidate) == 3 and (candidate > 0).all() and production is None
 
 
 def test_peak_memory_is_that_of_the_child():
     grow = "x = bytearray(80_000_000)"
     # A bare interpreter takes 5 to 15 MB, depending on how much of it is touched.
-    assert 80 < measure.peak_memory_mb([sys.executable, "-S", "-c", grow], repeats=1) < 100
+    assert 80 < memory.peak_mb([sys.executable, "-S", "-c", grow], repeats=1) < 100
 
 
 def test_this_process_does_not_weigh_on_its_child():
     ballast = np.ones(20_000_000)
     assert (
-        measure.peak_memory_mb([sys.executable, "-S", "-c", "pass"], repeats=1)
-        < 60
-        < ballast.nbytes / 1e6
+        memory.peak_mb([sys.executable, "-S", "-c", "pass"], repeats=1) < 60 < ballast.nbytes / 1e6
     )
 
 
 def test_a_command_that_fails_or_hangs_is_named():
     with pytest.raises(CannotEvaluate, match="ended with code 1: ValueError: no"):
-        measure.peak_memory_mb([sys.executable, "-c", "raise ValueError('no')"], repeats=1)
+        memory.peak_mb([sys.executable, "-c", "raise ValueError('no')"], repeats=1)
     with pytest.raises(CannotEvaluate, match="did not end within"):
-        measure.peak_memory_mb([sys.executable, "-c", "input()"], repeats=1, timeout=0)
+        memory.peak_mb([sys.executable, "-c", "input()"], repeats=1, timeout=0)

@@ -8,7 +8,8 @@ from sklearn import metrics as sk
 
 from gitops_model.evaluation import columns, metrics, ranks
 from gitops_model.evaluation.columns import Context
-from gitops_model.evaluation.comparison import CATALOGUE
+from gitops_model.evaluation.metrics import CATALOGUE
+from tests.support import cases
 
 BINARY = Context(problem="binary", threshold=0.4, costs={"false_positive": 1, "false_negative": 5})
 CLASSES = Context(problem="multiclass", classes=("a", "b", "c"), costs={"under": 2, "over": 1})
@@ -245,7 +246,7 @@ def test_influence_of_average_precision_is_its_derivative():
 def test_influence_of_auc_gives_delongs_standard_error():
     labels, scores = binary(rows=3000, digits=6)
     _, influence = ranks.roc_auc(labels, scores)
-    _, _, error = ranks.delong(labels, scores, labels * 0)
+    _, _, error = cases.delong(labels, scores, labels * 0)
     assert np.sqrt(np.sum(influence**2)) / 3000 == pytest.approx(error, rel=1e-3)
 
 

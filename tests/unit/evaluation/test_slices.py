@@ -1,5 +1,7 @@
 """Holm, what is judged, and what is only shown."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,8 @@ from hypothesis import strategies as st
 
 from gitops_model.evaluation import slices
 from gitops_model.evaluation.columns import Context
-from gitops_model.evaluation.comparison import Rows
+from gitops_model.evaluation.rows import Rows
+from gitops_model.formats.check import SliceRow
 
 
 # Worked by hand: sorted p = .01, .02, .03, .04 against alpha/4, alpha/3, alpha/2, alpha.
@@ -35,10 +38,15 @@ def test_holm_is_between_bonferroni_and_no_correction(p_values):
 
 
 def numbers(**known):
-    return {
-        "slice": "depot=a", "rows": 1000, "candidate": 0.8, "production": 0.8, "delta": 0.0,
-        "lower": -0.01, "upper": 0.01, "error": 0.006, "degrees": 999.0, "wins": None, "losses": None,
-    } | known  # fmt: skip
+    row = SliceRow(
+        slice="depot=a", rows=1000, candidate=0.8, production=0.8, delta=0.0, lower=-0.01, upper=0.01, error=0.006,
+        degrees=999.0, wins=None, losses=None, rows_needed=None, method="t",
+    )  # fmt: skip
+    return replace(row, **known)
+
+
+def states(rows, **rules):
+    return [row.state for row in slices.guarded(rows, **{"margin": 0.05, "alpha": 0.05} | rules)]
 
 
 LOST = {"delta": -0.2, "lower": -0.21, "upper": -0.19}
@@ -69,16 +77,15 @@ LOST = {"delta": -0.2, "lower": -0.21, "upper": -0.19}
     ],
 )
 def test_states(known, state):
-    found = slices.judge_all([numbers(**known)], margin=0.05, min_rows=100, alpha=0.05)
-    assert found == [state]
+    assert states([numbers(**known)], min_rows=100) == [state]
 
 
 def test_a_borderline_slice_fails_alone_but_not_among_many():
     # One-sided p of about 0.01: significant alone, not among twenty.
     borderline = numbers(delta=-0.07, error=0.03, lower=-0.12, upper=-0.02)
-    assert slices.judge_all([borderline], margin=0.05, min_rows=1, alpha=0.05) == ["fail"]
+    assert states([borderline], min_rows=1) == ["fail"]
     many = [borderline] + [numbers()] * 19
-    assert slices.judge_all(many, margin=0.05, min_rows=1, alpha=0.05) == ["pass"] * 20
+    assert states(many, min_rows=1) == ["pass"] * 20
 
 
 def test_every_declared_value_is_measured_and_none_is_dropped():
@@ -86,7 +93,7 @@ def test_every_declared_value_is_measured_and_none_is_dropped():
     depot = np.array(["large"] * 390 + ["tiny"] * 10)
     labels = (generator.random(400) < 0.5).astype(float)
     scores = generator.random(400)
-    table = slices.measure(
+    table = slices.compare_each(
         {"depot": depot, "express": np.arange(400) % 2 == 0},
         Rows(labels=labels, candidate=scores, production=scores),
         Context(problem="binary"),
@@ -96,7 +103,7 @@ def test_every_declared_value_is_measured_and_none_is_dropped():
         margin=0.05,
         seed=0,
     )
-    assert [(s["slice"], s["rows"]) for s in table] == [
+    assert [(row.slice, row.rows) for row in table] == [
         ("depot=large", 390), ("depot=tiny", 10), ("express=False", 200), ("express=True", 200),
     ]  # fmt: skip
-    assert all(s["lower"] < 0 < s["upper"] for s in table)
+    assert all(row.lower < 0 < row.upper for row in table)

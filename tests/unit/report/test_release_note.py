@@ -1,15 +1,16 @@
-"""Release note and card: every number in them is one of check.json, of the record or of the manifest."""
+"""Release note: every number in it is one of check.json or of the record."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from gitops_model import strict_yaml
-from gitops_model.pipeline import card
-from gitops_model.report import markdown, release_note
+from gitops_model import markdown, strict_yaml
+from gitops_model.formats.check import GateKind
+from gitops_model.report import release_note
 from tests.support import reports
 
 SHA = "1234567890abcdef" * 4
@@ -47,26 +48,26 @@ def test_the_record_of_these_tests_is_valid() -> None:
     "situation", ["better", "worse_on_one_slice", "first_release", "turned_off"]
 )
 @pytest.mark.parametrize("problem", reports.PROBLEMS)
-def test_every_number_of_note_and_card_is_in_the_report(situation: str, problem: str) -> None:
+def test_every_number_of_the_note_is_in_the_report(situation: str, problem: str) -> None:
     check = reports.make(situation, problem)
-    allowed = numbers_of(check) | numbers_of(
+    facts = check.to_json()
+    allowed = numbers_of(facts) | numbers_of(
         {key: RECORD[key] for key in ("model", "data", "rollback_target", "released")}
     )
     shown = release_note.render_note(RECORD, check)
     assert unexplained(shown, allowed) == []
-    assert unexplained(release_note.verdict_section(check), numbers_of(check)) == []
+    assert unexplained(release_note.verdict_section(check), numbers_of(facts)) == []
     assert len(NUMBER.findall(shown)) > 40
 
 
 def test_a_changed_number_changes_the_note() -> None:
     check = reports.make("better")
-    entry = next(gate for gate in check["gates"] if gate["id"] == "primary")
+    gate = check.gate(GateKind.PRIMARY)
+    assert gate is not None and gate.delta is not None
     before = release_note.render_note(RECORD, check)
-    assert (
-        f"{entry['production']:.4f} → {entry['candidate']:.4f} (▲ {entry['delta']:+.4f})" in before
-    )
-    entry["candidate"] = 0.1234
-    assert "→ 0.1234" in release_note.render_note(RECORD, check)
+    assert f"{gate.production:.4f} → {gate.candidate:.4f} (▲ {gate.delta:.4f})" in before
+    gates = tuple(replace(g, candidate=0.1234) if g is gate else g for g in check.gates)
+    assert "→ 0.1234" in release_note.render_note(RECORD, replace(check, gates=gates))
 
 
 def test_the_note_says_what_a_release_needs() -> None:
@@ -93,12 +94,9 @@ def test_the_trade_off_names_what_clearly_became_worse() -> None:
         == "nothing was in production to trade against"
     )
     slow = reports.make("equal")
-    slow["latency"] |= {
-        "ratio": 1.2,
-        "ratio_lower": 1.15,
-        "production_ms": 1.0,
-        "candidate_ms": 1.2,
-    }
+    assert slow.latency is not None
+    times = replace(slow.latency, ratio=1.2, ratio_lower=1.15, production_ms=1.0, candidate_ms=1.2)
+    slow = replace(slow, latency=times)
     assert release_note.trade_off(slow) == "median latency 1 ms → 1.2 ms (×1.20)"
 
 
@@ -109,9 +107,7 @@ def test_the_first_release_and_the_unknown_are_said_as_such() -> None:
     assert "none, this is the first" in first
     without = release_note.render_note(RECORD, None)
     assert without.count(release_note.UNKNOWN) == 3
-    assert "Not evaluated: the candidate" in release_note.verdict_section(
-        reports.make("not_evaluated")
-    )
+    assert "Not evaluated: the candidate" in release_note.verdict_section(reports.not_evaluated())
 
 
 def test_a_gate_that_was_off_is_said_in_bold() -> None:
@@ -120,12 +116,9 @@ def test_a_gate_that_was_off_is_said_in_bold() -> None:
     )
 
 
-def test_the_card_keeps_its_text_and_gets_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    check = reports.make("better")
-    monkeypatch.setattr(card, "render", lambda contract, manifest: "# Model card: x\n\n")
-    expected = release_note.append_verdict("# Model card: x\n", check)
-    assert release_note.render_card(None, {}, check) == expected  # type: ignore[arg-type]
-    assert expected.startswith("# Model card: x\n\n## Verdict at release\n")
+def test_the_card_keeps_its_text_and_gets_the_verdict() -> None:
+    shown = release_note.append_verdict("# Model card: x\n\n", reports.make("better"))
+    assert shown.startswith("# Model card: x\n\n## Verdict at release\n")
 
 
 def test_hostile_text_does_nothing() -> None:
@@ -140,7 +133,7 @@ def numbers_of(value: Any) -> set[str]:
     if isinstance(value, dict):
         return set().union(*map(numbers_of, value.values())) if value else set()
     if isinstance(value, list):
-        return set().union(*map(numbers_of, value)) if value else set()
+        return {str(len(value))}.union(*map(numbers_of, value))
     if isinstance(value, bool) or value is None:
         return set()
     if isinstance(value, str):
@@ -157,6 +150,8 @@ def numbers_of(value: Any) -> set[str]:
     found |= {
         f"{abs(value):.3g}",
         f"{abs(value) * 100:.3g}",
+        f"{abs(value) * 100:.1f}",
+        f"{abs(value):.4f}",
         f"{value * 100:+.1f}",
         f"{(1 - value) * 100:.4g}",
     }

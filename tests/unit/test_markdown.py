@@ -1,4 +1,4 @@
-"""Escaping and cutting: what GitHub would do with the text is nothing, and a cut body is still well-formed."""
+"""Escaping: what GitHub would do with a foreign text is nothing."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt  # comes with dvc
 
-from gitops_model.report import markdown
-from gitops_model.report.markdown import Block
+from gitops_model import markdown
 
 HTML_OF_OURS = {"<span>", "</span>"}
 ALIVE = re.compile(r"@\w|#\d|(?i:gh-\d)|://|(?i:www\.)|:\w+:|\$", re.ASCII)
@@ -79,55 +78,3 @@ def test_prose_keeps_commands_as_code() -> None:
 def test_length_is_counted_in_utf16_units() -> None:
     assert markdown.units("a") == 1
     assert markdown.units("😀") == 2
-
-
-def blocks(rows: int, others: int = 3) -> list[Block]:
-    return [
-        Block(before="### verdict\n"),
-        Block(
-            noun="gates",
-            before="\n| g |\n| --- |\n",
-            rows=[f"| gate {i} |\n" for i in range(12)],
-            first=True,
-        ),
-        Block(
-            noun="slices",
-            before="\n<details>\n\n",
-            rows=[f"| slice {i} |\n" for i in range(rows)],
-            after="\n</details>\n",
-        ),
-        Block(
-            noun="params",
-            before="\n<details>\n\n",
-            rows=[f"| p {i} |\n" for i in range(others)],
-            after="\n</details>\n",
-        ),
-        Block(before="\nfooter\n"),
-    ]
-
-
-def test_everything_is_shown_when_it_fits() -> None:
-    body = markdown.assemble(blocks(5), limit=5000)
-    assert "Left out" not in body
-    assert body.count("| slice") == 5
-
-
-def test_a_long_table_is_cut_and_does_not_push_out_the_rest() -> None:
-    body = markdown.assemble(blocks(2000), limit=1500)
-    assert markdown.units(body) <= 1500
-    assert body.count("| p ") == 3
-    shown = body.count("| slice")
-    assert f"Left out to fit: {2000 - shown:,} of 2,000 slices." in body
-    assert shown > 20
-    assert body.endswith("\nfooter\n")
-
-
-@pytest.mark.parametrize("limit", [0, 5, 60, 120, 200, 300, 400, 700, 1000])
-def test_no_body_is_longer_than_its_limit(limit: int) -> None:
-    body = markdown.assemble(blocks(300, others=40), limit=limit)
-    assert markdown.units(body) <= limit
-    assert body.count("<details>") == body.count("</details>")
-    if limit >= 60:
-        assert body.startswith("### verdict")
-    if limit >= 300:
-        assert "| gate 0 |" in body and "| gate 1 |" in body

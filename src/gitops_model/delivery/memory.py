@@ -1,0 +1,88 @@
+"""Peak memory of a model: a process of its own loads the bundle, answers its golden requests and ends.
+
+`weigh` is the command of that process; `peak_mb` looks at it from outside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitops_model.delivery.programs import COMMAND
+from gitops_model.errors import CannotEvaluate
+from gitops_model.formats.bundle import Bundle
+from gitops_model.runtime.models import columns_of, load_model
+
+# ru_maxrss of a child starts from its parent's size, so a small interpreter stands between. Linux counts KiB.
+_WEIGH = """
+import resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+sys.stderr.buffer.write(done.stderr[-2000:])
+unit = 1 if sys.platform == "darwin" else 1024
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit)
+sys.exit(done.returncode)
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `weigh`."""
+    parser.add_argument(
+        "--trust", action="append", default=[], metavar="TYPE", help="a type that skops may load"
+    )
+    parser.add_argument("path", type=Path, help="the bundle")
+    parser.add_argument("sha256", help="what its bytes must hash to")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The file of a bundle, the sha256 its bytes must have, and the types that skops may load besides its own."""
+
+    path: Path
+    sha256: str
+    trust: Sequence[str] = ()
+
+
+def run(options: Options) -> int:
+    """Raises BadArtifact when the bundle cannot be loaded."""
+    bundle = Bundle.read(options.path, sha256=options.sha256)
+    model = load_model(bundle, trusted=options.trust)
+    validate = bundle.contract.row_validator()
+    for line in bundle.golden:
+        model.predict(columns_of(bundle.contract, [validate(line["inputs"]).values]))
+    return 0
+
+
+def of_bundle(path: Path, *, sha256: str, trusted: Sequence[str] = ()) -> float:
+    """Peak memory in MB of a process that serves this bundle. Raises CannotEvaluate when it cannot be loaded."""
+    return peak_mb([*COMMAND, "weigh", *(f"--trust={name}" for name in trusted), str(path), sha256])
+
+
+def peak_mb(command: Sequence[str], *, repeats: int = 3, timeout: float = 60) -> float:
+    """Largest peak resident memory, in MB (1,000,000 bytes), of `repeats` runs of a command to its end.
+
+    Raises CannotEvaluate when the command fails or takes longer than `timeout` seconds.
+    """
+    peaks = []
+    for _ in range(repeats):
+        try:
+            done = subprocess.run(
+                [sys.executable, "-S", "-c", _WEIGH, *command],
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise CannotEvaluate(
+                f"peak memory: `{command[0]} ...` did not end within {timeout:g} s."
+            ) from None
+        if done.returncode != 0:
+            last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+            raise CannotEvaluate(
+                f"peak memory: `{command[0]} ...` ended with code {done.returncode}: {''.join(last)}"
+            )
+        peaks.append(int(done.stdout.split()[-1]) / 1e6)
+    return max(peaks)

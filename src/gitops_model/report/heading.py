@@ -1,0 +1,114 @@
+"""What a report says first: the verdict, the one reason with its numbers, what is turned off, what to beware of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from gitops_model.formats.check import (
+    Check,
+    NotEvaluated,
+    Outcome,
+    State,
+    TurnedOff,
+)
+from gitops_model.report import reasons, sentences
+from gitops_model.report.sentences import capital
+
+# `nothing` and `pending` are said by the trusted side about a pull request; check.json never holds them.
+VERDICTS = {
+    "pass": ("✅", "May ship"),
+    "blocked": ("❌", "Do not merge"),
+    "not_evaluated": ("⚠️", "Not evaluated"),
+    "nothing": ("➖", "Nothing to evaluate"),
+    "pending": ("⏳", "Not evaluated yet"),
+}
+# Characters of a reason; a longer one is said in full below.
+LONGEST = 300
+# How the sentence of check.json begins, which a heading says in its own way.
+PREFIXES = ("May ship as the first release: ", "May ship: ", "Blocked: ", "Not evaluated: ")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a report says first. `reason` is short; `said` is longer, `hint` a command that helps."""
+
+    state: str
+    mark: str
+    word: str
+    reason: str
+    said: str = ""
+    hint: str | None = None
+    turned_off: tuple[TurnedOff, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """The verdict in one short line."""
+        return f"{self.word}: {self.reason}" if self.reason else self.word
+
+
+def verdict(
+    check: Outcome | None,
+    *,
+    state: str | None = None,
+    sentence: str | None = None,
+    hint: str | None = None,
+    warnings: Sequence[str] | None = None,
+) -> Verdict:
+    """The verdict of a check, in which a trusted side may replace state, sentence, hint and warnings by its own.
+
+    A sentence that is not the one of the check's gates is the reason; then the gates are not what decided.
+    """
+    compared = check if isinstance(check, Check) else None
+    own = check.hint if isinstance(check, NotEvaluated) else None
+    state = state or (str(check.state) if check is not None else State.NOT_EVALUATED.value)
+    sentence = sentence if sentence is not None else check.sentence if check else ""
+    mark, word = VERDICTS.get(state, ("", state))
+    reason = without_prefix(sentence)
+    off = () if compared is None else compared.turned_off
+    head = Verdict(
+        state=state,
+        mark=mark,
+        word=word,
+        reason=reason if len(reason) <= LONGEST else f"{reason[: LONGEST - 1]}…",
+        said="" if len(reason) <= LONGEST else capital(reason),
+        hint=hint or own,
+        turned_off=off,
+        warnings=_warnings(compared, warnings),
+    )
+    return head if compared is None else _explained(head, compared, sentence)
+
+
+def _explained(head: Verdict, check: Check, sentence: str) -> Verdict:
+    if sentence != sentences.headline(check):
+        return head
+    word = head.word
+    if head.state == State.PASS and check.baseline is None:
+        word = "May ship as the first release"
+    return replace(
+        head,
+        word=word,
+        reason=reasons.reason(check),
+        said=reasons.explanation(check),
+    )
+
+
+def _warnings(check: Check | None, given: Sequence[str] | None) -> tuple[str, ...]:
+    if check is None:
+        return tuple(dict.fromkeys(given or ()))
+    found = list(check.warnings if given is None else given)
+    if check.test_set.changed:
+        found.insert(
+            0,
+            "The test set changed since production was released: production was scored again on the new rows.",
+        )
+    return tuple(dict.fromkeys(found))
+
+
+def without_prefix(sentence: str) -> str:
+    """The sentence of a check.json without its verdict, for a place where the verdict stands already."""
+    for prefix in PREFIXES:
+        if sentence.startswith(prefix):
+            return sentence.removeprefix(prefix)
+    return sentence

@@ -1,0 +1,216 @@
+"""What the trusted side makes of a report: the verdict is its own, and the newest check of the head speaks."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gitops_model.actions import client, issues, publish, pulls, recompute, runs
+from gitops_model.actions.job import Job
+from gitops_model.errors import BadArtifact
+from gitops_model.formats.check import Check, GateState, SliceState, State
+from gitops_model.formats.pointer import Pointer, Ref
+from gitops_model.report import comment
+from tests.support import cases
+
+HEAD = "5" * 40
+JOB = Job(repository="acme/model", token="")
+SERVES = Pointer(stable=Ref(model="parcel-delay-v3", sha256=cases.PRODUCTION))
+STARTED: dict[str, Any] = {
+    "id": 7,
+    "head_sha": HEAD,
+    "head_branch": "topic",
+    "head_repository": {"full_name": "acme/model"},
+    "html_url": "https://example.invalid/run/7",
+    "event": "pull_request",
+    "conclusion": "success",
+    "created_at": "2026-01-02T03:04:05Z",
+    "actor": {"login": "ada"},
+}
+
+
+@functools.cache
+def good() -> Check:
+    return cases.check(**cases.inputs(rows=2000))
+
+
+@functools.cache
+def bad() -> Check:
+    world = cases.world(rows=2000)
+    return cases.check(**cases.inputs(of=world, candidate=world.scores(3.0, draw=5)))
+
+
+def forged() -> Check:
+    """A bad check that says it is a good one."""
+    return replace(
+        bad(),
+        state=State.PASS,
+        sentence="May ship! @everyone",
+        gates=tuple(
+            replace(gate, state=GateState.PASS, blocks=False, sentence="fine")
+            for gate in bad().gates
+        ),
+        slices=tuple(replace(row, state=SliceState.PASS) for row in bad().slices),
+    )
+
+
+class World:
+    """The GitHub of one pull request, and main's files, as far as `publish.judge` asks for them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.files = ["dvc.lock"]
+        self.pointer = SERVES
+        self.report: bytes | None = None
+        self.statuses: list[tuple[str, str]] = []
+        self.decided = False
+        monkeypatch.setattr(recompute.Gates, "load", lambda path: cases.gates())
+        monkeypatch.setattr(recompute.Contract, "load", lambda path: cases.contract())
+        monkeypatch.setattr(publish.Pointer, "load", lambda path: self.pointer)
+        monkeypatch.setattr(publish, "age", lambda *_, **__: None)
+        monkeypatch.setattr(runs, "find_pull", lambda *_: SimpleNamespace(number=12))
+        monkeypatch.setattr(runs, "changed_files", lambda *_: self.files)
+        monkeypatch.setattr(runs, "read_member", lambda *_: (self.member(), None))
+        monkeypatch.setattr(runs, "load", lambda *_: STARTED)
+        monkeypatch.setattr(runs, "is_decided", lambda *_: self.decided)
+        monkeypatch.setattr(publish.Job, "from_environ", lambda *_, **__: JOB)
+        monkeypatch.setattr(publish, "Repository", lambda job: self.repository)
+        monkeypatch.setattr(client, "set_status", self.set_status)
+        self.repository: Any = SimpleNamespace(name="acme/model")
+
+    def set_status(self, repository: Any, sha: str, *, state: str, **_: Any) -> None:
+        self.statuses.append((sha, state))
+
+    def member(self) -> bytes:
+        if self.report is None:
+            raise BadArtifact("The check ended without a report; its log says why.")
+        return self.report
+
+    def judge(self, check: Check | None) -> publish.Verdict:
+        self.report = None if check is None else json.dumps(check.to_json()).encode()
+        return publish.judge(self.repository, STARTED, job=JOB)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(monkeypatch)
+
+
+def test_a_good_report_is_a_success(world: World) -> None:
+    verdict = world.judge(good())
+    assert (verdict.status, verdict.number) == ("success", 12)
+    assert "May ship" in verdict.title
+
+
+def test_no_state_and_no_sentence_of_a_report_is_believed(world: World) -> None:
+    verdict = world.judge(forged())
+    assert verdict.status == "failure"
+    assert "everyone" not in verdict.body and "fine" not in verdict.body
+    assert verdict.title == world.judge(bad()).title
+
+
+def test_a_report_about_another_production_asks_for_another_check(world: World) -> None:
+    world.pointer = Pointer(stable=Ref(model="parcel-delay-v4", sha256="d" * 64))
+    verdict = world.judge(good())
+    assert verdict.status == "failure"
+    assert "parcel-delay-v4 is in production now" in verdict.body.replace("\\", "")
+    world.pointer = Pointer()
+    assert world.judge(good()).status == "failure"
+
+
+def test_numbers_that_cannot_be_right_are_a_failure(world: World) -> None:
+    verdict = world.judge(cases.with_gate(good(), "primary", candidate=0.999))
+    assert verdict.status == "failure" and "the report cannot be right" in verdict.body
+    assert "merge past this status" not in verdict.body
+    world.files = ["contract.yaml", "dvc.lock"]
+    verdict = world.judge(cases.with_gate(good(), "primary", metric="f1"))
+    assert verdict.status == "failure" and "merge past this status" in verdict.body
+
+
+def test_the_models_name_in_production_is_the_pointers(world: World) -> None:
+    named = replace(good(), baseline=replace(good().baseline, model="anything"))
+    body = world.judge(named).body
+    assert "anything" not in body and "parcel-delay-v3" in body.replace("\\", "")
+
+
+def test_without_a_report_nothing_is_green(world: World) -> None:
+    assert world.judge(None).status == "error"
+    world.report = b'{"state": "pass"}'
+    assert publish.judge(world.repository, STARTED, job=JOB).status == "error"
+
+
+def test_a_change_that_reaches_no_model_is_green_whatever_its_report_says(world: World) -> None:
+    world.files = ["README.md"]
+    assert world.judge(bad()).status == "success"
+
+
+def test_a_reports_own_warnings_come_last_as_its_own_and_few(world: World) -> None:
+    warned = replace(
+        good(), warnings=("Undecided: no", *(f"own {i}" for i in range(50)), "gates.yaml differs x")
+    )
+    said = recompute.warnings(recompute.recompute(warned, SERVES, []), [])
+    assert said == [f"The check says: own {i}" for i in range(recompute.OWN_WARNINGS)]
+
+
+@pytest.mark.parametrize(("decided", "statuses"), [(False, [(HEAD, "pending")]), (True, [])])
+def test_pending_takes_no_verdict_away(
+    world: World, monkeypatch: pytest.MonkeyPatch, decided: bool, statuses: list[tuple[str, str]]
+) -> None:
+    world.decided = decided
+    pending = publish.Verdict(number=None, status="pending", title="Waits", body="")
+    monkeypatch.setattr(publish, "judge", lambda *_, **__: pending)
+    assert publish.run(publish.Options(run=7)) == 0
+    assert world.statuses == statuses
+
+
+class Conversation:
+    """The comments of one pull request, in place of those on GitHub."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.comments: list[issues.Comment] = []
+        monkeypatch.setattr(issues, "comments", lambda *_, **__: list(self.comments))
+        monkeypatch.setattr(issues, "add_comment", lambda _, __, body: self.add(body))
+        monkeypatch.setattr(issues, "edit_comment", lambda _, old, body: self.edit(old, body))
+        monkeypatch.setattr(issues, "delete_comment", lambda _, old: self.comments.remove(old))
+
+    def add(self, body: str) -> None:
+        self.comments.append(issues.Comment(id=len(self.comments), body=body))
+
+    def edit(self, old: issues.Comment, body: str) -> None:
+        self.comments[self.comments.index(old)] = replace(old, body=body)
+
+
+def said_by(run_id: int) -> publish.Verdict:
+    footing = comment.Footing(state="pass", sentence="x", head_sha=HEAD, run_id=run_id)
+    body = f"{comment.marker(footing)}\nby run {run_id}"
+    return publish.Verdict(number=12, status="success", title="x", body=body)
+
+
+def test_the_newest_check_of_the_head_speaks_whoever_comes_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    conversation = Conversation(monkeypatch)
+    conversation.add(said_by(3).body)
+    conversation.add(said_by(4).body)
+    repository: Any = SimpleNamespace(login=lambda: "bot")
+    monkeypatch.setattr(runs, "newest_run", lambda *_: {**STARTED, "id": 9})
+    monkeypatch.setattr(publish, "judge", lambda _, started, **__: said_by(started["id"]))
+    publish.post(repository, JOB, STARTED, said_by(7))
+    assert [comment.body for comment in conversation.comments] == [said_by(9).body]
+
+
+@pytest.mark.parametrize(
+    ("sha", "repository", "found"),
+    [(HEAD, "acme/model", True), ("6" * 40, "acme/model", False), (HEAD, "eve/model", False)],
+)
+def test_a_pull_request_is_found_by_repository_branch_and_commit(
+    sha: str, repository: str, found: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pull = SimpleNamespace(head_sha=sha, head_repository=repository)
+    monkeypatch.setattr(pulls, "into_main", lambda *_, **__: [pull])
+    github: Any = SimpleNamespace(name="acme/model")
+    assert (runs.find_pull(github, STARTED) is pull) == found
