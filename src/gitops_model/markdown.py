@@ -53,7 +53,8 @@ def escape(text: object, *, limit: int = 300) -> str:
 
 def code(text: object, *, limit: int = 120) -> str:
     """`text` as a code span, for use outside of tables."""
-    shown = plain(text).replace("`", "'")
+    # Code spans mention nobody on GitHub; a zero-width space keeps that so wherever the text is copied to.
+    shown = plain(text).replace("`", "'").replace("@", f"@{BREAK}")
     if units(shown) > limit:
         shown = shown[: limit // 2 - 1] + "…"
     return f"`{shown}`" if shown else ""

@@ -51,29 +51,33 @@ def project(template: Path, tmp_path: Path) -> Project:
     path = bake.bake(template, tmp_path, {"dvc_remote": "s3"})
     programs = path / ".venv" / "bin"
     programs.mkdir(parents=True)
-    for name in ("python", "dvc", "pre-commit", "ruff", "mypy", "uv"):
+    for name in ("python", "dvc", "gitops-model", "pre-commit", "ruff", "uv"):
         (programs / name).write_text(STUB)
         (programs / name).chmod(stat.S_IRWXU)
     return Project(path=path, calls=tmp_path / "calls")
 
 
 def test_setup_installs_the_locks_once(project: Project):
-    assert "Installing requirements.lock requirements-remote-s3.lock" in project.make("setup")
-    install, hooks = project.called()
-    assert install[-5:] == [
-        "--require-hashes",
-        "-r",
-        "requirements.lock",
-        "-r",
-        "requirements-remote-s3.lock",
+    assert "Installing library.lock requirements.txt requirements-s3.txt" in project.make("setup")
+    pip, uv, schemas, hooks = project.called()
+    assert pip[:4] == ["python", "-m", "pip", "--disable-pip-version-check"]
+    assert pip[-3:-1] == ["--require-hashes", "-r"]
+    pinned = (project.path / ".venv/uv.txt").read_text()
+    assert re.match(r"uv==\d", pinned) and "--hash=sha256:" in pinned and "==" not in pinned[4:]
+    assert uv[:3] == ["uv", "pip", "install"]
+    assert uv[-9:] == [
+        *("--require-hashes", "--find-links", "vendor"),
+        *("-r", "library.lock", "-r", "requirements.txt", "-r", "requirements-s3.txt"),
     ]
+    assert schemas[:3] == ["python", "-P", "-c"]
+    assert (project.path / ".venv/schemas").is_symlink()
     assert hooks == ["pre-commit", "install"]
     (project.path / ".git/hooks/pre-commit").write_text("")
     assert project.make("setup") == ""
     assert project.called() == []
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-remote-s3.lock"])
+@pytest.mark.parametrize("lock", ["library.lock", "requirements.txt", "requirements-s3.txt"])
 def test_a_changed_lock_is_installed_again(project: Project, lock: str):
     project.make("setup", CI="true")
     (project.path / lock).touch()
@@ -82,10 +86,12 @@ def test_a_changed_lock_is_installed_again(project: Project, lock: str):
         file.write("# one more line\n")
     project.called()
     assert "Installing" in project.make("setup", CI="true")
-    assert [call[:4] for call in project.called()] == [
-        ["python", "-m", "pip", "--disable-pip-version-check"]
+    assert [call[:2] for call in project.called()] == [
+        ["python", "-m"],
+        ["uv", "pip"],
+        ["python", "-P"],
     ]
-    assert len(list((project.path / ".venv/.installed").iterdir())) == 2
+    assert len(list((project.path / ".venv/.installed").iterdir())) == 3
 
 
 def test_a_failed_installation_is_tried_again(project: Project):
@@ -114,7 +120,7 @@ def test_setup_takes_a_repository_as_it_is(project: Project):
     project.make("setup")
     assert (project.path / ".git/HEAD").read_text() == "ref: refs/heads/trunk\n"
     assert hook.read_text() == "mine"
-    assert [call[0] for call in project.called()] == ["python"]
+    assert [call[0] for call in project.called()] == ["python", "uv", "python"]
 
 
 def test_setup_initialises_dvc_when_its_folder_is_gone(project: Project):
@@ -122,7 +128,7 @@ def test_setup_initialises_dvc_when_its_folder_is_gone(project: Project):
     stub = project.path / ".venv/bin/dvc"
     stub.write_text(STUB + "mkdir -p .dvc && touch .dvc/config\n")
     project.make("setup", CI="true")
-    assert project.called()[1:] == [
+    assert project.called()[3:] == [
         ["dvc", "init", "-q"],
         ["dvc", "config", "core.analytics", "false"],
     ]
@@ -178,47 +184,47 @@ def test_a_reason_arrives_letter_by_letter(project: Project, reason: str, given_
         project.make("rollback", f"REASON={reason}", CI="true")
     else:
         project.make("rollback", REASON=reason, CI="true")
-    assert project.called() == [["python", "-m", "ci_scripts", "rollback", f"--reason={reason}"]]
+    assert project.called() == [["gitops-model", "rollback", f"--reason={reason}"]]
     assert not list(project.path.rglob("PWNED"))
 
 
 @pytest.mark.parametrize(
     "words, call",
     [
-        ("check", "ci_scripts check"),
-        ("check BASE=origin/dev", "ci_scripts check --base origin/dev"),
-        ("release", "ci_scripts release"),
-        ("release NO_PUSH=1 ANY_BRANCH=1", "ci_scripts release --no-push --any-branch"),
-        ("ship MODEL=delay-v2", "ci_scripts ship delay-v2"),
+        ("check", "gitops-model check"),
+        ("check BASE=origin/dev", "gitops-model check --base origin/dev"),
+        ("release", "gitops-model release"),
+        ("release NO_PUSH=1 ANY_BRANCH=1", "gitops-model release --no-push --any-branch"),
+        ("ship MODEL=delay-v2", "gitops-model ship delay-v2"),
         (
             "ship MODEL=delay-v2 CANARY=10 KEY=tailnum",
-            "ci_scripts ship delay-v2 --canary 10 --key tailnum",
+            "gitops-model ship delay-v2 --canary 10 --key tailnum",
         ),
-        ("ship MODEL=delay-v2 SHADOW=1", "ci_scripts ship delay-v2 --shadow"),
-        ("ship FREEZE=holidays", "ci_scripts ship --freeze=holidays"),
-        ("ship UNFREEZE=1 PUSH=1", "ci_scripts ship --unfreeze --push"),
-        ("ship ACCEPT=first", "ci_scripts ship --accept-unevaluated=first"),
-        ("rollback", "ci_scripts rollback"),
-        ("rollback FREEZE=1 PUSH=1 DEPLOY=1", "ci_scripts rollback --freeze --push --deploy"),
-        ("rollback TO=delay-v1", "ci_scripts rollback --to delay-v1"),
-        ("deploy", "ci_scripts deploy"),
+        ("ship MODEL=delay-v2 SHADOW=1", "gitops-model ship delay-v2 --shadow"),
+        ("ship FREEZE=holidays", "gitops-model ship --freeze=holidays"),
+        ("ship UNFREEZE=1 PUSH=1", "gitops-model ship --unfreeze --push"),
+        ("ship ACCEPT=first", "gitops-model ship --accept-unevaluated=first"),
+        ("rollback", "gitops-model rollback"),
+        ("rollback FREEZE=1 PUSH=1 DEPLOY=1", "gitops-model rollback --freeze --push --deploy"),
+        ("rollback TO=delay-v1", "gitops-model rollback --to delay-v1"),
+        ("deploy", "gitops-model deploy"),
         (
             "deploy STORE=/srv/store REF=main WATCH=1",
-            "ci_scripts deploy --store /srv/store --ref main --watch",
+            "gitops-model deploy --store /srv/store --ref main --watch",
         ),
-        ("serve PORT=0", "modelops.serving --port 0"),
-        ("status", "ci_scripts status"),
-        ("status STORE=s REF=HEAD", "ci_scripts status --store s --ref HEAD"),
-        ("monitor", "ci_scripts monitor"),
-        ("doctor", "ci_scripts doctor"),
-        ("test", "pytest -q"),
+        ("serve PORT=0", "gitops-model serve --port 0"),
+        ("status", "gitops-model status"),
+        ("status STORE=s REF=HEAD", "gitops-model status --store s --ref HEAD"),
+        ("monitor", "gitops-model monitor"),
+        ("doctor", "gitops-model doctor"),
+        ("test", "python -m pytest -q"),
     ],
 )
 def test_targets_call_their_command(project: Project, words: str, call: str):
     project.make("setup", CI="true")
     project.called()
     project.make(*words.split(), CI="true")
-    assert project.called() == [["python", "-m", *call.split()]]
+    assert project.called() == [call.split()]
 
 
 def test_lock_resolves_what_is_there(project: Project):
@@ -226,14 +232,12 @@ def test_lock_resolves_what_is_there(project: Project):
     project.called()
     project.make("lock", "UPGRADE=1", CI="true")
     calls = project.called()
-    assert calls[0][-2:] == ["-q", "uv"]
-    assert [call[-3] for call in calls[1:]] == [
-        "requirements.in",
-        "requirements-serving.in",
-        "requirements-remote-s3.in",
+    assert sorted(call[-3] for call in calls) == [
+        *("requirements-s3.in", "requirements-serving.in", "requirements.in"),
     ]
-    assert all("--upgrade" in call and "--generate-hashes" in call for call in calls[1:])
-    assert ["-c" in call for call in calls[1:]] == [False, True, True]
+    assert all("--upgrade" in call and "--generate-hashes" in call for call in calls)
+    assert calls[0][-3] == "requirements.in"
+    assert ["-c" in call for call in calls] == [False, True, True]
 
 
 @pytest.mark.parametrize(

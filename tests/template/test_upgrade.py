@@ -116,7 +116,8 @@ def test_an_update_keeps_the_users_edits(template: Path, tmp_path: Path):
     commit(repository, "Make it ours")
 
     inside = next(source.glob("*cookiecutter.project_slug*"))
-    append(inside / "modelops/files.py", "\n\nNEWER = True\n")
+    append(inside / "library.lock", "# newer\n")
+    (inside / "vendor/newer.whl").write_bytes(b"newer\0bytes")
     edit(inside / "dvc.yaml", "# The pipeline:", "# The newer pipeline:")
     edit(
         inside / "Makefile",
@@ -127,24 +128,22 @@ def test_an_update_keeps_the_users_edits(template: Path, tmp_path: Path):
         inside / "gates.yaml", "# What a candidate must prove", "# All that a candidate must prove"
     )
     edit(inside / ".github/CODEOWNERS", "# Who must agree", "# The people who must agree")
-    (inside / "modelops/newer.py").write_text('"""New."""\n')
-    (inside / "modelops/weigh.py").unlink()
+    next((inside / "vendor").glob("gitops_model-*.whl")).unlink()
     commit(source, "Release a newer template")
 
     assert not cruft.check(repository)
     assert cruft.update(repository, skip_apply_ask=True)
     assert_clean(repository, kept)
-    assert "NEWER" in (repository / "modelops/files.py").read_text()
+    assert "# newer" in (repository / "library.lock").read_text()
     assert "# The newer pipeline:" in (repository / "dvc.yaml").read_text()
     assert "# All that people" in (repository / "Makefile").read_text()
     assert "# All that a candidate" in (repository / "gates.yaml").read_text()
     assert "# The people who" in (repository / ".github/CODEOWNERS").read_text()
-    assert (repository / "modelops/newer.py").exists()
-    assert not (repository / "modelops/weigh.py").exists()
+    assert [path.name for path in (repository / "vendor").iterdir()] == ["newer.whl"]
     # The locks of other storages stay away, although post_gen runs again on each side.
-    assert sorted(p.name for p in repository.glob("requirements-remote-*")) == [
-        "requirements-remote-s3.in",
-        "requirements-remote-s3.lock",
+    assert sorted(p.name for p in repository.glob("requirements-*")) == [
+        *("requirements-s3.in", "requirements-s3.txt"),
+        *("requirements-serving.in", "requirements-serving.txt"),
     ]
 
 

@@ -208,7 +208,7 @@ def test_button_where_actions_may_not_open_pull_requests(site: Site) -> None:
 def test_button_where_a_review_is_required(site: Site) -> None:
     site.fake.settings.required_reviews = 1
     done = site.rollback()
-    assert done.code == 1 and "Merge it now" in done.output, done.output
+    assert done.code == 1 and "Merge it by hand" in done.output, done.output
     (pull,) = site.fake.state.pulls.values()
     assert pull["state"] == "open"
     assert site.fake.latest_status(pull["head_sha"])["state"] == "success"  # type: ignore[index]

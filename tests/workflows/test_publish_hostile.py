@@ -170,7 +170,7 @@ def test_who_speaks_on_the_first_screen(scene: Scene, checks: dict[str, Any]) ->
 
 @pytest.mark.parametrize(
     "path",
-    ["Makefile", "yaml.py", "requirements.lock", "pipeline/yaml.py", "json/__init__.py", ".venv/x"],
+    ["Makefile", "yaml.py", "requirements.txt", "pipeline/yaml.py", "json/__init__.py", ".venv/x"],
 )
 def test_code_that_runs_in_the_check_is_named(
     scene: Scene, checks: dict[str, Any], path: str
