@@ -12,7 +12,6 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -40,15 +39,6 @@ def build(root: Path = ROOT) -> tuple[str, bytes]:
         return name, (Path(folder) / name).read_bytes()
 
 
-def versions(version: str, former: Mapping[str, str]) -> dict[str, str]:
-    """The version of each stage: the former one where its modules are the same, else this release's."""
-    found = {}
-    for stage in stages.STAGES:
-        digest, kept = stages.digest(stage), former.get(stage, "")
-        found[stage] = kept if kept.endswith(f"+{digest}") else f"{version}+{digest}"
-    return found
-
-
 def expected(template: Path = TEMPLATE) -> dict[Path, bytes]:
     """Contents of the files that belong to the wheel, by path."""
     name, data = build()
@@ -58,7 +48,7 @@ def expected(template: Path = TEMPLATE) -> dict[Path, bytes]:
     except (OSError, ValueError):
         former = {}
     lock = LOCK.format(version=version, sha256=hashlib.sha256(data).hexdigest())
-    listed = json.dumps(versions(version, former), indent=2) + "\n"
+    listed = json.dumps(stages.versions(version, former), indent=2) + "\n"
     return {
         template / "vendor" / name: data,
         template / "library.lock": lock.encode(),

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Command] = {
     "train": Command("pipeline.train", "stage 2: fit the model with pipeline/train.py"),
     "evaluate": Command("pipeline.evaluate", "stage 3: measure the model on the test rows"),
     "package": Command("pipeline.package", "stage 4: write the bundle, build/model.tar"),
+    "eject": Command("pipeline.eject", "make one stage code of this repository: STAGE"),
     "check": Command(
         "delivery.check",
         "compare the candidate with the model in production and say whether it may ship",
@@ -57,6 +58,7 @@ INTERNAL: Mapping[str, Command] = {
     "ci-deploy": Command("actions.deploy", "deploy what main says, and record how it went"),
     "ci-revert": Command("actions.revert", "propose to put production.yaml back"),
     "ci-rollback": Command("actions.rollback", "the button: go back, merge, deploy, open an issue"),
+    "run": Command("pipeline.run", "run a stage that was ejected: FILE"),
     "weigh": Command("delivery.memory", "load one bundle in a process of its own"),
 }
 
@@ -92,7 +94,7 @@ def _run(name: str, command: Command, words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog=f"gitops-model {name}", description=command.help)
     if not hasattr(module, "Options"):
         parser.parse_args(words)
-        return int(module.run())
+        return int(module.run() or 0)
     module.add_arguments(parser)
     return int(module.run(module.Options(**vars(parser.parse_args(words)))))
 

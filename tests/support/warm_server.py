@@ -92,6 +92,9 @@ def serve(connection: socket.socket) -> None:
             stream.reconfigure(line_buffering=True)
         setattr(sys, ("stdin", "stdout", "stderr")[number], stream)
     sys.executable = executable
+    # What the server has not imported is looked for where the caller says: a test may bring a library of its own.
+    own = [entry for entry in env.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    sys.path[0:0] = [entry for entry in own if sys.path[:1] != [entry]]
     importlib.invalidate_caches()
     connection.sendall(b"%d\n" % os.getpid())
     code = run(words)

@@ -120,7 +120,7 @@ def _single_rows(
 
 def train_keys(contract: Contract) -> list[str] | None:
     """Keys of the rows the candidate was trained on; None when the training rows are not here."""
-    path = prepared.PREPARED / "train.csv"
+    path = prepared.FOLDER / "train.csv"
     if not path.exists():
         return None
     column = contract.keys.request
@@ -129,7 +129,7 @@ def train_keys(contract: Contract) -> list[str] | None:
 
 def described() -> dict[str, Any]:
     """build/prepared/data.json. Raises CannotEvaluate when it is not there, or damaged."""
-    path = prepared.PREPARED / "data.json"
+    path = prepared.FOLDER / "data.json"
     try:
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -19,9 +19,13 @@ def read_csv(path: Path, *, columns: Sequence[str] = (), **options: Any) -> pd.D
         raise BadInput(f"{path} is missing. Run: make data") from None
     except pd.errors.EmptyDataError:
         raise BadInput(f"{path} is empty; allowed: a CSV file with a header line.") from None
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        words = str(error).strip().splitlines()[0][:200]
+    except pd.errors.ParserError as error:
+        words = str(error).strip().splitlines()[0].rpartition("error: ")[2][:200]
         raise BadInput(f"{path} cannot be read as CSV: {words}.") from None
+    except UnicodeDecodeError:
+        raise BadInput(
+            f"{path} is not UTF-8 text. If you know how it was written, say so: read_csv(path, encoding='latin-1')."
+        ) from None
     if missing := [name for name in columns if name not in table]:
         raise BadInput(
             f"{path} has no column {', '.join(missing)}; it has {', '.join(map(str, table.columns[:40]))}. Was it "

@@ -7,36 +7,28 @@ import shutil
 import time
 from pathlib import Path
 
-from gitops_model.errors import BadInput
-from gitops_model.files import size_words
 from gitops_model.formats.params import Params
-from gitops_model.pipeline import team
+from gitops_model.pipeline import raw, team
 
-RAW = Path("data/raw")
 FETCHED = Path("data/.raw.fetched")
 FORMER = Path("data/.raw.former")
 
 
-def run() -> int:
+def run() -> None:
     """Fetch into an empty folder, then rename it to data/raw. Raises BadInput when nothing was fetched."""
     params = Params.load(Path("params.yaml"))
     print("data: pipeline/source.py fetches the raw data ...", flush=True)
     began = time.monotonic()
+    _finish_former_swap()
     shutil.rmtree(FETCHED, ignore_errors=True)
     FETCHED.mkdir(parents=True)
     try:
-        team.call("source", "fetch", FETCHED, dict(params.data))
-        files = sorted(path for path in FETCHED.rglob("*") if path.is_file())
-        if not files:
-            raise BadInput(
-                "pipeline/source.py: fetch wrote no file; allowed: at least one file in the folder it is given."
-            )
-        size = sum(path.stat().st_size for path in files)
-        put_in_place(FETCHED, RAW)
+        team.fetch(FETCHED, params)
+        words = raw.size(raw.files(FETCHED))
+        put_in_place(FETCHED, raw.FOLDER)
     finally:
         shutil.rmtree(FETCHED, ignore_errors=True)
-    print(f"data: {len(files)} files, {size_words(size)}, in {time.monotonic() - began:.0f} s")
-    return 0
+    print(f"data: {words} in {raw.FOLDER}, in {time.monotonic() - began:.1f} s")
 
 
 def put_in_place(new: Path, place: Path) -> None:
@@ -46,3 +38,9 @@ def put_in_place(new: Path, place: Path) -> None:
         os.replace(place, FORMER)
     os.replace(new, place)
     shutil.rmtree(FORMER, ignore_errors=True)
+
+
+def _finish_former_swap() -> None:
+    """Put back what a command that was killed between the two renames had moved away."""
+    if FORMER.exists() and not raw.FOLDER.exists():
+        os.replace(FORMER, raw.FOLDER)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from gitops_model.formats.contract import Contract
 Array = NDArray[np.float64]
 BINS = 10
 MOST_POINTS = 500
+FOLDER = Path("reports/plots")
 
 
 def tables(contract: Contract, labels: Array, scores: Array) -> dict[str, pd.DataFrame]:

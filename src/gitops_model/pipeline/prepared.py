@@ -1,11 +1,12 @@
 """build/prepared/{train,test}.csv: written once by `prepare`, read back with the very same values.
 
 A table is as callers send it: bool for boolean inputs, text for categories, None or NaN where a value is missing.
-`columns` turns it into what models take.
+`columns` turns it into what models take. data.json beside the tables says what they are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,59 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gitops_model.errors import BadInput
+from gitops_model.files import canonical_json, sha256_bytes, write_atomic
 from gitops_model.formats.contract import MISSING, Contract
+from gitops_model.formats.params import Split
 
-PREPARED = Path("build/prepared")
+FOLDER = Path("build/prepared")
 _BOOLEANS = {"true": True, "false": False}
 
 
-def text(contract: Contract, table: pd.DataFrame) -> str:
+def write(
+    contract: Contract,
+    *,
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    split: Split,
+    snapshot: str,
+    counts: Mapping[str, int],
+) -> dict[str, Any]:
+    """Write both tables and data.json; returns what data.json says.
+
+    `snapshot` is the identity of the raw data, `counts` the rows there were before the split, by step.
+    """
+    parts = {"train": train, "test": test}
+    contents = {name: text(contract, part) for name, part in parts.items()}
+    time = contract.keys.time
+    described: dict[str, Any] = {
+        "snapshot": snapshot,
+        "split": split.to_dict(),
+        "timeframe": None
+        if time is None
+        else {name: [str(part[time].min()), str(part[time].max())] for name, part in parts.items()},
+        "rows": {**counts, **{name: len(part) for name, part in parts.items()}},
+        "schema_version": contract.schema_version,
+        "test_sha256": sha256_bytes(contents["test"]),
+    }
+    for name, content in contents.items():
+        write_atomic(FOLDER / f"{name}.csv", content)
+    write_atomic(FOLDER / "data.json", canonical_json(described))
+    return described
+
+
+def words(described: Mapping[str, Any]) -> str:
+    """Rows and time of both tables, for people."""
+    frame = described["timeframe"]
+    spans = {
+        name: "" if frame is None else f" from {' to '.join(frame[name])}"
+        for name in ("train", "test")
+    }
+    return " and ".join(
+        f"{described['rows'][name]:,} rows to {name}{spans[name]}" for name in spans
+    )
+
+
+def text(contract: Contract, table: pd.DataFrame) -> bytes:
     """The CSV of `table`, rows in order of time, then of the request key."""
     names = [*contract.columns, *contract.inputs]
     keys = [name for name in (contract.keys.time, contract.keys.request) if name is not None]
@@ -31,10 +78,11 @@ def text(contract: Contract, table: pd.DataFrame) -> str:
         elif rules.type != "category":
             # float32 is what the served model sees; training on the same numbers keeps both runtimes together.
             out[name] = out[name].astype("float32")
-    return out.to_csv(index=False, lineterminator="\n")
+    content: str = out.to_csv(index=False, lineterminator="\n")
+    return content.encode()
 
 
-def read(contract: Contract, part: str, *, folder: Path = PREPARED) -> pd.DataFrame:
+def read(contract: Contract, part: str, *, folder: Path = FOLDER) -> pd.DataFrame:
     """The table of `part`, train or test. Raises BadInput when it is not there."""
     path = folder / f"{part}.csv"
     if not path.is_file():
@@ -50,7 +98,6 @@ def read(contract: Contract, part: str, *, folder: Path = PREPARED) -> pd.DataFr
         # Only the empty field is missing: 'NA' and 'null' are ordinary texts in somebody's categories.
         keep_default_na=False,
         na_values=dict.fromkeys([*numbers, *texts, label], [""]),
-        float_precision="round_trip",
         lineterminator="\n",
     )
     for name in texts:

@@ -1,93 +1,101 @@
 """The team's functions: pipeline/source.py (fetch, load), features.py (build), train.py (fit).
 
-Called by `data`, `prepare` and `train`, and by nothing that judges, serves or deploys. A mistake in them becomes one
-sentence that names file, line and function; the whole traceback is left in build/traceback.txt.
+Called by `data`, `prepare` and `train`, and by nothing that judges, serves or deploys. Each raises BadInput, with one
+sentence, when the function raises or returns something that cannot be used.
 """
 
 from __future__ import annotations
 
-import importlib
-import sys
-import traceback
-import types
 from pathlib import Path
 from typing import Any
 
-import yaml
+import numpy as np
+import pandas as pd
 
-from gitops_model.errors import BadInput, GitopsError
-from gitops_model.files import write_atomic
+from gitops_model.errors import BadInput
+from gitops_model.formats.contract import Contract
+from gitops_model.formats.params import Params
 
-FOLDER = Path("pipeline")
-TRACEBACK = Path("build/traceback.txt")
+# Not used here. What a team's code may call takes part in the stages that call it, see stages.py.
+from gitops_model.pipeline import csv_files as csv_files
+from gitops_model.pipeline import prepared
+from gitops_model.pipeline.team_code import call
+from gitops_model.pipeline.team_code import require_declared as require_declared
 
-
-def call(module: str, function: str, *args: Any, **options: Any) -> Any:
-    """What pipeline/<module>.py's `function` returns. Raises BadInput when it is not there or raises."""
-    path = FOLDER / f"{module}.py"
-    if not path.is_file():
-        raise BadInput(f"{path} is missing. Restore it: git checkout -- {path}")
-    try:
-        found = getattr(_import(module), function, None)
-    except Exception as error:
-        raise _mistake(path, "cannot be imported", error) from error
-    if not callable(found):
-        raise BadInput(f"{path} has no function {function}. Restore it: git checkout -- {path}")
-    try:
-        return found(*args, **options)
-    except GitopsError:
-        raise
-    except Exception as error:
-        raise _mistake(path, f"{function} raised an error", error) from error
+FIT = "pipeline/train.py: fit"
 
 
-def require_declared(stage: str) -> None:
-    """Raises BadInput when the team's code imported a file that the stage's `deps` in dvc.yaml do not name.
-
-    DVC runs a stage again when a file it names has changed. One that it does not know of would change the model unseen.
-    """
-    root = Path().resolve()
-    deps = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]["deps"]
-    used = {
-        Path(file).relative_to(root).as_posix()
-        for module in list(sys.modules.values())
-        if (file := getattr(module, "__file__", None)) and Path(file).is_relative_to(root / FOLDER)
-    }
-    if missing := sorted(name for name in used if not _named(name, deps)):
+def fetch(folder: Path, params: Params) -> None:
+    """Let `fetch` write the raw data into `folder`."""
+    call("source", "fetch", folder, dict(params.data), wanted="def fetch(folder, params)")
+    if not any(path.is_file() for path in folder.rglob("*")):
         raise BadInput(
-            f"dvc.yaml: the stage {stage} uses {', '.join(missing)}, which its deps do not name; add "
-            f"{'it' if len(missing) == 1 else 'them'} there, or a change would go unseen."
+            "pipeline/source.py: fetch wrote no file; allowed: at least one file in the folder it is given."
         )
 
 
-def _named(name: str, deps: list[str]) -> bool:
-    return any(name == dep or name.startswith(dep.rstrip("/") + "/") for dep in deps)
+def load(folder: Path, params: Params) -> pd.DataFrame:
+    """The raw rows in `folder`."""
+    raw = call("source", "load", folder, dict(params.data), wanted="def load(folder, params)")
+    return _table(raw, "pipeline/source.py: load", "one row for each raw row")
 
 
-def _import(module: str) -> types.ModuleType:
-    # The package is made here rather than found: the repository's root never gets onto the import path, so no file of
-    # it can stand in for a library.
-    if "pipeline" not in sys.modules:
-        package = types.ModuleType("pipeline")
-        package.__path__ = [str(FOLDER.resolve())]
-        sys.modules["pipeline"] = package
-    return importlib.import_module(f"pipeline.{module}")
+def build(raw: pd.DataFrame, contract: Contract) -> pd.DataFrame:
+    """The examples made of the raw rows, not checked yet."""
+    wanted = "def build(raw, *, contract)"
+    built = call("features", "build", raw, contract=contract, wanted=wanted)
+    return _table(built, "pipeline/features.py: build", "one row for each example")
 
 
-def _mistake(path: Path, what: str, error: Exception) -> BadInput:
-    write_atomic(TRACEBACK, "".join(traceback.format_exception(error)))
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if Path(f.filename).is_relative_to(FOLDER.resolve())]
-    line = error.lineno if isinstance(error, SyntaxError) else own[-1].lineno if own else None
-    file = Path(own[-1].filename).relative_to(Path().resolve()) if own else path
-    code = f" in `{own[-1].line}`" if own and own[-1].line else ""
-    words = str(error).splitlines()[0][:200] if str(error) else "no message"
-    hint = ""
-    if isinstance(error, ModuleNotFoundError):
-        hint = " Put what is missing into requirements.in, then: make lock setup."
-    elif isinstance(error, KeyError):
-        hint = " Is it a column that the table does not have?"
-    where = f"{file}, line {line}" if line else str(file)
-    return BadInput(
-        f"{where}: {what}{code}: {type(error).__name__}: {words}.{hint} The whole traceback is in {TRACEBACK}."
+def fit(table: pd.DataFrame, contract: Contract, params: Params) -> Any:
+    """The estimator fitted to a prepared table."""
+    rows = pd.DataFrame(prepared.columns(contract, table))
+    labels: Any = prepared.labels(contract, table)
+    if contract.problem != "regression":
+        labels = labels.astype(int)
+    fitted = call(
+        "train",
+        "fit",
+        rows,
+        labels,
+        contract=contract,
+        params=dict(params.model),
+        seed=params.seed,
+        wanted="def fit(rows, labels, *, contract, params, seed)",
     )
+    _require_answers(fitted, rows.head(3), contract)
+    return fitted
+
+
+def _table(value: Any, who: str, rows: str) -> pd.DataFrame:
+    if not isinstance(value, pd.DataFrame):
+        what = "nothing (None)" if value is None else f"a {type(value).__name__}"
+        raise BadInput(f"{who} returned {what}; allowed: a pandas DataFrame with {rows}.")
+    if len(value) == 0:
+        raise BadInput(
+            f"{who} returned a table without rows; allowed: at least one row to train on and one to test with."
+        )
+    return value
+
+
+def _require_answers(fitted: Any, rows: pd.DataFrame, contract: Contract) -> None:
+    """Ask for a few rows what will be asked for many: an estimator that is not fitted is found here, by its name."""
+    name = "predict" if contract.problem == "regression" else "predict_proba"
+    allowed = f"allowed for a {contract.problem} problem: a fitted estimator with {name}"
+    what = "nothing (None)" if fitted is None else f"a {type(fitted).__name__}"
+    if not callable(getattr(fitted, name, None)):
+        raise BadInput(f"{FIT} returned {what}, which has no {name}; {allowed}.")
+    try:
+        found = np.asarray(getattr(fitted, name)(rows))
+    except Exception as error:
+        said = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200] if str(error) else ''}"
+        raise BadInput(
+            f"{FIT} returned {what} that cannot answer ({said.rstrip('. :')}); {allowed}."
+        ) from error
+    classes = len(contract.output.classes or (0, 1))
+    if contract.problem != "regression" and found.shape != (len(rows), classes):
+        known = found.shape[1] if found.ndim == 2 else 1
+        raise BadInput(
+            f"{FIT} returned {what} that knows {known} class{'' if known == 1 else 'es'}, but contract.yaml promises "
+            f"{classes}; are there training rows of each?"
+        )

@@ -58,7 +58,7 @@ def load(data: bytes, *, trusted: Collection[str], file: str = "params.yaml") ->
         raise BadArtifact(f"model.skops is not a skops file ({error}).", reason="load") from None
     if size > MOST_UNPACKED:
         raise BadArtifact(f"model.skops unpacks to {size:,} bytes.", reason="load")
-    unknown = sorted(set(skops.io.get_untrusted_types(data=data)) - TREES - set(trusted))
+    unknown = sorted(untrusted(data) - TREES - set(trusted))
     if unknown:
         names, more = ", ".join(name[:100] for name in unknown[:10]), len(unknown) - 10
         raise BadArtifact(
@@ -67,3 +67,8 @@ def load(data: bytes, *, trusted: Collection[str], file: str = "params.yaml") ->
             reason="load",
         )
     return skops.io.loads(data, trusted=sorted({*TREES, *trusted}))
+
+
+def untrusted(data: bytes) -> set[str]:
+    """Types in skops bytes that skops does not know itself."""
+    return set(skops.io.get_untrusted_types(data=data))
