@@ -137,6 +137,7 @@ def test_setup_initialises_dvc_when_its_folder_is_gone(project: Project):
 def test_an_environment_may_be_shared(project: Project, tmp_path: Path):
     shared = tmp_path / "shared env"
     shutil.move(project.path / ".venv", shared)
+    (project.path / "data/raw").mkdir(parents=True)
     project.make("train", f"VENV={shared}")
     assert project.called()[-1] == ["dvc", "repro"]
     assert not (project.path / ".venv").exists()
@@ -188,6 +189,31 @@ def test_a_reason_arrives_letter_by_letter(project: Project, reason: str, given_
     assert not list(project.path.rglob("PWNED"))
 
 
+def test_every_value_that_a_recipe_uses_travels_as_text(project: Project):
+    """`make ship ACCEPT='$(shell touch x)'` must not run anything, whatever the variable."""
+    makefile = (project.path / "Makefile").read_text()
+    listed = re.search(r"^VALUES := (.*?)(?<!\\)$", makefile, re.MULTILINE | re.DOTALL)
+    assert listed
+    values = listed[1].replace("\\\n", " ").split()
+    used = set(re.findall(r"\$\$\{?([A-Z_]{2,})", makefile)) - {"CI"}
+    assert sorted(values) == values and set(values) == used
+    project.make("setup", CI="true")
+    for name in values:
+        text = """$(shell touch PWNED)`touch PWNED`"; touch PWNED; "'; touch PWNED; '"""
+        for target in (
+            "ship",
+            "rollback",
+            "release",
+            "check",
+            "deploy",
+            "serve",
+            "doctor",
+            "eject",
+        ):
+            project.make(target, f"{name}={text}", CI="true")
+    assert not list(project.path.rglob("PWNED"))
+
+
 @pytest.mark.parametrize(
     "words, call",
     [
@@ -217,6 +243,8 @@ def test_a_reason_arrives_letter_by_letter(project: Project, reason: str, given_
         ("status STORE=s REF=HEAD", "gitops-model status --store s --ref HEAD"),
         ("monitor", "gitops-model monitor"),
         ("doctor", "gitops-model doctor"),
+        ("doctor REPOSITORY=acme/model", "gitops-model doctor --repository acme/model"),
+        ("eject STAGE=train", "gitops-model eject train"),
         ("test", "python -m pytest -q"),
     ],
 )
