@@ -21,7 +21,7 @@ import pytest
 
 from gitops_model.cli import main
 from gitops_model.delivery import dvc as dvc_files
-from gitops_model.delivery.programs import COMMAND
+from gitops_model.delivery import programs
 from gitops_model.files import sha256_file
 from gitops_model.formats import record
 from gitops_model.formats.bundle import Bundle
@@ -264,7 +264,7 @@ def test_kill_9_at_any_moment(base: World, tmp_path: Path) -> None:
         before = clone.stored["pointer"]
         clone.ship(("flight-delay-v2", "flight-delay-v1")[number % 2])
         process = subprocess.Popen(
-            [*COMMAND, "deploy"],
+            [*programs.gitops_model(), "deploy"],
             cwd=clone.root,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

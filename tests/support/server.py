@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from gitops_model.delivery.programs import COMMAND
+from gitops_model.delivery import programs
 from gitops_model.files import write_atomic
 from tests.support.factories import REQUEST, make_bundle
 
@@ -87,7 +87,7 @@ class Server:
         self.port = 0
 
     def start(self) -> Server:
-        command = [*COMMAND, "serve"]
+        command = [*programs.gitops_model(), "serve"]
         command += ["--config", str(self.config), "--store", str(self.store)]
         with (self.folder / "service.log").open("a") as log:
             self.process = subprocess.Popen(

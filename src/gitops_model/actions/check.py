@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gitops_model.actions.job import Job
-from gitops_model.delivery import changes, check, dvc
+from gitops_model.delivery import changes, check, dvc, programs
 from gitops_model.delivery.desired import MAIN
 from gitops_model.delivery.git import Git
-from gitops_model.delivery.programs import COMMAND, DVC, environment
+from gitops_model.delivery.programs import environment
 from gitops_model.errors import BadInput, CannotEvaluate, ExternalFailure
 
 CREDENTIALS = "DVC_CONFIG_LOCAL"
@@ -138,14 +138,14 @@ def bring(root: Path) -> str | None:
         )
     promised = (root / "dvc.lock").read_text(encoding="utf-8")
     raw = (root / "data/raw.dvc").read_text(encoding="utf-8")
-    _call(root, *COMMAND, "data")
-    _call(root, *DVC, "add", "--quiet", "data/raw")
+    _call(root, *programs.gitops_model(), "data")
+    _call(root, *programs.dvc(), "add", "--quiet", "data/raw")
     if (root / "data/raw.dvc").read_text(encoding="utf-8") != raw:
         raise CannotEvaluate(
             "`make data` fetches other raw data than data/raw.dvc names, and there is no DVC remote to take it from. "
             "Add a remote (README.md: storage), or commit data/raw.dvc as `make data` writes it."
         )
-    _call(root, *DVC, "repro", "--quiet")
+    _call(root, *programs.dvc(), "repro", "--quiet")
     built = dvc.locked_out((root / "dvc.lock").read_text(encoding="utf-8"), dvc.BUNDLE)
     named = dvc.locked_out(promised, dvc.BUNDLE)
     if built is not None and named is not None and built.md5 != named.md5:

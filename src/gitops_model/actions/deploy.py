@@ -21,11 +21,10 @@ from gitops_model.actions import check as check_job
 from gitops_model.actions.client import Repository
 from gitops_model.actions.deployments import Deployment
 from gitops_model.actions.job import Job
-from gitops_model.delivery import confirm, deploy, desired, service
+from gitops_model.delivery import confirm, deploy, desired, programs, service
 from gitops_model.delivery.desired import Desired
 from gitops_model.delivery.git import Git
 from gitops_model.delivery.pointer_file import describe
-from gitops_model.delivery.programs import COMMAND
 from gitops_model.delivery.store import Store
 from gitops_model.errors import BadInput, ExternalFailure, GitopsError
 from gitops_model.progress import Progress
@@ -168,7 +167,7 @@ def _service(root: Path, store: Path) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    command = [*COMMAND, "serve", "--store", str(store), "--port", str(port)]
+    command = [*programs.gitops_model(), "serve", "--store", str(store), "--port", str(port)]
     with subprocess.Popen(command, cwd=root) as process:
         try:
             until = time.monotonic() + START_SECONDS

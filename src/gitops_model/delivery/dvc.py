@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 
+from gitops_model.delivery import programs
 from gitops_model.delivery.git import Git
-from gitops_model.delivery.programs import DVC
 from gitops_model.errors import BadArtifact, BadInput, ExternalFailure
 from gitops_model.files import size_words
 from gitops_model.progress import waiting
@@ -164,7 +164,7 @@ def dvc(
     try:
         with waiting(doing or f"dvc {words[0]}"):
             return subprocess.run(
-                [*DVC, *words],
+                [*programs.dvc(), *words],
                 cwd=root,
                 env={**os.environ, "LC_ALL": "C", "DVC_NO_ANALYTICS": "1"},
                 stdin=subprocess.DEVNULL,

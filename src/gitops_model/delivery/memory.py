@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitops_model.delivery.programs import COMMAND
+from gitops_model.delivery import programs
 from gitops_model.errors import CannotEvaluate
 from gitops_model.formats.bundle import Bundle
 from gitops_model.runtime.models import columns_of, load_model
@@ -58,7 +58,15 @@ def run(options: Options) -> int:
 
 def of_bundle(path: Path, *, sha256: str, trusted: Sequence[str] = ()) -> float:
     """Peak memory in MB of a process that serves this bundle. Raises CannotEvaluate when it cannot be loaded."""
-    return peak_mb([*COMMAND, "weigh", *(f"--trust={name}" for name in trusted), str(path), sha256])
+    return peak_mb(
+        [
+            *programs.gitops_model(),
+            "weigh",
+            *(f"--trust={name}" for name in trusted),
+            str(path),
+            sha256,
+        ]
+    )
 
 
 def peak_mb(command: Sequence[str], *, repeats: int = 3, timeout: float = 60) -> float:

@@ -6,10 +6,20 @@ import os
 import sys
 from pathlib import Path
 
-# -P keeps the working directory off the import path: a yaml.py that lies there is not imported.
-PYTHON = (sys.executable, "-P")
-COMMAND = (*PYTHON, "-m", "gitops_model")
-DVC = (*PYTHON, "-m", "dvc")
+
+def gitops_model() -> tuple[str, ...]:
+    """The words that begin one of this library's commands."""
+    return _module("gitops_model")
+
+
+def dvc() -> tuple[str, ...]:
+    """The words that begin a call of DVC."""
+    return _module("dvc")
+
+
+def _module(name: str) -> tuple[str, ...]:
+    # -P keeps the working directory off the import path: a yaml.py that lies there is not imported.
+    return (sys.executable, "-P", "-m", name)
 
 
 def environment() -> dict[str, str]:

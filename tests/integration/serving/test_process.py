@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops_model.delivery.programs import COMMAND
+from gitops_model.delivery import programs
 from tests.support.places import TEMPLATE
 from tests.support.server import Store
 
@@ -78,7 +78,7 @@ def test_the_serving_path_imports_nothing_of_training(tmp_path: Path) -> None:
 
 def _serve(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, "serve", *arguments],
+        [*programs.gitops_model(), "serve", *arguments],
         cwd=TEMPLATE,
         capture_output=True,
         text=True,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gitops_model.cli import main
-from gitops_model.delivery.programs import COMMAND
+from gitops_model.delivery import programs
 
 GOLDEN = Path(__file__).parent / "golden" / "bad_yaml.txt"
 
@@ -301,7 +301,7 @@ def test_other_commands_say_the_same(tmp_path: Path, command: str) -> None:
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     (tmp_path / "serving.yaml").write_text(SERVING.replace("port: 8080", "port: eighty", 1))
     done = subprocess.run(
-        [*COMMAND, command],
+        [*programs.gitops_model(), command],
         cwd=tmp_path,
         capture_output=True,
         text=True,
