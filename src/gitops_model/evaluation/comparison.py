@@ -16,8 +16,7 @@ A margin given as a share of production's value is compared with the relative ga
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -102,56 +101,45 @@ def compare(
     `resample=False` uses the t interval where the bootstrap would be used: for many slices at once.
     """
     metric = CATALOGUE[name]
-    count = len(rows.labels)
     candidate, production = rows.linear(metric, ctx)
-    base: dict[str, Any] = {
-        "metric": name,
-        "rows": count,
-        "units": resampler.units,
-        "candidate": candidate.value if candidate else None,
-        "production": production.value if production else None,
-        "relative": relative,
-    }
+    found = Comparison(
+        metric=name,
+        rows=len(rows.labels),
+        units=resampler.units,
+        candidate=candidate.value if candidate else None,
+        production=production.value if production else None,
+        relative=relative,
+    )
     if candidate is None or production is None or rows.production is None:
-        return Comparison(**base)
+        return found
     gain = metric.sign * (candidate.value - production.value)
     scale = abs(production.value) if relative else 1.0
     if scale == 0:
         # A share of nothing: only "no change" can be said.
-        return Comparison(**base) if gain else _exact(base, gain=0.0, method="equal")
-    gain /= scale
+        if gain:
+            return found
+        return replace(
+            found, gain=0.0, lower=0.0, upper=0.0, error=0.0, null_error=0.0, method="equal"
+        )
+    found = replace(found, gain=gain / scale)
     if metric.rank is not None and _rarest(rows.labels) < MIN_CLASS_ROWS:
-        return Comparison(**base, gain=gain, method="too few rows of one class")
+        return replace(found, method="too few rows of one class")
     if name == "accuracy" and resampler.independent and not relative:
-        return _tango(base, rows, ctx, gain=gain, alpha=alpha)
+        return _tango(found, rows, ctx, alpha=alpha)
     influence = _influence(metric, candidate, production, relative=relative)
+    if name == "roc_auc" and resampler.independent and not relative:
+        return _delong(found, rows.labels, influence, alpha=alpha)
     error = resampler.standard_error(influence)
-    base |= {"gain": gain, "error": error, "degrees": float(resampler.units - 1)}
-    base["null_error"] = (
+    null_error = (
         error
         if metric.rank is not None
         else resampler.standard_error(_null_influence(metric, candidate, production)) / scale
     )
-    if name == "roc_auc" and resampler.independent and not relative:
-        error = ranks.delong_error(rows.labels, influence)
-        lower, upper = intervals.student(point=gain, error=error, degrees=math.inf, alpha=alpha)
-        base |= {"error": error, "null_error": error, "degrees": None}
-        return Comparison(**base, lower=lower, upper=upper, method="DeLong")
-    if metric.rank is not None and metric.name == "roc_auc" or not resample:
-        return _student(base, alpha=alpha, kind=resampler.kind)
+    found = replace(found, error=error, null_error=null_error, degrees=float(resampler.units - 1))
+    if name == "roc_auc" or not resample:
+        return _student(found, alpha=alpha, method=f"t interval over {resampler.kind}")
     gains = _resampled_gains(metric, rows, candidate, production, resampler, relative=relative)
-    defined = gains[np.isfinite(gains)]
-    if len(defined) < (1 - MAX_UNDEFINED) * len(gains):
-        return Comparison(**base, method="undefined on too many resamples")
-    tail = resampler.tail(alpha)
-    lower, upper = (float(q) for q in np.quantile(defined, [tail, 1 - tail]))
-    # The bounds must hold the estimate, also when a skewed distribution would not.
-    return Comparison(
-        **base,
-        lower=min(lower, gain),
-        upper=max(upper, gain),
-        method=f"paired bootstrap of {resampler.kind}",
-    )
+    return _percentile(found, gains, tail=resampler.tail(alpha), kind=resampler.kind)
 
 
 def estimate(
@@ -194,32 +182,47 @@ def estimate(
     return found.value, lower, upper, method
 
 
-def _exact(base: dict[str, Any], *, gain: float, method: str) -> Comparison:
-    return Comparison(
-        **base, gain=gain, lower=gain, upper=gain, error=0.0, null_error=0.0, method=method
-    )
-
-
-def _student(base: dict[str, Any], *, alpha: float, kind: str) -> Comparison:
+def _student(found: Comparison, *, alpha: float, method: str) -> Comparison:
+    """With the t interval of its gain, error and degrees (None: normal)."""
+    assert found.gain is not None and found.error is not None
+    degrees = math.inf if found.degrees is None else found.degrees
     lower, upper = intervals.student(
-        point=base["gain"], error=base["error"], degrees=base["degrees"], alpha=alpha
+        point=found.gain, error=found.error, degrees=degrees, alpha=alpha
     )
-    return Comparison(**base, lower=lower, upper=upper, method=f"t interval over {kind}")
+    return replace(found, lower=lower, upper=upper, method=method)
 
 
-def _tango(
-    base: dict[str, Any], rows: Rows, ctx: Context, *, gain: float, alpha: float
-) -> Comparison:
-    assert rows.production is not None
+def _delong(found: Comparison, labels: Array, influence: Array, *, alpha: float) -> Comparison:
+    error = ranks.delong_error(labels, influence)
+    return _student(replace(found, error=error, null_error=error), alpha=alpha, method="DeLong")
+
+
+def _percentile(found: Comparison, gains: Array, *, tail: float, kind: str) -> Comparison:
+    """With the percentiles of resampled gains (B,)."""
+    assert found.gain is not None
+    defined = gains[np.isfinite(gains)]
+    if len(defined) < (1 - MAX_UNDEFINED) * len(gains):
+        return replace(found, method="undefined on too many resamples")
+    lower, upper = (float(q) for q in np.quantile(defined, [tail, 1 - tail]))
+    # The bounds must hold the estimate, also when a skewed distribution would not.
+    return replace(
+        found,
+        lower=min(lower, found.gain),
+        upper=max(upper, found.gain),
+        method=f"paired bootstrap of {kind}",
+    )
+
+
+def _tango(found: Comparison, rows: Rows, ctx: Context, *, alpha: float) -> Comparison:
+    assert rows.production is not None and found.gain is not None
     right = decisions(rows.candidate, ctx) == rows.labels
     was_right = decisions(rows.production, ctx) == rows.labels
     wins, losses = int((right & ~was_right).sum()), int((was_right & ~right).sum())
     count = len(rows.labels)
     lower, upper = intervals.tango(b=wins, c=losses, n=count, alpha=alpha)
-    error = math.sqrt(max((wins + losses) / count - gain * gain, 0.0) / count)
-    return Comparison(
-        **base,
-        gain=gain,
+    error = math.sqrt(max((wins + losses) / count - found.gain * found.gain, 0.0) / count)
+    return replace(
+        found,
         lower=lower,
         upper=upper,
         error=error,
