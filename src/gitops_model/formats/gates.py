@@ -99,7 +99,6 @@ class Gates:
     """A validated gates.yaml. `digest` changes with anything in it, and seeds the resampling."""
 
     confidence: float
-    inconclusive: Policy
     rows: Literal["independent", "grouped", "in_time_order"] | None
     primary: ComparisonGate
     risk: ComparisonGate
@@ -156,7 +155,6 @@ class Gates:
         proofs = tuple(Prove(**_with_margin(proof)) for proof in data["slices"].get("prove", ()))
         return Gates(
             confidence=float(data.get("confidence", 0.95)),
-            inconclusive=policy,
             rows=data.get("rows"),
             primary=ComparisonGate(**section("primary")),
             risk=ComparisonGate(**section("risk")),
