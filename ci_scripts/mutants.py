@@ -256,8 +256,8 @@ TELL = (
     _in(
         "actions/runs.py",
         "publish: the pull request of another commit",
-        '            and pull.head.sha == started["head_sha"]\n',
-        "",
+        '== (source, started["head_sha"])',
+        "== (source, pull.head_sha)",
         PUBLISH,
     ),
 )
@@ -315,8 +315,8 @@ SERVE = (
     _in(
         "delivery/rollback.py",
         "rollback: to the oldest instead of the previous",
-        "for s in reversed(line[:-1]) if _sane",
-        "for s in line[:-1] if _sane",
+        "for step in reversed(line[:-1]))",
+        "for step in line[:-1])",
         ROLLBACK,
     ),
     _in(
@@ -351,7 +351,7 @@ SERVE = (
     _in(
         "delivery/deploy.py",
         "deploy: a refused release stays in the store",
-        "        raise _put_back(goal, stored, former, error) from error\n",
+        "        raise _put_back(goal, stored, seen, error) from error\n",
         "        raise\n",
         DEPLOY,
     ),
