@@ -26,7 +26,8 @@ from gitops_model.files import sha256_file
 from gitops_model.formats import record
 from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.pointer import Pointer
-from tests.support.world import Clone, World, isolated, served
+from tests.support.isolation import isolated
+from tests.support.world import Clone, World, served
 
 pytestmark = pytest.mark.slow
 KILLED = 137

@@ -12,7 +12,8 @@ import pytest
 from gitops_model.cli import main
 from gitops_model.delivery import dvc
 from gitops_model.formats import record
-from tests.support.world import Clone, World, isolated
+from tests.support.isolation import isolated
+from tests.support.world import Clone, World
 
 DIFFERENT = 14
 SAME = 6

@@ -14,7 +14,8 @@ import pytest
 from gitops_model.delivery import dvc as dvc_command
 from gitops_model.errors import BadInput
 from tests.support.factories import make_bundle
-from tests.support.world import Clone, World, isolated
+from tests.support.isolation import isolated
+from tests.support.world import Clone, World
 
 STAGE = """\
 stages:
