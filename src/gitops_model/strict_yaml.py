@@ -147,6 +147,26 @@ def _hazard(text: str) -> str | None:
     return None
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes a value out wherever it stands, since aliases are not read."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def dump(data: Any, *, width: int = 100) -> str:
+    """YAML text that `parse` reads back, keys in the order they have."""
+    text: str = yaml.dump(
+        data,
+        Dumper=_Dumper,
+        sort_keys=False,
+        default_flow_style=False,
+        width=width,
+        allow_unicode=True,
+    )
+    return text
+
+
 def check(data: Any, *, kind: str, name: str) -> None:
     """Validate already parsed data (JSON or YAML) as `kind`. Raises BadInput with all problems."""
     found = problems(data, kind=kind, name=name)

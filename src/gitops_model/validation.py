@@ -43,6 +43,12 @@ def schema(kind: str) -> Json:
 
 @functools.cache
 def _validator(kind: str) -> Any:
+    return validator_class()(schema(kind))
+
+
+@functools.cache
+def validator_class() -> Any:
+    """jsonschema's validator of draft 2020-12, made strict where it is lax and bounded where it is not."""
     # jsonschema takes a tenth of a second to import; commands that read no YAML do not pay for it.
     from jsonschema import Draft202012Validator, ValidationError
     from jsonschema.validators import extend
@@ -83,7 +89,7 @@ def _validator(kind: str) -> Any:
         "propertyNames": unless_too_many("propertyNames", "maxProperties"),
         "additionalProperties": unless_too_many("additionalProperties", "maxProperties"),
     }
-    return extend(Draft202012Validator, rules, type_checker=types)(schema(kind))  # type: ignore[no-untyped-call]
+    return extend(Draft202012Validator, rules, type_checker=types)  # type: ignore[no-untyped-call]
 
 
 def problems(data: Any, *, kind: str, name: str) -> list[str]:

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from gitops_model import strict_yaml
 from gitops_model.errors import BadInput
 
@@ -58,10 +56,7 @@ def next_id(task: str, taken: Iterable[str]) -> ModelId:
 def format_record(record: Mapping[str, Any]) -> str:
     """The tag message: a subject line, an empty line, then the record as YAML in its fixed order."""
     strict_yaml.check(dict(record), kind="record", name="the release record")
-    body = yaml.safe_dump(
-        dict(record), sort_keys=False, default_flow_style=False, width=100, allow_unicode=True
-    )
-    return f"Release {record['model']}\n\n{body}"
+    return f"Release {record['model']}\n\n{strict_yaml.dump(dict(record))}"
 
 
 def parse_record(message: str, *, name: str) -> dict[str, Any]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import time
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gitops_model import hints
 from gitops_model.serving.predictor import RowAnswer
 from gitops_model.serving.replies import Problem, read_json, reply
 from gitops_model.serving.router import Route
@@ -48,7 +49,7 @@ def parse(data: Any, *, header_id: str | None, max_rows: int, started: float) ->
     """Read a /predict body. Raises Problem 422 with everything that is wrong with its form."""
     if not isinstance(data, dict):
         raise Problem(422, 'The body is not an object; send {"inputs": {…}}.')
-    problems = [_unknown(key) for key in data if key not in _KEYS]
+    problems = _unknown_keys(data)
     rows: Any = None
     if ("inputs" in data) == ("rows" in data):
         problems.append('send either "inputs" (one row) or "rows" (a batch).')
@@ -86,10 +87,16 @@ def _is_key(key: Any) -> bool:
     return type(key) is int and abs(key) < 2**64
 
 
-def _unknown(key: str) -> str:
-    near = difflib.get_close_matches(key, _KEYS, n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    return f"'{key[:60]}' is not a key of a request; allowed: {', '.join(_KEYS)}.{hint}"
+def _unknown_keys(data: Mapping[str, Any]) -> list[str]:
+    names, more = hints.first_unknown(data, _KEYS)
+    sentences = []
+    for name in names:
+        near = hints.nearest(name, _KEYS)
+        hint = f" Did you mean {near}?" if near else ""
+        sentences.append(
+            f"'{name[:60]}' is not a key of a request; allowed: {', '.join(_KEYS)}.{hint}"
+        )
+    return [*sentences, f"{more:,} more keys are not keys of a request."] if more else sentences
 
 
 def _body(ask: Ask, answered: Answered) -> dict[str, Any]:

@@ -18,12 +18,14 @@ from gitops_model.formats.contract import Contract
 from gitops_model.formats.inputs import Input
 from gitops_model.runtime.models import OnnxModel
 from gitops_model.serving import api
-from gitops_model.serving.predictor import RowAnswer
+from gitops_model.serving.predictor import MAX_PROBLEMS, RowAnswer
 from gitops_model.serving.replies import Problem, read_json, reply
 from gitops_model.serving.router import Route
 from gitops_model.serving.service import Ask, Service
 from gitops_model.serving.snapshot import Served
 
+# Twice as many as a contract may have inputs.
+MOST_TENSORS = 2000
 _DATATYPES = {"number": "FP32", "integer": "INT64", "category": "BYTES", "boolean": "BOOL"}
 _INTEGERS = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")
 _NUMBERS = ("FP32", "FP64", *_INTEGERS)
@@ -32,7 +34,7 @@ _ACCEPTED = {"number": _NUMBERS, "integer": _NUMBERS, "category": ("BYTES",), "b
 
 async def server(_request: Request) -> Response:
     """Server metadata."""
-    return reply({"name": "modelops", "version": "1", "extensions": []})
+    return reply({"name": "gitops-model", "version": "1", "extensions": []})
 
 
 async def live(_request: Request) -> Response:
@@ -153,6 +155,10 @@ def _outputs(contract: Contract, rows: Sequence[RowAnswer], wanted: Any) -> list
 def _parse(data: Any, contract: Contract, *, max_rows: int, started: float) -> Ask:
     if not isinstance(data, dict) or not isinstance(data.get("inputs"), list):
         raise Problem(400, 'The body lacks "inputs", a list of tensors.')
+    if len(data["inputs"]) > MOST_TENSORS:
+        raise Problem(
+            400, f"inputs has {len(data['inputs']):,} tensors; allowed: {MOST_TENSORS:,}."
+        )
     problems: list[str] = []
     columns: dict[str, list[Any]] = {}
     for number, tensor in enumerate(data["inputs"]):
@@ -178,7 +184,9 @@ def _parse(data: Any, contract: Contract, *, max_rows: int, started: float) -> A
     ):
         problems.append(f"outputs names something else than {', '.join(sorted(known))}.")
     if problems:
-        raise Problem(400, f"The tensors cannot be read: {problems[0]}", problems=problems)
+        raise Problem(
+            400, f"The tensors cannot be read: {problems[0]}", problems=problems[:MAX_PROBLEMS]
+        )
     size = sizes.pop()
     rows = [{name: values[i] for name, values in columns.items()} for i in range(size)]
     parameters = data.get("parameters")

@@ -10,6 +10,7 @@ second and at the end. Read a day with `pandas.read_json(path, lines=True)`, or 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -24,6 +25,7 @@ logger = logging.getLogger("gitops_model.serving")
 FLUSH_SECONDS = 0.5
 # When the disk cannot follow, records are dropped and counted rather than kept until memory ends.
 MAX_WAITING = 100_000
+BLOCK = 1 << 16
 
 Record = Mapping[str, Any]
 
@@ -73,35 +75,48 @@ class PredictionLog:
                 {"time": time.replace("+00:00", "Z"), **record}, separators=(",", ":")
             )
             by_day.setdefault(time[:10], []).append(line + "\n")
-        lost = 0
-        for day, lines in by_day.items():
-            try:
-                self._append(
-                    self._folder / f"date={day}" / f"part-{os.getpid()}.jsonl", "".join(lines)
-                )
-                self._failing = False
-            except OSError as error:
-                lost += len(lines)
-                if not self._failing:
-                    self._failing = True
-                    logger.error("the prediction log cannot be written: %s", error)
-        return lost
+        return sum(len(lines) - self._append(day, lines) for day, lines in by_day.items())
 
-    def _append(self, path: Path, text: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path not in self._mended:
-            _drop_torn_line(path)
-            self._mended.add(path)
-        with path.open("ab") as stream:
-            stream.write(text.encode())
+    def _append(self, day: str, lines: list[str]) -> int:
+        """Append `lines` to the day's file, and return how many of them are in it whole."""
+        path = self._folder / f"date={day}" / f"part-{os.getpid()}.jsonl"
+        content = "".join(lines).encode()
+        taken = 0
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path not in self._mended:
+                # Half a line may be left of a full disk, or of a killed process of the same id. The next record would
+                # join it to a line that no reader could parse.
+                _drop_torn_line(path)
+                self._mended.add(path)
+            with path.open("ab", buffering=0) as stream:
+                # Unbuffered, so that it is known how much of it the disk took.
+                while taken < len(content):
+                    taken += stream.write(content[taken:]) or 0
+            self._failing = False
+        except OSError as error:
+            self._mended.discard(path)
+            # The space of half a line can be given back on a full disk, and readers need not wait for the next record.
+            with contextlib.suppress(OSError):
+                _drop_torn_line(path)
+            if not self._failing:
+                self._failing = True
+                logger.error("the prediction log cannot be written: %s", error)
+        return content.count(b"\n", 0, taken)
 
 
 def _drop_torn_line(path: Path) -> None:
-    """Cut off half a line that a killed process of the same id left, which no reader could parse."""
+    """Cut off what follows the last whole line of a file, read backwards in blocks."""
     if not path.exists():
         return
     with path.open("rb+") as stream:
-        content = stream.read()
-        whole = content.rfind(b"\n") + 1
-        if whole != len(content):
+        end = at = stream.seek(0, os.SEEK_END)
+        whole = 0
+        while at > 0 and not whole:
+            start = max(0, at - BLOCK)
+            stream.seek(start)
+            found = stream.read(at - start).rfind(b"\n")
+            whole = start + found + 1 if found >= 0 else 0
+            at = start
+        if whole != end:
             stream.truncate(whole)

@@ -16,7 +16,8 @@ from gitops_model.serving.snapshot import Loaded
 
 logger = logging.getLogger("gitops_model.serving")
 
-# How many sentences a refusal carries at most; a batch of 1000 wrong rows needs no 1000 of them.
+# How many sentences a refusal carries at most; further rows are not looked at, for a batch of 1000 wrong rows needs no
+# 1000 of them.
 MAX_PROBLEMS = 100
 
 
@@ -44,11 +45,19 @@ class ModelFailed(GitopsError):
 def evaluate(loaded: Loaded, rows: Sequence[Mapping[str, Any]], *, batch: bool) -> list[RowAnswer]:
     """Answer `rows`, each a mapping from input names to values as callers sent them.
 
-    In a batch (`batch`), problems are named by the row's place: `rows[3]: …`. Raises Refused with the problems of
-    all rows, or ModelFailed.
+    In a batch (`batch`), problems are named by the row's place: `rows[3]: …`. Raises Refused with their
+    problems, or ModelFailed.
     """
-    checked = [loaded.validate(row) for row in rows]
-    problems = _problems(checked, batch=batch)
+    checked: list[Row] = []
+    problems: list[str] = []
+    for number, inputs in enumerate(rows):
+        row = loaded.validate(inputs)
+        checked.append(row)
+        if row.problems:
+            prefix = f"rows[{number}]: " if batch else ""
+            problems.extend(prefix + problem for problem in row.problems)
+            if len(problems) > MAX_PROBLEMS:
+                raise Refused([*problems[:MAX_PROBLEMS], "further problems are not listed"])
     if problems:
         raise Refused(problems)
     contract = loaded.contract
@@ -68,17 +77,6 @@ def evaluate(loaded: Loaded, rows: Sequence[Mapping[str, Any]], *, batch: bool) 
         else:
             answers.append(RowAnswer(output=output, imputed=row.imputed, fell_back=False))
     return answers
-
-
-def _problems(checked: Sequence[Row], *, batch: bool) -> list[str]:
-    found: list[str] = []
-    for number, row in enumerate(checked):
-        if row.problems:
-            prefix = f"rows[{number}]: " if batch else ""
-            found.extend(prefix + problem for problem in row.problems)
-            if len(found) > MAX_PROBLEMS:
-                return [*found[:MAX_PROBLEMS], "further problems are not listed"]
-    return found
 
 
 def _fallback(contract: Contract, row: Row, error: Exception) -> RowAnswer:

@@ -332,7 +332,7 @@ def _infer(server: Server, path: str = MODEL, **body: Any) -> Any:
 
 
 def test_the_protocols_health_and_metadata(server: Server) -> None:
-    assert server.get("/v2").json["name"] == "modelops"
+    assert server.get("/v2").json["name"] == "gitops-model"
     assert server.get("/v2/health/live").status == 200
     assert server.get("/v2/health/ready").status == 200
     model = server.get(MODEL).json
@@ -411,3 +411,25 @@ def test_wrong_tensors_are_400_in_a_sentence(
 )
 def test_a_body_without_tensors_is_400(server: Server, body: Any) -> None:
     assert server.call("POST", f"{MODEL}/infer", body).status == 400
+
+
+def test_a_request_of_many_unknown_names_is_refused_cheaply(server: Server) -> None:
+    """H3: 58,000 unknown inputs held everyone up for 5.5 s."""
+    many = {f"distanc{n}": 1 for n in range(3_000)}
+    reply = server.call("POST", "/predict", {"inputs": many})
+    assert reply.status == 422
+    assert any("2,995 more names are not inputs" in problem for problem in reply.json["problems"])
+    reply = server.call("POST", "/predict", {"inputs": REQUEST, **many})
+    assert reply.status == 422
+    assert len(reply.json["problems"]) == 6
+    assert reply.json["problems"][-1] == "2,995 more keys are not keys of a request."
+    rows = [{f"x{n}{m}": 1 for m in range(8)} for n in range(90)]
+    reply = server.call("POST", "/predict", {"rows": rows})
+    assert len(reply.json["problems"]) == 101
+    reply = server.call("POST", "/v2/models/flight-delay/infer", {"inputs": [{}] * 9_000})
+    assert (reply.status, reply.json["error"]) == (
+        400,
+        "inputs has 9,000 tensors; allowed: 2,000.",
+    )
+    reply = server.call("POST", "/v2/models/flight-delay/infer", {"inputs": [{}] * 2_000})
+    assert (reply.status, len(reply.json["problems"])) == (400, 100)

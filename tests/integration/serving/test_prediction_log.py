@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import io
 import json
 import os
 from pathlib import Path
@@ -70,3 +72,56 @@ def test_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     _written(log, *[(NOON, {"n": n}) for n in range(5)])
     assert dropped == [1, 1]
     assert len(_part(tmp_path, "2026-01-01").read_text().splitlines()) == 3
+
+
+def test_a_full_disk_leaves_whole_lines_and_true_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """M1: a torn line joined to the next record, and of 441 records sent 539 were accounted for."""
+    room = [100]
+
+    class Small(io.FileIO):
+        def write(self, data: Any) -> int:
+            part = bytes(data)[: room[0]]
+            if not part:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            room[0] -= len(part)
+            return super().write(part)
+
+    real = Path.open
+
+    def opened(path: Path, mode: str = "r", **options: Any) -> Any:
+        return Small(path, "ab") if mode == "ab" else real(path, mode, **options)
+
+    monkeypatch.setattr(Path, "open", opened)
+    dropped: list[int] = []
+    log = PredictionLog(tmp_path, on_dropped=dropped.append)
+
+    async def story() -> None:
+        task = asyncio.create_task(log.run())
+        sent = 0
+        for free in (0, 30, 0, 1, 1000, 75, 10_000):
+            for _ in range(5):
+                log.add(NOON, {"n": sent})
+                sent += 1
+            await log._flush()
+            room[0] += free
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert sent == 35
+
+    asyncio.run(story())
+    lines = _part(tmp_path, "2026-01-01").read_text().splitlines()
+    kept = [json.loads(line)["n"] for line in lines]
+    assert kept == sorted(set(kept))
+    assert len(kept) + sum(dropped) == 35
+    assert 0 < len(kept) < 35
+
+
+@pytest.mark.parametrize("tail", [0, 1, 65_535, 65_536, 65_537, 200_000])
+@pytest.mark.parametrize("lines", [0, 1, 9000])
+def test_what_follows_the_last_whole_line_is_cut_off(tmp_path: Path, lines: int, tail: int) -> None:
+    path = tmp_path / "part.jsonl"
+    path.write_bytes(b'{"n":1}\n' * lines + b"x" * tail)
+    prediction_log._drop_torn_line(path)
+    assert path.read_bytes() == b'{"n":1}\n' * lines

@@ -23,6 +23,7 @@ from tests.support.factories import parse_contract, with_place
         ("binary", "inputs.carrier.values", ["AA", "(missing)"], "which is what the model gets"),
         ("binary", "inputs.distance.max", 1e39, "allowed: a number below 3.4e38"),
         ("binary", "inputs.hour.max", 10**400, "a number has 401 characters; allowed: 60"),
+        ("binary", "inputs.hour.max", 10**39, "allowed: a whole number below 3.4e38"),
         ("multiclass", "output.classes", ..., "output lacks 'classes'"),
         ("multiclass", "output.fallback", [1, 0], "output.fallback"),
         ("regression", "output.threshold", 0.5, "output.threshold is set"),

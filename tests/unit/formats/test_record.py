@@ -84,6 +84,15 @@ def test_a_record_survives_the_tag_message_and_keeps_its_order() -> None:
     assert record.parse_record(text, name="flight-delay-v2") == a_record()
 
 
+def test_a_record_repeats_what_stands_in_it_twice() -> None:
+    """Aliases are refused where records are read, so they must not be written."""
+    split = {"by": "random", "test_share": 0.2}
+    twice = a_record() | {"params": {"data": {"split": split}, "model": split}}
+    text = record.format_record(twice)
+    assert "*" not in text
+    assert record.parse_record(text, name="flight-delay-v2") == twice
+
+
 def test_a_signature_after_the_record_is_not_part_of_it() -> None:
     signed = (
         record.format_record(a_record())
