@@ -14,7 +14,6 @@ from starlette.responses import Response
 from gitops_model import hints
 from gitops_model.serving.predictor import RowAnswer
 from gitops_model.serving.replies import Problem, read_json, reply
-from gitops_model.serving.router import Route
 from gitops_model.serving.service import Answered, Ask, Service
 
 _ID = re.compile(r"[\x21-\x7e]{1,200}")
@@ -108,12 +107,12 @@ def _body(ask: Ask, answered: Answered) -> dict[str, Any]:
         "route": answered.route,
     }
     if ask.batch:
-        body["rows"] = [_row(row, answered.route) for row in answered.rows]
+        body["rows"] = [_row(row) for row in answered.rows]
     else:
         row = answered.rows[0]
         body |= {"output": row.output, "imputed": row.imputed}
     return body
 
 
-def _row(row: RowAnswer, route: Route) -> dict[str, Any]:
+def _row(row: RowAnswer) -> dict[str, Any]:
     return {"output": row.output, "imputed": row.imputed, "fallback": row.fell_back}

@@ -29,6 +29,24 @@ def test_the_bytes_depend_on_names_and_contents_alone(
     assert bundle.build(dict(items)) == bundle.build(members)
 
 
+@given(
+    st.dictionaries(st.sampled_from(sorted(bundle.REQUIRED)), st.binary(max_size=2000)),
+    st.integers(0, 11_000),
+)
+def test_the_bytes_are_those_tarfile_writes(members: dict[str, bytes], size: int) -> None:
+    """Bundles of earlier releases were written by tarfile, and stay readable."""
+    members = members | {"model.onnx": bytes(size)}
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name in sorted(members):
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(members[name]), 0o644
+            tar.addfile(info, io.BytesIO(members[name]))
+    assert bundle.build(members) == stream.getvalue()
+    limits = bundle.REQUIRED | bundle.OPTIONAL
+    assert archive.unpack(stream.getvalue(), limits=limits) == members
+
+
 def test_any_tar_program_can_read_a_bundle() -> None:
     members = {"manifest.json": b"{}", "model.onnx": bytes(513)}
     with tarfile.open(fileobj=io.BytesIO(bundle.build(members))) as tar:
