@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import yaml
 
+from gitops_model import strict_yaml
 from gitops_model.files import canonical_json, sha256_bytes
 from gitops_model.formats import bundle
 from gitops_model.formats.contract import Contract
@@ -63,11 +63,6 @@ def contract_dict(problem: str = "binary") -> dict[str, Any]:
     }
 
 
-def yaml_text(data: Mapping[str, Any]) -> str:
-    """The data as YAML without aliases, which are refused: values that stand twice are written twice."""
-    return yaml.safe_dump(json.loads(json.dumps(dict(data))), sort_keys=False)
-
-
 def make_contract(problem: str = "binary", **overrides: Any) -> Contract:
     """`contract_dict` with top-level keys replaced by `overrides`, parsed."""
     return parse_contract(contract_dict(problem) | overrides)
@@ -89,7 +84,7 @@ def with_place(path: str, value: Any, *, problem: str = "binary") -> dict[str, A
 
 def parse_contract(data: Mapping[str, Any]) -> Contract:
     """A contract dictionary, parsed. Raises BadInput."""
-    return Contract.parse(yaml_text(data), name="contract.yaml")
+    return Contract.parse(strict_yaml.dump(dict(data)), name="contract.yaml")
 
 
 def make_bundle(
@@ -109,7 +104,7 @@ def make_bundle(
     and seed, so further bundles of one model cost a few milliseconds.
     """
     data = dict(contract) if contract is not None else contract_dict(problem)
-    text = yaml_text(data)
+    text = strict_yaml.dump(dict(data))
     onnx, skops = _fitted(problem, seed)
     facts = _manifest(data, seed, model_runtime) | dict(manifest or {})
     parts: dict[str, bytes] = {

@@ -6,11 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import skops.io
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from gitops_model.errors import BadArtifact
+from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.pointer import Ref
 from gitops_model.formats.store import Layout
+from gitops_model.runtime.answers import golden_line
+from gitops_model.runtime.models import columns_of, load_model
 from gitops_model.serving.loader import load
 from tests.support.factories import REQUEST, contract_dict, make_bundle
 from tests.support.server import Store
@@ -110,3 +118,35 @@ def test_a_contract_that_names_other_inputs_than_the_model_is_refused(tmp_path: 
     with pytest.raises(BadArtifact, match="disagree about: gate") as caught:
         load(Layout(tmp_path), ref)
     assert caught.value.reason == "contract"
+
+
+def test_the_example_in_the_docs_has_numbers_as_a_person_writes_them(tmp_path: Path) -> None:
+    """/docs showed 0.20999999344348907, which is what float32 makes of 0.21."""
+    rounded = REQUEST | {"distance": float(np.float32(0.21))}
+    data, sha256 = make_bundle(seed=1)
+    first = Bundle.open(data, sha256=sha256, name="model.tar")
+    row = first.contract.row_validator()(rounded).values
+    model = load_model(first, trusted=())
+    scores = model.predict(columns_of(first.contract, [row]))
+    golden = golden_line(first.contract, rounded, scores, 0)
+    ref = Ref(**Store(tmp_path).add(1, golden=[golden]))
+    assert load(Layout(tmp_path), ref).example == REQUEST | {"distance": 0.21}
+
+
+def test_a_bundle_that_needs_types_is_loaded_when_the_settings_list_them(tmp_path: Path) -> None:
+    estimator = make_pipeline(Own(), LogisticRegression()).fit([[0.0], [1.0]], [0, 1])
+    members = {"model.skops": skops.io.dumps(estimator)}
+    ref = Ref(**Store(tmp_path).add(1, model_runtime="sklearn", members=members))
+    with pytest.raises(
+        BadArtifact, match=r"Own, which nobody vouched for.*in serving.yaml"
+    ) as caught:
+        load(Layout(tmp_path), ref)
+    assert caught.value.reason == "load"
+    # Listed, it is loaded; that it does not answer the golden requests is another matter.
+    with pytest.raises(BadArtifact) as caught:
+        load(Layout(tmp_path), ref, trusted=[f"{Own.__module__}.Own"])
+    assert caught.value.reason == "golden"
+
+
+class Own(StandardScaler):
+    """A type of the team's own."""
