@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -65,7 +66,11 @@ def test_other_processes_with_other_hash_seeds_write_the_same_bytes() -> None:
         subprocess.run(
             [sys.executable, "-c", BUILD],
             cwd=ROOT,
-            env={"PYTHONHASHSEED": str(seed), "PATH": ""},
+            env={
+                "PYTHONHASHSEED": str(seed),
+                "PATH": "",
+                "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+            },
             check=True,
             capture_output=True,
             text=True,
