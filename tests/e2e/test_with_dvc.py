@@ -120,7 +120,7 @@ def test_a_remote_that_loses_what_is_pushed_gets_no_tag(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clone = world.clones[0]
-    monkeypatch.setattr(dvc_command, "push_out", lambda root, path: None)
+    monkeypatch.setattr(dvc_command, "push_out", lambda root, path, **_: None)
     done = clone.run("release")
     assert done.code == 5
     assert "does not give the bundle back that was just pushed. Nothing was released." in done.err
@@ -224,11 +224,11 @@ def test_a_cache_elsewhere_is_found_without_dvc(world: World, tmp_path: Path) ->
     dvc(clone, "cache", "dir", "--local", str(tmp_path / "shared"))
     shutil.move(clone.root / ".dvc" / "cache", tmp_path / "shared")
     out = dvc_command.bundle_at(_git(clone), "HEAD")
-    assert dvc.cached(clone.root, out.md5).is_file()
+    assert dvc_command.cached(clone.root, out.md5).is_file()
 
 
 def test_a_broken_configuration(world: World) -> None:
     clone = world.clones[0]
     clone.write(".dvc/config", "[core\n")
     with pytest.raises(BadInput, match=r"\.dvc/config cannot be read"):
-        dvc.default_remote(clone.root)
+        dvc_command.default_remote(clone.root)
