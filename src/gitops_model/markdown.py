@@ -52,9 +52,8 @@ def escape(text: object, *, limit: int = 300) -> str:
 
 
 def code(text: object, *, limit: int = 120) -> str:
-    """`text` as a code span, for use outside of tables."""
-    # Code spans mention nobody on GitHub; a zero-width space keeps that so wherever the text is copied to.
-    shown = plain(text).replace("`", "'").replace("@", f"@{BREAK}")
+    """`text` as a code span, for use outside of tables. GitHub mentions nobody in it, and a command stays copyable."""
+    shown = plain(text).replace("`", "'")
     if units(shown) > limit:
         shown = shown[: limit // 2 - 1] + "…"
     return f"`{shown}`" if shown else ""

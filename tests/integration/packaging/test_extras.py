@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -9,7 +11,7 @@ import tomllib
 import pytest
 
 from gitops_model.cli import COMMANDS
-from tests.support.places import ROOT
+from tests.support.places import ROOT, TEMPLATE
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 MODULES = {
@@ -44,6 +46,19 @@ def modules(*extras: str) -> set[str]:
     return {MODULES.get(name, name) for name in names}
 
 
+def imported(*folders: str) -> set[str]:
+    """What modules of the library import from elsewhere, at their head or inside a function."""
+    found: set[str] = set()
+    for folder in folders:
+        for path in (ROOT / "src/gitops_model").glob(folder):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    found |= {alias.name.partition(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom):
+                    found.add((node.module or "").partition(".")[0])
+    return found - sys.stdlib_module_names - {"gitops_model"}
+
+
 def run(absent: set[str], *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-P", "-c", CODE, ",".join(sorted(absent)), *words],
@@ -73,3 +88,18 @@ def test_every_command_has_help_for_itself_and_for_each_argument() -> None:
         done = run(set(), name, "--help")
         assert done.returncode == 0, done.stderr
         assert COMMANDS[name].help.split()[0] in done.stdout
+
+
+def test_every_import_is_a_declared_requirement_and_is_locked() -> None:
+    everything = modules("serving", "pipeline", "github")
+    assert imported("**/*.py") <= everything
+    assert imported("actions/*.py", "report/*.py") <= modules("github")
+    assert imported("pipeline/*.py", "evaluation/*.py", "report/*.py") <= modules("pipeline")
+    for name, extras in (
+        ("requirements", ("serving", "pipeline", "github")),
+        ("requirements-serving", ("serving",)),
+    ):
+        locked = set(
+            re.findall(r"^([a-z0-9._-]+)==", (TEMPLATE / f"{name}.txt").read_text(), re.MULTILINE)
+        )
+        assert modules(*extras) <= {MODULES.get(line, line) for line in locked}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -231,9 +232,17 @@ def test_junk_makes_no_new_series(server: Server) -> None:
         lines = server.get("/metrics").text.splitlines()
         return {line.rpartition(" ")[0] for line in lines if not line.startswith("#")}
 
+    def routes() -> set[str]:
+        found = (
+            re.match(r'model_request_duration_seconds_count.*route="(.*?)"', s) for s in series()
+        )
+        return {match[1] for match in found if match}
+
     for path in ("/junk", "/v2/models/junk/infer", "/v2/models/junk"):
         server.get(path)
         server.call("JUNK", path)
+    # One answer of each model first: a series begins with the first request that it counts.
+    server.until(lambda _: [server.predict() for _ in range(10)] and len(routes()) == 2)
     before = series()
     for number in range(50):
         server.get(f"/junk/{number}")
