@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
+import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,6 +152,11 @@ class Small:
     def sha256(self) -> str:
         return sha256_file(self.root / "build/model.tar")
 
+    def members(self) -> dict[str, bytes]:
+        """Files of the bundle that was built, by name."""
+        with tarfile.open(self.root / "build/model.tar") as bundle:
+            return {m.name: bundle.extractfile(m).read() for m in bundle}  # type: ignore[union-attr]
+
 
 def orders(rows: int = 120, *, seed: int = 0) -> str:
     """The raw data as CSV."""
@@ -173,10 +178,10 @@ def warm(folder: Path) -> Warm:
     return Warm(folder, preload=[m for m in LIBRARIES if not m.startswith("gitops_model")])
 
 
-def small(folder: Path, server: Warm) -> Small:
+def small(folder: Path, server: Warm, *, library: Path = ROOT / "src") -> Small:
     """A repository with committed code and data under DVC, not built yet."""
     root = bake(export(folder / "template"), folder / "out", {"project_name": "Orders"})
-    made = Small(root, server)
+    made = Small(root, server, library)
     write(root, SMALL_FILES)
     pipeline, features = root / "dvc.yaml", "      - pipeline/features.py\n"
     helper = features + "      - pipeline/helper.py\n"
@@ -216,21 +221,3 @@ def versions(made: Small, release: str = "0.1.0") -> str:
     done = made.python("-c", code)
     assert done.code == 0, done.output
     return done.output
-
-
-def isolate(home: Path) -> dict[str, str]:
-    """Variables with which Git and DVC know nobody's settings."""
-    home.mkdir(parents=True, exist_ok=True)
-    who = {f"GIT_{role}_NAME": "Ada" for role in ("AUTHOR", "COMMITTER")}
-    mail = {f"GIT_{role}_EMAIL": "ada@example.test" for role in ("AUTHOR", "COMMITTER")}
-    return {
-        "HOME": str(home),
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "DVC_NO_ANALYTICS": "1",
-        "DVC_GLOBAL_CONFIG_DIR": str(home / "dvc"),
-        "DVC_SYSTEM_CONFIG_DIR": str(home / "dvc-system"),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        **who,
-        **mail,
-    }

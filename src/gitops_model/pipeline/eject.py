@@ -16,8 +16,8 @@ import yaml
 
 from gitops_model.errors import BadInput
 from gitops_model.files import write_atomic
-from gitops_model.pipeline.run import file_of
 from gitops_model.pipeline.stages import PACKAGE, STAGES
+from gitops_model.pipeline.team_code import file_of
 
 PIPELINE = Path("dvc.yaml")
 COMMAND = "gitops-model"

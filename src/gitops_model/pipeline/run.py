@@ -10,13 +10,6 @@ from gitops_model.errors import BadInput
 from gitops_model.pipeline import team_code
 from gitops_model.pipeline.stages import STAGES
 
-ENDING = "_stage"
-
-
-def file_of(stage: str) -> Path:
-    """Where the code of an ejected stage stands."""
-    return team_code.FOLDER / f"{stage}{ENDING}.py"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `run`."""
@@ -32,7 +25,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Call `run` of the file. Raises BadInput when it raises, or uses what dvc.yaml does not name."""
-    files = {file_of(stage): stage for stage in STAGES}
+    files = {team_code.file_of(stage): stage for stage in STAGES}
     if options.file not in files:
         raise BadInput(f"FILE is {options.file}; allowed: {', '.join(map(str, files))}.")
     team_code.call(options.file.stem, "run", wanted="def run()")

@@ -14,7 +14,7 @@ import os
 import sys
 import traceback
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,11 @@ from gitops_model.pipeline import stages
 FOLDER = Path("pipeline")
 TRACEBACK = Path("build/traceback.txt")
 SHOWN = 40
+
+
+def file_of(stage: str) -> Path:
+    """Where the code of an ejected stage stands."""
+    return FOLDER / f"{stage}_stage.py"
 
 
 def call(module: str, function: str, *args: Any, wanted: str = "", **options: Any) -> Any:
@@ -111,13 +116,16 @@ class _Watch:
 def require_declared(stage: str) -> None:
     """Raises BadInput when the team's code read something that the stage in dvc.yaml does not name.
 
+    An ejected stage reads its parameters, and what it wrote, itself; elsewhere the library does that.
     DVC runs a stage again when what it names has changed. A file or a part of the library that it does not name would
     change the model unseen, and this clone would build another one than a fresh clone.
     """
     pipeline = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
     deps = [str(dep) for dep in pipeline[stage].get("deps", ())]
+    ejected = file_of(stage).as_posix() in deps
+    known = [*deps, *_own(pipeline[stage])] if ejected else deps
     code = _imported()
-    if missing := sorted(name for name in code | _read() if not _named(name, deps)):
+    if missing := sorted(name for name in code | _read() if not _named(name, known)):
         what = ", ".join(missing)
         also = " and of package" if stage != "package" and any(m in code for m in missing) else ""
         raise BadInput(
@@ -151,6 +159,17 @@ def _require_library(stage: str, described: dict[str, Any], code: set[str]) -> N
                 f"{name} imports {beyond[0]} of the library, which takes no part in the stage {stage}, so a new "
                 f"library would not run the stage again; {way}."
             )
+
+
+def _own(described: dict[str, Any]) -> Iterator[str]:
+    """Files that hold the parameters of a stage in dvc.yaml, and those it writes; dvc.yaml says which they are."""
+    yield from ("dvc.yaml", "params.yaml")
+    for kind in ("params", "outs", "metrics", "plots"):
+        for entry in described.get(kind, ()):
+            if isinstance(entry, dict):
+                yield from map(str, entry)
+            elif kind != "params":
+                yield str(entry)
 
 
 def _imported() -> set[str]:
