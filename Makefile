@@ -72,6 +72,7 @@ lint: env ## Style, types, layers, and whether the wheel in the template is the 
 	@ruff check .
 	@ruff format --check .
 	@mypy
+	@lint-imports --no-cache > /dev/null || lint-imports --no-cache
 	@python -m ci_scripts.wheel --check
 
 wheel: env ## Build src/ into the template: wheel, library.lock, stages.json

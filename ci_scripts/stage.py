@@ -148,7 +148,7 @@ class Stage:
             data=json.dumps({"inputs": inputs}).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310  loopback
             answer: dict[str, Any] = json.loads(response.read())
         return answer
 

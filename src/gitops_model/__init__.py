@@ -50,7 +50,7 @@ _MODULES = {
     "write_atomic": "files",
 }
 
-__all__ = sorted(_MODULES)
+__all__ = sorted(_MODULES)  # noqa: PLE0605  one list, not two
 
 
 def __getattr__(name: str) -> Any:

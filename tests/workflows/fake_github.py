@@ -247,7 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: _Server
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
+    def log_message(self, format: str, *args: Any) -> None:
         pass
 
     def _serve(self) -> None:
@@ -288,7 +288,7 @@ class _Handler(BaseHTTPRequestHandler):
                 )
             except ApiError as error:
                 status, body, extra = error.status, error.body, {}
-            except Exception:  # noqa: BLE001 - a bug of the fake must fail the test, not hang it
+            except Exception:
                 fake.state.violations.append("fake crashed: " + traceback.format_exc(limit=-4))
                 status, body, extra = 500, {"message": fake.state.violations[-1]}, {}
         fake.state.calls.append(

@@ -59,7 +59,7 @@ class Token:
         granted = self.permissions.get(scope, "none")
         if self.fork and granted == "write":
             granted = "read"
-        return granted == "write" or granted == level
+        return granted in ("write", level)
 
 
 @dataclasses.dataclass(kw_only=True)

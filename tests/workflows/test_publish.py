@@ -49,7 +49,9 @@ class Scene:
         """Commit to the pull request's branch, opening it the first time; its new head."""
         git = self.fake.git
         ref = (
-            "refs/heads/topic" if repo == "acme/model" else f"refs/forks/{repo.split('/')[0]}/topic"
+            "refs/heads/topic"
+            if repo == "acme/model"
+            else f"refs/forks/{repo.split('/', maxsplit=1)[0]}/topic"
         )
         tip = git.ref(ref) or git.ref("refs/heads/main")
         assert tip is not None
@@ -60,7 +62,7 @@ class Scene:
         head = git.commit_tree(git.text("write-tree", env=env), [tip], f"Change {path}\n")
         git.update(ref, head)
         if not self.number:
-            owner = repo.split("/")[0]
+            owner = repo.split("/", maxsplit=1)[0]
             self.number = self.open(f"{owner}:topic")
         return head
 

@@ -28,8 +28,8 @@ def judged(town: World, title: str = "Change", *, repo: str = "") -> tuple[str, 
         town.git("checkout", "-q", "-B", "topic")
         town.git("add", "-A")
         town.git("commit", "-q", "--no-verify", "-m", "From a fork")
-        town.git("push", "-q", "origin", f"HEAD:refs/forks/{repo.split('/')[0]}/topic")
-        number = town.open_pull(f"{repo.split('/')[0]}:topic", title)
+        town.git("push", "-q", "origin", f"HEAD:refs/forks/{repo.split('/', maxsplit=1)[0]}/topic")
+        number = town.open_pull(f"{repo.split('/', maxsplit=1)[0]}:topic", title)
     else:
         town.push("topic")
         number = town.open_pull("topic", title)

@@ -254,7 +254,7 @@ def _claim(
     """Take the next free id. Whoever creates the tag on origin first has it; the others try the one after."""
     problem = ""
     for attempt in range(ATTEMPTS):
-        time.sleep(random.uniform(0.0, 0.05 * attempt))
+        time.sleep(random.uniform(0.0, 0.05 * attempt))  # noqa: S311  no secret
         if push:
             # The next id and "nobody released this bundle yet" must come from one look at origin. A look that is out
             # of date proposes an id that is taken by now, and the push is refused.

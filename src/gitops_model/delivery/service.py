@@ -19,7 +19,7 @@ def address(settings: Mapping[str, Any]) -> str | None:
         return str(settings["url"])
     if settings["port"] == 0:
         return None
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings["host"], settings["host"])
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings["host"], settings["host"])  # noqa: S104
     return f"http://{host}:{settings['port']}"
 
 

@@ -97,13 +97,13 @@ def read(contract: Contract, part: str, *, folder: Path = FOLDER) -> pd.DataFram
         dtype={**dict.fromkeys(numbers, "float32"), **dict.fromkeys(texts, "object")},
         # Only the empty field is missing: 'NA' and 'null' are ordinary texts in somebody's categories.
         keep_default_na=False,
-        na_values=dict.fromkeys([*numbers, *texts, label], [""]),
+        na_values={name: [""] for name in [*numbers, *texts, label]},
         lineterminator="\n",
     )
     for name in texts:
         values = table[name].astype(object).where(table[name].notna(), None)
         if name in contract.inputs and contract.inputs[name].type == "boolean":
-            values = values.map(lambda v: _BOOLEANS.get(v)).astype(object)
+            values = values.map(_BOOLEANS.get).astype(object)
         table[name] = values
     return table
 

@@ -16,7 +16,7 @@ import traceback
 import types
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 import yaml
@@ -89,7 +89,7 @@ def _import(module: str) -> types.ModuleType:
 class _Watch:
     """While it is entered, notes files that Python opens for reading."""
 
-    opened: set[str] = set()
+    opened: ClassVar[set[str]] = set()
     _on = False
     _hooked = False
 

@@ -81,7 +81,7 @@ def _calibration(models: Models, *, top: bool) -> Figure | None:
     if not points:
         return None
     ends = [p[i] for line in points.values() for p in line for i in (0, 1)]
-    high = min(1.0, max(svg.ticks(0, max(ends))[-1], max(ends)) * 1.04)
+    high = min(1.0, max(svg.ticks(0, max(ends))[-1], *ends) * 1.04)
     low = min(ends) if top else 0.0
     low = 0.0 if low < 0.3 else low - 0.02
     said = "probability of the answered class" if top else "predicted probability"

@@ -204,8 +204,8 @@ def _complain(
     for name, text in FILES.items():
         if name == file:
             assert text.count(old) >= 1, f"{file}.yaml holds no {old!r}"
-            text = text.replace(old, new, 1)
-        (folder / f"{name}.yaml").write_text(text)
+        changed = text.replace(old, new, 1) if name == file else text
+        (folder / f"{name}.yaml").write_text(changed)
     os.chdir(folder)
     code = main(["check", "--lint"])
     said = capsys.readouterr()

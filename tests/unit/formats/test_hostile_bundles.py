@@ -142,8 +142,11 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "a size beyond the file": lambda: _header("MODEL_CARD.md", 8**11 - 1) + bytes(10240 - 512),
     "a size in base 256": lambda: _header("MODEL_CARD.md", 8**11) + bytes(10240 - 512),
     "a size with spaces": lambda: (
-        lambda h: h[:124] + b"         1 \0" + h[136:] + bytes(10240 - 512)
-    )(_header("MODEL_CARD.md", 1)),
+        _header("MODEL_CARD.md", 1)[:124]
+        + b"         1 \0"
+        + _header("MODEL_CARD.md", 1)[136:]
+        + bytes(10240 - 512)
+    ),
     "an owner": lambda: _reheaded(_owner),
     "a time": lambda: _reheaded(_time),
     "a link's name": lambda: _reheaded(_link),
