@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,6 @@ from hypothesis import strategies as st
 
 from gitops_model.pipeline import stages
 from tests.support import small
-from tests.support.isolation import isolation
 from tests.support.places import ROOT
 from tests.support.small import Small
 
@@ -54,22 +52,12 @@ EDITS = st.one_of(
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[small.Warm]:
-    with isolation(tmp_path_factory.mktemp("home")):
-        found = small.warm(tmp_path_factory.mktemp("warm"))
-        yield found
-        found.close()
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, server: small.Warm) -> Small:
-    """A repository that is built and committed, with a library of its own."""
+def built(pristine: Small, tmp_path_factory: pytest.TempPathFactory) -> Small:
+    """A copy with a library of its own, for tests that edit both and leave them built."""
     folder = tmp_path_factory.mktemp("built")
     shutil.copytree(LIBRARY, folder / "library" / "gitops_model")
-    made = small.small(folder, server, library=folder / "library")
-    assert made.repro() == list(stages.STAGES)
-    made.commit("Build")
-    return made
+    shutil.copytree(pristine.root, folder / "repo", symlinks=True)
+    return Small(folder / "repo", pristine.warm, folder / "library")
 
 
 def apply(made: Small, edit: tuple[str, int]) -> None:
@@ -164,18 +152,15 @@ def test_a_stage_runs_when_and_only_when_what_it_depends_on_changed(built: Small
 
 
 def test_ejected_stages_build_the_same_model_as_code_of_the_team(
-    built: Small, tmp_path: Path
+    repo: Small,
 ) -> None:
-    built.repro()
-    built.commit("Begin")
-    made = clean_clone(built, tmp_path / "clone")
-    before = built.members()
+    before = repo.members()
     for stage in stages.STAGES:
-        said = made.ok("eject", stage)
+        said = repo.ok("eject", stage)
         assert f"pipeline/{stage}_stage.py is yours" in said
-    made.commit("Eject every stage")
-    assert made.repro() == list(stages.STAGES)
-    after = made.members()
+    repo.commit("Eject every stage")
+    assert repo.repro() == list(stages.STAGES)
+    after = repo.members()
     theirs, ours = (json.loads(members.pop("manifest.json")) for members in (before, after))
     # The card names the sources, too.
     assert before.pop("MODEL_CARD.md") != after.pop("MODEL_CARD.md")
@@ -184,32 +169,28 @@ def test_ejected_stages_build_the_same_model_as_code_of_the_team(
     assert ours["code"].keys() == theirs["code"].keys()
     assert ours["code"] != theirs["code"]
     # An edit of a stage that is the team's runs it again, and shows in the bundle's name for its sources.
-    path = made.root / "pipeline/evaluate_stage.py"
+    path = repo.root / "pipeline/evaluate_stage.py"
     path.write_text(path.read_text() + "# changed\n")
-    assert made.repro() == ["evaluate", "package"]
-    assert json.loads(made.members()["manifest.json"])["code"] != ours["code"]
+    assert repo.repro() == ["evaluate", "package"]
+    assert json.loads(repo.members()["manifest.json"])["code"] != ours["code"]
     # Nothing of the library that is not public is imported there.
     for name in sorted(ejected):
-        code = (made.root / name).read_text()
+        code = (repo.root / name).read_text()
         assert not re.search(r"^\s*(from|import) gitops_model\.", code, re.MULTILINE), name
-    again = made.run("eject", "train")
+    again = repo.run("eject", "train")
     assert (again.code, "pipeline/train_stage.py exists" in again.output) == (2, True)
 
 
-def test_the_tools_of_dvc_read_what_the_pipeline_writes(built: Small, tmp_path: Path) -> None:
-    built.repro()
-    built.commit("Begin")
-    made = clean_clone(built, tmp_path / "clone")
-    made.repro()
-    made.edit("params.yaml", ("trees: 20", "trees: 1"))
-    made.repro()
-    changed = json.loads(made.dvc("metrics", "diff", "--json"))
+def test_the_tools_of_dvc_read_what_the_pipeline_writes(repo: Small) -> None:
+    repo.edit("params.yaml", ("trees: 20", "trees: 1"))
+    repo.repro()
+    changed = json.loads(repo.dvc("metrics", "diff", "--json"))
     assert changed["reports/metrics.json"]["brier"]["diff"] != 0
-    assert json.loads(made.dvc("params", "diff", "--json"))["params.yaml"].keys() == {"model.trees"}
-    made.dvc("plots", "diff", "HEAD", "-o", "plots")
-    page = (made.root / "plots/index.html").read_text()
+    assert json.loads(repo.dvc("params", "diff", "--json"))["params.yaml"].keys() == {"model.trees"}
+    repo.dvc("plots", "diff", "HEAD", "-o", "plots")
+    page = (repo.root / "plots/index.html").read_text()
     assert "ROC" in page and "Calibration" in page and '"rev": "HEAD"' in page
-    made.dvc("exp", "run", "-n", "stronger", "-S", "model.c=50")
-    table = made.dvc("exp", "show", "--csv")
+    repo.dvc("exp", "run", "-n", "stronger", "-S", "model.c=50")
+    table = repo.dvc("exp", "show", "--csv")
     assert re.search(r"^stronger,|,stronger,", table, re.MULTILINE)
     assert "model.c" in table.splitlines()[0] and "roc_auc" in table.splitlines()[0]

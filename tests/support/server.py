@@ -8,7 +8,7 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,10 @@ class Store:
 class Server:
     """A running `gitops-model serve` on a free port."""
 
-    def __init__(self, store: Path, folder: Path, **settings: Any) -> None:
+    def __init__(
+        self, store: Path, folder: Path, *, command: Sequence[str] = (), **settings: Any
+    ) -> None:
+        self.command = command or programs.gitops_model()
         self.store = store
         self.folder = folder
         self.config = folder / "serving.yaml"
@@ -87,7 +90,7 @@ class Server:
         self.port = 0
 
     def start(self) -> Server:
-        command = [*programs.gitops_model(), "serve"]
+        command = [*self.command, "serve"]
         command += ["--config", str(self.config), "--store", str(self.store)]
         with (self.folder / "service.log").open("a") as log:
             self.process = subprocess.Popen(

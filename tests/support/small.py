@@ -178,10 +178,16 @@ def warm(folder: Path) -> Warm:
     return Warm(folder, preload=[m for m in LIBRARIES if not m.startswith("gitops_model")])
 
 
-def small(folder: Path, server: Warm, *, library: Path = ROOT / "src") -> Small:
+def place(folder: Path) -> Path:
+    """Where `small` puts the repository."""
+    return folder / "out" / "orders"
+
+
+def small(folder: Path, server: Warm) -> Small:
     """A repository with committed code and data under DVC, not built yet."""
     root = bake(export(folder / "template"), folder / "out", {"project_name": "Orders"})
-    made = Small(root, server, library)
+    assert root == place(folder)
+    made = Small(root, server)
     write(root, SMALL_FILES)
     pipeline, features = root / "dvc.yaml", "      - pipeline/features.py\n"
     helper = features + "      - pipeline/helper.py\n"

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from ci_scripts.bake import bake, export
+from tests.support.isolation import environment
 
 FAST = {
     "trees: 60": "trees: 5",
@@ -41,22 +42,9 @@ class Repository:
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command apart from the user's own settings."""
-        kept = {
-            key: value
-            for key, value in os.environ.items()
-            if not key.startswith(("GIT_", "DVC_", "PYTEST"))
-        }
-        env = kept | {
-            "HOME": str(self.home),
+        env = environment(self.home, os.environ) | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "DVC_NO_ANALYTICS": "1",
-            "DVC_GLOBAL_CONFIG_DIR": str(self.home / "dvc"),
-            "DVC_SYSTEM_CONFIG_DIR": str(self.home / "dvc-system"),
             "PYTHONDONTWRITEBYTECODE": "1",
-            **{f"GIT_{who}_NAME": "Tester" for who in ("AUTHOR", "COMMITTER")},
-            **{f"GIT_{who}_EMAIL": "tester@example.com" for who in ("AUTHOR", "COMMITTER")},
         }
         done = subprocess.run(
             command,
