@@ -31,7 +31,7 @@ def fit(
     """
     categories = [name for name, rules in contract.inputs.items() if rules.type == "category"]
     numbers = [name for name in contract.inputs if name not in categories]
-    encode = OneHotEncoder(handle_unknown="ignore", min_frequency=50, dtype="float32")
+    encode = OneHotEncoder(handle_unknown="ignore", dtype="float32")
     inputs = ColumnTransformer(
         [
             ("numbers", SimpleImputer(strategy="median"), numbers),

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from gitops_model import Contract
 
 from pipeline import features
 
 CONTRACT = Contract.load(Path(__file__).parents[1] / "contract.yaml")
+if CONTRACT.keys.request != "flight_id":
+    pytest.skip("the model is not about flights any more: test your own", allow_module_level=True)
 
 
 def raw(times: list[str], delays: list[float | None]) -> pd.DataFrame:

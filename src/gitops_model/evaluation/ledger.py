@@ -51,6 +51,6 @@ def account(
         warning=(
             f"This is candidate {looks} judged on the same test set; its budget is {budget} "
             f"(gates.yaml: test_set.looks). Each bound now uses {1 - adjusted:.2%} confidence instead of "
-            f"{1 - alpha:.2%}. Move the test window to fresh rows."
+            f"{1 - alpha:.2%}. Choose fresh test rows."
         ),
     )

@@ -115,6 +115,8 @@ def _worst(line: GateLine, check: Check) -> GateLine:
         line,
         name=row.slice
         if row.state is SliceState.FAIL
+        else f"The only slice judged: {row.slice}"
+        if judged == 1
         else f"Worst of {judged} slices: {row.slice}",
         about=f"{metric}, {row.rows:,} rows",
         production=quantities.number(row.production),

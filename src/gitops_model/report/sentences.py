@@ -222,6 +222,8 @@ def _guard(gate: Gate, slices: Sequence[SliceRow]) -> str:
             else "no slices declared."
         )
     shown = f"; {small} too small to judge" if small else ""
+    if judged == 1:
+        return f"the only slice judged did not clearly lose more than {allowed}{shown}."
     return f"none of {judged} slices clearly lost more than {allowed}{shown}."
 
 

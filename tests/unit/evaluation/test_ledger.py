@@ -31,7 +31,7 @@ def test_the_warning_says_what_to_do():
     found = account(past(20), test_sha256="t", candidate_sha256="new", budget=20, alpha=0.05)
     assert found.warning == (
         "This is candidate 21 judged on the same test set; its budget is 20 (gates.yaml: test_set.looks). Each bound "
-        "now uses 95.24% confidence instead of 95.00%. Move the test window to fresh rows."
+        "now uses 95.24% confidence instead of 95.00%. Choose fresh test rows."
     )
 
 

@@ -131,6 +131,17 @@ def test_a_gate_says_both_numbers_and_what_is_allowed(gate: Gate, said: str) -> 
     assert sentences.gate(gate, slices=rows) == said
 
 
+def test_a_guard_over_one_slice_speaks_of_one_slice():
+    gate = Gate(kind=GateKind.SLICE_GUARD, state=PASS, metric="accuracy", limit=0.05)
+    rows = (
+        slice_row("a=1", -0.01, SliceState.PASS),
+        slice_row("a=2", 0.0, SliceState.TOO_SMALL),
+    )
+    assert sentences.gate(gate, slices=rows) == (
+        "the only slice judged did not clearly lose more than 0.05; 1 too small to judge."
+    )
+
+
 @pytest.mark.parametrize(
     ("gate", "said"),
     [
