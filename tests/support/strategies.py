@@ -43,7 +43,9 @@ VALUES = st.one_of(
     st.integers(-(2**70), 2**70),
     st.floats(allow_nan=False),
     st.floats(-60, 60, width=32),
-    st.sampled_from(["a", "b", "A", "", "12.5", "nan", "None", "True", " a", "c" * 1001, MISSING]),
+    st.sampled_from(
+        ["a", "b", "A", "", "12.5", "nan", "None", "True", " a", "c" * 1001, MISSING, "a\0"]
+    ),
     st.sampled_from([0.1, 0.10000000149011612, 0.21, 0.2099999934434, -0.1, -0.30000001192092896]),
     st.text(max_size=5),
     st.sampled_from([FLOAT32_MAX, 3.5e38, 1e300, -0.0, 2.0, math.inf, -math.inf]),
@@ -71,7 +73,7 @@ TRICKY = (
 )
 _TEXTS = st.one_of(
     st.sampled_from(TRICKY),
-    st.text(min_size=1, max_size=6).filter(lambda text: text != MISSING),
+    st.text(min_size=1, max_size=6).filter(lambda text: "\0" not in text),
     st.sampled_from(["c" * 1000, "é" * 1000, "\x7f" * 3]),
 )
 # Above the largest float64 that float32 rounds to its largest.
@@ -117,7 +119,16 @@ def refused_values(rules: Mapping[str, Any]) -> st.SearchStrategy[Any]:
     if kind == "boolean":
         wrong += [0, 1, 1.0, "true", "", "a"]
     elif kind == "category":
-        wrong += ["", MISSING, 5, 1.5, True, "c" * 1001, *(["A", "a ", "nan"] if closed else [])]
+        wrong += [
+            "",
+            MISSING,
+            "a\0",
+            5,
+            1.5,
+            True,
+            "c" * 1001,
+            *(["A", "a ", "nan"] if closed else []),
+        ]
     else:
         low, high = rules.get("min"), rules.get("max")
         wrong += ["12.5", "", "nan", True, False, *_TOO_LARGE, *(-value for value in _TOO_LARGE)]
