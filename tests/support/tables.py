@@ -88,20 +88,21 @@ SUCCESS = {
     "multiclass": {"primary": "accuracy", "risk": "log_loss"},
     "regression": {"primary": "rmse", "risk": "mae"},
 }
+_KINDS: Mapping[str, Mapping[str, Any]] = {
+    "number": {"type": "number", "min": -0.3, "max": 16777219},
+    "free": {"type": "number"},
+    "integer": {"type": "integer", "min": -50, "max": 50},
+    "endless": {"type": "integer"},
+    "boolean": {"type": "boolean"},
+    "open": {"type": "category"},
+    "closed": {"type": "category", "values": ["a", "b"], "unknown": "reject"},
+    "listed": {"type": "category", "values": ["a", "b"], "unknown": "accept"},
+}
 # Every kind of input there is.
 EVERY: Mapping[str, Mapping[str, Any]] = {
     f"{kind}_{missing}": {**rules, "missing": missing}
     for missing in ("impute", "reject")
-    for kind, rules in {
-        "number": {"type": "number", "min": -0.3, "max": 16777219},
-        "free": {"type": "number"},
-        "integer": {"type": "integer", "min": -50, "max": 50},
-        "endless": {"type": "integer"},
-        "boolean": {"type": "boolean"},
-        "open": {"type": "category"},
-        "closed": {"type": "category", "values": ["a", "b"], "unknown": "reject"},
-        "listed": {"type": "category", "values": ["a", "b"], "unknown": "accept"},
-    }.items()
+    for kind, rules in _KINDS.items()
 }
 
 
