@@ -124,7 +124,11 @@ def train_keys(contract: Contract) -> list[str] | None:
     if not path.exists():
         return None
     column = contract.keys.request
-    return pd.read_csv(path, usecols=[column], dtype="str", keep_default_na=False)[column].tolist()
+    # As `prepared.read` does: a carriage return inside a text ends no row.
+    keys = pd.read_csv(
+        path, usecols=[column], dtype="str", keep_default_na=False, lineterminator="\n"
+    )
+    return keys[column].tolist()
 
 
 def described() -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gitops_model.formats.inputs import MISSING, number_words
+from gitops_model.formats.inputs import MISSING, NUL, number_words
 
 _METRICS: Mapping[str, frozenset[str]] = {
     "binary": frozenset(
@@ -36,6 +36,10 @@ def contradictions(data: Mapping[str, Any]) -> list[str]:
         if MISSING in (rules.get("values") or ()):
             found.append(
                 f"inputs.{name}.values holds '{MISSING}', which is what the model gets for a missing value; remove it."
+            )
+        if any(NUL in value for value in rules.get("values") or ()):
+            found.append(
+                f"inputs.{name}.values holds a text with a NUL character, which ONNX cuts off; remove it."
             )
         if rules.get("unknown") and not rules.get("values"):
             found.append(

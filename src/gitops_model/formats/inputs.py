@@ -26,6 +26,8 @@ _LARGEST = 3.4028235677973362e38
 # What a category that is missing is called once it reaches the model. Callers send null for it, never this text.
 MISSING = "(missing)"
 LONGEST_TEXT = 1000
+# ONNX Runtime ends a text here: it would answer 'UA\0x' as if 'UA' had been sent.
+NUL = "\0"
 # A list of values is written out up to this length; of a longer one the first few stand for the rest.
 _LISTED, _SAMPLE = 20, 10
 
@@ -123,6 +125,8 @@ def shown(value: object) -> str:
     if value == MISSING:
         return f"'{MISSING}' instead of null"
     if isinstance(value, str):
+        if NUL in value:
+            return "a text with a NUL character"
         return f"'{value}'" if len(value) <= 40 else f"'{value[:40]}…'"
     if isinstance(value, bool):
         return str(value).lower()
@@ -190,6 +194,11 @@ def _unknown_names(row: Mapping[str, Any], known: frozenset[str]) -> list[str]:
     return sentences
 
 
+def _is_category(text: str) -> bool:
+    """Whether a text that is not listed may be a category."""
+    return 0 < len(text) <= LONGEST_TEXT and text != MISSING and NUL not in text
+
+
 def _category(rules: Input) -> Callable[[Any], _Checked]:
     name, words, closed, listed = (
         rules.name,
@@ -206,7 +215,7 @@ def _category(rules: Input) -> Callable[[Any], _Checked]:
         if type(value) is str:
             if value in listed:
                 return value, None, False
-            if not closed and 0 < len(value) <= LONGEST_TEXT and value != MISSING:
+            if not closed and _is_category(value):
                 return value, None, False
         return "", f"{name} is {shown(value)}; allowed: {words}.", False
 
@@ -302,9 +311,7 @@ def _category_column(rules: Input, values: NDArray[Any], missing: NDArray[np.boo
     column[missing] = MISSING
     closed, listed = rules.closed, frozenset(rules.values or ())
     good = (
-        isinstance(v, str)
-        and (v in listed or (not closed and 0 < len(v) <= LONGEST_TEXT and v != MISSING))
-        for v in column
+        isinstance(v, str) and (v in listed or (not closed and _is_category(v))) for v in column
     )
     return column, ~np.fromiter(good, dtype=bool, count=len(column))
 
@@ -356,7 +363,12 @@ def json_schema(rules: Input) -> Json:
     """
     schema: Json = {"type": {"category": "string"}.get(rules.type, rules.type)}
     if rules.type == "category" and not rules.closed:
-        schema |= {"minLength": 1, "maxLength": LONGEST_TEXT, "not": {"const": MISSING}}
+        schema |= {
+            "minLength": 1,
+            "maxLength": LONGEST_TEXT,
+            "pattern": r"^[^\u0000]*$",
+            "not": {"const": MISSING},
+        }
     for key, value in (("minimum", rules.min), ("maximum", rules.max)):
         if value is not None:
             schema[key] = value

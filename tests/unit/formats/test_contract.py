@@ -21,6 +21,7 @@ from tests.support.factories import parse_contract, with_place
         ("binary", "success.primary", "rmse", "success.primary is 'rmse'"),
         ("binary", "inputs.distance.max", -5, "inputs.distance.min is 0; allowed: at most its max"),
         ("binary", "inputs.carrier.values", ["AA", "(missing)"], "which is what the model gets"),
+        ("binary", "inputs.carrier.values", ["AA", "U\0A"], "a text with a NUL character"),
         ("binary", "inputs.distance.max", 1e39, "allowed: a number below 3.4e38"),
         ("binary", "inputs.hour.max", 10**400, "a number has 401 characters; allowed: 60"),
         ("binary", "inputs.hour.max", 10**39, "allowed: a whole number below 3.4e38"),

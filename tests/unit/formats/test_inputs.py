@@ -51,6 +51,7 @@ def test_missing_inputs_are_imputed_where_the_contract_says_so() -> None:
         ({"carrier": "XX"}, "carrier is 'XX'; allowed: one of AA, B6, UA."),
         ({"carrier": ""}, "carrier is ''; allowed: one of AA, B6, UA."),
         ({"carrier": 5}, "carrier is 5; allowed: one of AA, B6, UA."),
+        ({"carrier": "U\0"}, "carrier is a text with a NUL character; allowed: one of AA, B6, UA."),
         ({"weekend": 1}, "weekend is 1; allowed: true or false."),
         ({"weekend": "true"}, "weekend is 'true'; allowed: true or false."),
         ({"carrier": "(missing)"}, "carrier is '(missing)' instead of null; allowed: one of AA"),
