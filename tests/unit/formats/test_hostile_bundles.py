@@ -268,8 +268,8 @@ def _rearranged(members: Members, rng: random.Random) -> bytes:
     elif what == "without":
         del parts[place]
     blocks = []
-    for number, (name, content) in enumerate(parts):
-        size, kind = len(content), tarfile.REGTYPE
+    for number, (kept, content) in enumerate(parts):
+        name, size, kind = kept, len(content), tarfile.REGTYPE
         if number == place and what == "name":
             name = rng.choice(names)
         elif number == place and what == "size":
