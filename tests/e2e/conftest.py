@@ -16,7 +16,7 @@ from tests.support.small import Small
 from tests.support.warm import Warm
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
     """Processes without the wait for their imports; they know nobody's settings."""
     with isolation(tmp_path_factory.mktemp("home")):
@@ -25,7 +25,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
         found.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def pristine(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Small:
     """Built and committed; not to be changed."""
 

@@ -176,7 +176,7 @@ def test_release(base: World, tmp_path: Path) -> None:
         message = world.at_origin("tag", "-l", "--format=%(contents)", "flight-delay-v2")
         found = record.parse_record(message, name="flight-delay-v2")
         held = world.folder / "remote" / found["artifact"]["md5"]
-        assert sha256_file(held) == found["sha256"], "a tag names bytes that cannot be had"
+        assert sha256_file(held) == found["sha256"], "a tag names bytes that no source has"
 
     steps = every_step(start, tmp_path, ("release",), check, remote=True)
     assert steps > 15

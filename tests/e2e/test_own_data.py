@@ -23,9 +23,8 @@ from ci_scripts.bake import bake, export
 from gitops_model import Contract
 from gitops_model.pipeline import prepared
 from tests.support import own_data
-from tests.support.isolation import isolation
 from tests.support.server import Server, running
-from tests.support.small import Small, warm
+from tests.support.small import Small
 from tests.support.warm import Warm
 
 OWN = Path(__file__).parent / "own"
@@ -95,22 +94,9 @@ PROGRESSION = Own(
 SETS = (TUMOURS, DIGITS, PROGRESSION)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with isolation(tmp_path_factory.mktemp("home")):
-        yield
-
-
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export(tmp_path_factory.mktemp("template"))
-
-
-@pytest.fixture(scope="module")
-def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
-    server = warm(tmp_path_factory.mktemp("warm"))
-    yield server
-    server.close()
 
 
 def generate(template: Path, folder: Path, own: Own) -> Path:
@@ -192,9 +178,9 @@ def card(bundle: Path) -> str:
 
 
 @pytest.fixture
-def story(own: Own, template: Path, processes: Warm, tmp_path: Path) -> Iterator[Story]:
+def story(own: Own, template: Path, warm: Warm, tmp_path: Path) -> Iterator[Story]:
     """A generated repository with an empty origin, and its service, which serves nothing yet."""
-    made = Small(generate(template, tmp_path, own), processes)
+    made = Small(generate(template, tmp_path, own), warm)
     made.git("init", "-q", "-b", "main")
     origin = str(tmp_path / "origin.git")
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", origin], check=True)

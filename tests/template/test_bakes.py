@@ -195,9 +195,9 @@ def test_without_storage_dvc_has_no_remote(baked: Baked):
     assert not config["remote"] and "remote" not in config["core"]
 
 
-@every_combination
-def test_its_own_commit_hooks_pass_at_the_first_try(template: Path, tmp_path: Path, options):
-    repository = bake.bake(template, tmp_path, options)
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_its_own_commit_hooks_pass_at_the_first_try(template: Path, tmp_path: Path, problem):
+    repository = bake.bake(template, tmp_path, {"problem": problem, "dvc_remote": "s3"})
     run("git", "init", "-q", "-b", "main", cwd=repository)
     run("git", "add", "--all", cwd=repository)
     run("git", "commit", "-q", "-m", "Begin", cwd=repository)

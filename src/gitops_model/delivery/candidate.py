@@ -193,7 +193,7 @@ def _bring(git: Git, paths: Sequence[str]) -> None:
 
 
 def _production_file(git: Git, stable: Ref) -> Path:
-    """The bundle in production as a file whose bytes were verified. Raises CannotEvaluate when it cannot be had."""
+    """The bundle in production as a file whose bytes were verified. Raises CannotEvaluate when no source has it."""
     path = Path("build/production") / f"{stable.sha256}.tar"
     if path.exists() and sha256_file(path) == stable.sha256:
         return path
@@ -203,7 +203,7 @@ def _production_file(git: Git, stable: Ref) -> Path:
         found = fetch.find(stable, md5=release.record["artifact"]["md5"], places=places)
     except BadArtifact as error:
         raise CannotEvaluate(
-            f"production {stable.model} cannot be had, so nothing can be compared: {error}"
+            f"nothing can be compared with production {stable.model}: {error}"
         ) from error
     write_atomic(path, found.data)
     return path

@@ -16,6 +16,7 @@ import pytest
 
 from ci_scripts.bake import bake, export
 from tests.support.isolation import environment
+from tests.support.warm import Warm
 
 FAST = {
     "trees: 60": "trees: 5",
@@ -39,11 +40,14 @@ class Repository:
 
     root: Path
     home: Path
+    commands: Path
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command apart from the user's own settings."""
         env = environment(self.home, os.environ) | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join(
+                map(str, [self.commands, Path(sys.executable).parent, os.environ["PATH"]])
+            ),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         done = subprocess.run(
@@ -91,10 +95,10 @@ class Repository:
         return Outcome(code=done.returncode, said=done.stdout + done.stderr, report=report)
 
 
-def generate(folder: Path, problem: str) -> Repository:
+def generate(folder: Path, problem: str, warm: Warm) -> Repository:
     """Bake, set up and train: nothing is in production yet."""
     repository = bake(export(folder / "template"), folder / "out", {"problem": problem})
-    made = Repository(root=repository, home=folder)
+    made = Repository(root=repository, home=folder, commands=warm.bin)
     text = (repository / "params.yaml").read_text()
     for old, new in FAST.items():
         assert old in text
@@ -120,12 +124,10 @@ def ship(made: Repository) -> str:
     return found[0]
 
 
-@pytest.fixture(scope="session", params=["binary"])
-def untouched(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Repository:
+@pytest.fixture(scope="session")
+def untouched(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Repository:
     """One repository with nothing in production, never changed by a test."""
-    return generate(tmp_path_factory.mktemp("truth"), request.param)
+    return generate(tmp_path_factory.mktemp("truth"), "binary", warm)
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +141,7 @@ def shipped(untouched: Repository, tmp_path_factory: pytest.TempPathFactory) -> 
 def copy(made: Repository, folder: Path) -> Repository:
     """A copy with a history and a cache of its own."""
     shutil.copytree(made.root, folder / made.root.name, symlinks=True)
-    return Repository(root=folder / made.root.name, home=made.home)
+    return Repository(root=folder / made.root.name, home=made.home, commands=made.commands)
 
 
 @pytest.fixture
