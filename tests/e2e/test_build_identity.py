@@ -120,6 +120,7 @@ def test_many_builds_step_by_step_are_builds_of_a_clean_clone(built: Small, tmp_
     each_kind(built, tmp_path / "clone", 60)
 
 
+@pytest.mark.slow
 def test_a_stage_runs_when_and_only_when_what_it_depends_on_changed(built: Small) -> None:
     for edit in [(name, 0) for name in (*FILES, *SEEDS, *MODULES, "data")]:
         apply(built, edit)

@@ -192,7 +192,11 @@ def story(own: Own, template: Path, warm: Warm, tmp_path: Path) -> Iterator[Stor
         yield Story(made, service)
 
 
-@pytest.mark.parametrize("own", SETS, ids=lambda own: own.name)
+@pytest.mark.parametrize(
+    "own",
+    [TUMOURS, *(pytest.param(own, marks=pytest.mark.slow) for own in (DIGITS, PROGRESSION))],
+    ids=lambda own: own.name,
+)
 def test_from_a_csv_file_to_a_served_model_and_back(own: Own, story: Story) -> None:
     made, first, second = story.made, f"{own.name}-v1", f"{own.name}-v2"
     exports = made.root.parent / "exports"

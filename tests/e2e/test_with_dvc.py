@@ -15,6 +15,7 @@ from gitops_model.delivery import dvc as dvc_command
 from gitops_model.errors import BadInput
 from tests.support.factories import make_bundle
 from tests.support.isolation import isolated
+from tests.support.warm import Warm
 from tests.support.world import Clone, World
 
 STAGE = """\
@@ -34,11 +35,16 @@ pathlib.Path("build/model.tar").write_bytes(pathlib.Path(f"/{seed}.tar").read_by
 
 
 @pytest.fixture(autouse=True)
-def _isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in isolated(tmp_path / "home").items():
-        monkeypatch.setenv(name, value)
-    # The stage's `python` is this one.
-    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
+def _isolation(tmp_path: Path, warm: Warm, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands(warm, tmp_path / "home", monkeypatch)
+
+
+def commands(warm: Warm, home: Path, patch: pytest.MonkeyPatch) -> None:
+    """Processes that the commands start have imported DVC already, and know nobody's settings."""
+    for name, value in isolated(home).items():
+        patch.setenv(name, value)
+    patch.setenv("PATH", str(warm.bin), prepend=":")
+    patch.setattr(sys, "executable", str(warm.python))
 
 
 def dvc(clone: Clone, *words: str) -> str:
@@ -50,11 +56,9 @@ def dvc(clone: Clone, *words: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def _trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def _trained(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in isolated(tmp_path_factory.mktemp("home")).items():
-            patch.setenv(name, value)
-        patch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
+        commands(warm, tmp_path_factory.mktemp("home"), patch)
         folder = tmp_path_factory.mktemp("trained")
         world = World.create(folder / "world")
         clone = world.clones[0]
