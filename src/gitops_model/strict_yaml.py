@@ -18,6 +18,7 @@ MOST_CHARACTERS = 150_000
 LONGEST_NUMBER = 60
 # PyYAML's own reader says more about what is wrong, at ten times the time.
 _EXPLAINED = 25_000
+_MERGE = "tag:yaml.org,2002:merge"
 _CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
 
 
@@ -32,6 +33,9 @@ class _FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignor
 def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Hashable, Any]:
     seen: set[Hashable] = set()
     for key_node, _ in node.value:
+        if key_node.tag == _MERGE:
+            what = "'<<' merges mappings; write their keys out"
+            raise yaml.constructor.ConstructorError(None, None, what, key_node.start_mark)
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, Hashable):
             what = "a key is a list or a mapping; allowed: a text"

@@ -359,6 +359,7 @@ def test_twenty_thousand_mutated_bundles() -> None:
     assert grown < 50_000, f"{grown:,} kB"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_bundle_takes_less_than_a_second(name: str) -> None:
     data = HOSTILE[name]()
