@@ -42,6 +42,9 @@ COMMANDS: Mapping[str, Command] = {
     "release": Command("delivery.release", "give the bundle in dvc.lock an id, for ever"),
     "ship": Command("delivery.ship", "point production.yaml at a release"),
     "deploy": Command("delivery.deploy", "make the store equal to production.yaml"),
+    "verify": Command(
+        "delivery.verify", "does a release tell one story, from its commit to its bundle?"
+    ),
     "rollback": Command("delivery.rollback", "go back to what served before"),
     "serve": Command("serving.serve", "answer requests with the models in the store"),
     "status": Command("delivery.status", "what is desired, what is live, what a rollback brings"),

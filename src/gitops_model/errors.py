@@ -47,7 +47,7 @@ class BadArtifact(GitopsError):
     """A bundle or a release is missing, damaged, or not what was promised.
 
     `reason` is a short word for metrics and logs: `missing`, `read` (the disk or the system failed, which may pass),
-    `sha256`, `format`, `contract`, `load`, `golden`.
+    `sha256`, `origin` (it does not come from where its record says), `format`, `contract`, `load`, `golden`.
     """
 
     exit_code = 4

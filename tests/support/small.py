@@ -106,7 +106,9 @@ class Small:
 
     def python(self, *words: str) -> Done:
         """`python -P WORDS`."""
-        env = self.warm.environment() | {"PYTHONPATH": str(self.library)}
+        outside = self.warm.environment()
+        env = {name: value for name, value in outside.items() if not name.startswith("PYTEST_")}
+        env["PYTHONPATH"] = str(self.library)
         return self.warm.run(*words, cwd=self.root, env=env)
 
     def run(self, *words: str) -> Done:

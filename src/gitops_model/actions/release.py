@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from gitops_model.actions import client, proposal, release_page
 from gitops_model.actions.build import FILES, FOLDER
@@ -21,7 +23,7 @@ from gitops_model.files import sha256_bytes, write_atomic
 from gitops_model.formats import check
 from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.pointer import Pointer
-from gitops_model.report import comment, release_note
+from gitops_model.report import bom, comment, release_note
 
 
 def run() -> int:
@@ -38,7 +40,7 @@ def run() -> int:
     print(f"ci-release: {outcome.model} is sha256 {outcome.sha256[:12]}…")
     record = releases.load(git, outcome.model).record
     report = check.read(json.loads((FOLDER / "check.json").read_bytes()))
-    files = assets(bundle, data, report)
+    files = assets(bundle, data, report, record)
     with client.calling(f"publish the release {outcome.model}"):
         page = release_page.publish(
             repository,
@@ -52,10 +54,17 @@ def run() -> int:
     return 0
 
 
-def assets(bundle: Bundle, data: bytes, report: check.Outcome) -> dict[str, bytes]:
+def assets(
+    bundle: Bundle, data: bytes, report: check.Outcome, record: Mapping[str, Any]
+) -> dict[str, bytes]:
     """The files of the release by name; SHA256SUMS speaks of all the others."""
+    judged = report if isinstance(report, check.Check) else None
     card = release_note.append_verdict(bundle.member("MODEL_CARD.md").decode(), report)
-    files = {BUNDLE: data, "MODEL_CARD.md": card.encode()}
+    files = {
+        BUNDLE: data,
+        "MODEL_CARD.md": card.encode(),
+        bom.NAME: bom.render(record, judged, problem=bundle.contract.problem).encode(),
+    }
     files |= {name: (FOLDER / name).read_bytes() for name in FILES if (FOLDER / name).exists()}
     sums = "".join(f"{sha256_bytes(content)}  {name}\n" for name, content in sorted(files.items()))
     return {**files, "SHA256SUMS": sums.encode()}

@@ -159,11 +159,13 @@ def _provide(git: Git, store: Store, ref: Ref, wanted: Desired, *, known: bool) 
     rollback to it must not fail over a tag.
     """
     notes = []
+    release = None
     md5, size = None, None
     try:
         if ref.model in wanted.moved:
             raise BadArtifact(releases.moved(ref.model))
-        artifact = releases.verify(git, ref).record["artifact"]
+        release = releases.verify(git, ref)
+        artifact = release.record["artifact"]
         md5, size = artifact["md5"], artifact["size"]
     except BadArtifact as error:
         here = fetch.Places(root=git.root, store=store.folder)
@@ -172,6 +174,9 @@ def _provide(git: Git, store: Store, ref: Ref, wanted: Desired, *, known: bool) 
         notes.append(f"going back although {error}")
     places = fetch.Places(root=git.root, store=store.folder, origin=git.origin_url())
     source = fetch.into_store(ref, md5=md5, size=size, places=places)
+    if release is not None and not known:
+        bundle = Bundle.read(fetch.bundle_path(store.folder, ref.sha256), sha256=ref.sha256)
+        releases.require_agreement(release, bundle)
     if source != "the store":
         notes.append(f"{ref.model} fetched from {source}.")
     return notes

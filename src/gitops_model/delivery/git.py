@@ -31,12 +31,16 @@ _CLOBBERED = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Tag:
-    """An annotated tag: `object` is the tag's own hash, `commit` what it points to, `when` it was made, in seconds."""
+    """An annotated tag: `object` is the tag's own hash, `commit` what it points to.
+
+    `when` it was made, in seconds, `by` whom: `Name <address>`.
+    """
 
     name: str
     object: str
     commit: str
     when: int
+    by: str
     message: str
 
 
@@ -192,16 +196,26 @@ class Git:
 
     def tags(self, pattern: str) -> list[Tag]:
         """Annotated tags whose name matches the glob `pattern`. Lightweight tags are no releases and are left out."""
-        fields = "objecttype refname:lstrip=2 objectname *objectname taggerdate:unix contents"
+        fields = (
+            "objecttype refname:lstrip=2 objectname *objectname taggerdate:unix tagger contents"
+        )
         form = "%00".join(f"%({field})" for field in fields.split()) + "%00%00"
         text = self.out("for-each-ref", f"--format={form}", f"refs/tags/{pattern}")
         found = []
         for entry in text.split("\0\0"):
             kind, _, rest = entry.lstrip("\n").partition("\0")
             if kind == "tag":
-                name, own, commit, when, message = rest.split("\0")
+                name, own, commit, when, tagger, message = rest.split("\0")
+                by = tagger.rpartition(">")[0] + ">"
                 found.append(
-                    Tag(name=name, object=own, commit=commit, when=int(when or 0), message=message)
+                    Tag(
+                        name=name,
+                        object=own,
+                        commit=commit,
+                        when=int(when or 0),
+                        by=by,
+                        message=message,
+                    )
                 )
         return found
 
@@ -215,14 +229,13 @@ class Git:
         """One annotated tag, or None."""
         return next((tag for tag in self.tags(name) if tag.name == name), None)
 
-    def make_tag_object(self, *, name: str, commit: str, message: str) -> str:
-        """Write an annotated tag that no ref names yet, and return its hash.
+    def make_tag_object(self, *, name: str, commit: str, message: str, when: int) -> str:
+        """Write an annotated tag of now, `when` in seconds, that no ref names yet, and return its hash.
 
         Until a ref names it, it is invisible and git will clean it up: so the release comes to be in one step, the
         creation of the ref.
         """
-        self.identity()
-        tagger = self.out("var", "GIT_COMMITTER_IDENT")
+        tagger = f"{self.identity()} {when} +0000"
         text = f"object {commit}\ntype commit\ntag {name}\ntagger {tagger}\n\n{message}"
         return self.out("mktag", stdin=text.encode())
 

@@ -80,6 +80,11 @@ def examine(
             bundles[ref] = None
             continue
         found.problems += _history(git, release, moved)
+        if not releases.is_locked(git, release):
+            found.notes.append(
+                f"the origin of {ref.model} is not proven: dvc.lock at its commit names another bundle, and no data "
+                "storage holds this one."
+            )
         if ref != new.previous:
             found.problems += _verdict(release, accepted, found)
         bundle(ref)
@@ -145,10 +150,6 @@ def _history(git: Git, release: releases.Release, moved: tuple[str, ...]) -> Ite
     model, commit = release.tag.name, release.tag.commit
     if model in moved:
         yield BadArtifact(releases.moved(model))
-    if release.record["code"]["commit"] != commit:
-        yield BadArtifact(
-            f"tag {model} stands on another commit than its record says: it was moved."
-        )
     home = next(
         (ref for ref in (f"refs/remotes/origin/{MAIN}", f"refs/heads/{MAIN}") if git.commit(ref)),
         None,
@@ -180,15 +181,19 @@ def _bundle(
     git: Git, ref: Ref, found: Findings, *, offline: bool, known: bool = False
 ) -> Bundle | None:
     """The bundle, or None and a finding. `known`: it served a moment ago, so its sha256 is enough to look for it."""
-    md5 = None
+    release = None
     try:
         try:
-            md5 = releases.verify(git, ref).record["artifact"]["md5"]
+            release = (releases.promised if known else releases.verify)(git, ref)
         except BadArtifact:
             if not known:
                 raise
+        md5 = release.record["artifact"]["md5"] if release else None
         got = fetch.find(ref, md5=md5, places=fetch.places(git), offline=offline)
-        return Bundle.open(got.data, sha256=ref.sha256, name=f"the bundle of {ref.model}")
+        bundle = Bundle.open(got.data, sha256=ref.sha256, name=f"the bundle of {ref.model}")
+        if release is not None and not known:
+            releases.require_agreement(release, bundle)
+        return bundle
     except BadArtifact as error:
         found.problems.append(error)
         return None

@@ -14,7 +14,7 @@ import random
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ from gitops_model.delivery import dvc, releases
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadArtifact, BadInput, Blocked, ExternalFailure, GitopsError
 from gitops_model.files import sha256_bytes, sha256_file, size_words
+from gitops_model.formats import agreement, record
 from gitops_model.formats import check as check_format
-from gitops_model.formats import record
 from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.check import Check
 from gitops_model.formats.pointer import Pointer
@@ -265,7 +265,8 @@ def _claim(
         taken = {*git.tag_names(f"{task}-v*"), *releases.ids_in_history(git)}
         model = str(record.next_id(task, taken))
         message = record.format_record({"schema": 1, "model": model, **facts})
-        target = git.make_tag_object(name=model, commit=commit, message=message)
+        when = int(datetime.fromisoformat(facts["released"]["at"]).timestamp())
+        target = git.make_tag_object(name=model, commit=commit, message=message, when=when)
         ref = f"refs/tags/{model}"
         if push:
             problem = git.push(f"{target}:{ref}")
@@ -287,25 +288,13 @@ def _claim(
 
 def _facts(git: Git, bundle: Bundle, out: dvc.Out, commit: str) -> dict[str, Any]:
     """The release record without schema and id."""
-    manifest = bundle.manifest
-    gates, baseline = verdict(git, bundle.sha256, commit)
+    own = agreement.of_bundle(bundle)
     return {
-        "sha256": bundle.sha256,
-        "artifact": {"path": out.path, "md5": out.md5, "size": bundle.size},
-        "code": {"commit": commit, "sources_sha256": manifest["code"]["sources_sha256"]},
-        "library": manifest["library"],
-        "data": {key: value for key, value in manifest["data"].items() if key != "test_sha256"},
-        "contract": {
-            "schema_version": manifest["schema_version"],
-            "sha256": sha256_bytes(bundle.member("contract.yaml")),
-        },
-        "params": manifest["params"],
-        "seed": manifest["seed"],
-        "environment": manifest["environment"],
-        "metrics": manifest["metrics"],
-        "gates": gates,
-        "baseline": baseline,
-        "rollback_target": _stable_at(git, commit),
+        **own,
+        "artifact": {"path": out.path, "md5": out.md5, **own["artifact"]},
+        "code": {"commit": commit, **own["code"]},
+        **agreement.of_verdict(verdict(git, bundle.sha256, commit), sha256=bundle.sha256),
+        "rollback_target": stable_at(git, commit),
         "released": {
             "by": git.identity(),
             "at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -313,11 +302,8 @@ def _facts(git: Git, bundle: Bundle, out: dvc.Out, commit: str) -> dict[str, Any
     }
 
 
-def verdict(git: Git, sha256: str, commit: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """What reports/check.json says of this very bundle, and the model it was compared with, for the record.
-
-    A report about another bundle, or none, gives the state `not_evaluated`.
-    """
+def verdict(git: Git, sha256: str, commit: str) -> Check | None:
+    """The report of `make check` about this very bundle, here or as committed; None when there is none."""
     texts = [git.read(commit, "reports/check.json")]
     path = git.root / "reports" / "check.json"
     if path.is_file():
@@ -327,22 +313,13 @@ def verdict(git: Git, sha256: str, commit: str) -> tuple[dict[str, Any], dict[st
             check = check_format.read(json.loads(text or b"null"), name="reports/check.json")
         except (ValueError, BadInput):
             continue
-        if not isinstance(check, Check) or check.candidate.sha256 != sha256:
-            continue
-        gates: dict[str, Any] = {"state": check.state.value, "sentence": check.sentence}
-        if check.turned_off:
-            gates["turned_off"] = [asdict(off) for off in check.turned_off]
-        if check.baseline is None:
-            return gates, None
-        deltas = {row.metric: row.delta for row in check.metrics if row.delta is not None}
-        return gates, {**asdict(check.baseline), "deltas": deltas}
-    sentence = (
-        "Not evaluated: no report of `make check` about this bundle was there when it was released."
-    )
-    return {"state": "not_evaluated", "sentence": sentence}, None
+        if isinstance(check, Check) and check.candidate.sha256 == sha256:
+            return check
+    return None
 
 
-def _stable_at(git: Git, commit: str) -> str | None:
+def stable_at(git: Git, commit: str) -> str | None:
+    """The model that production.yaml of `commit` points to, or None."""
     text = git.read(commit, releases.POINTER)
     try:
         pointer = Pointer.parse((text or b"").decode(errors="replace"))

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gitops_model.delivery import dvc
 from gitops_model.delivery.git import Git, Tag
-from gitops_model.errors import BadArtifact, BadInput
-from gitops_model.formats import compatibility, record
+from gitops_model.errors import BadArtifact, BadInput, GitopsError
+from gitops_model.formats import agreement, compatibility, record
+from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.contract import Contract
 from gitops_model.formats.pointer import Ref
 
@@ -68,16 +70,66 @@ def load(git: Git, model: str) -> Release:
 
 
 def verify(git: Git, ref: Ref) -> Release:
-    """The release behind a pointer entry. Raises BadArtifact when its record does not promise the entry's bundle."""
+    """The release behind a pointer entry. Raises BadArtifact when record, entry and commit disagree."""
+    found = promised(git, ref)
+    require_origin(git, found)
+    return found
+
+
+def promised(git: Git, ref: Ref) -> Release:
+    """The same, wherever it comes from: enough for a bundle that served before. Raises BadArtifact."""
     found = load(git, ref.model)
-    promised = found.record["sha256"]
-    if promised != ref.sha256:
+    sha256 = found.record["sha256"]
+    if sha256 != ref.sha256:
         raise BadArtifact(
-            f"production.yaml says {ref.model} is {ref.sha256[:12]}…, but the release's record says {promised[:12]}…: "
+            f"production.yaml says {ref.model} is {ref.sha256[:12]}…, but the release's record says {sha256[:12]}…: "
             "the tag was moved or the file edited by hand. Write it with `make ship`.",
             reason="sha256",
         )
     return found
+
+
+def require_origin(git: Git, release: Release) -> None:
+    """Raises BadArtifact for a record that the commit under its tag contradicts.
+
+    Whoever may push a tag can write any record into it. The commit was reviewed, and its dvc.lock names the bundle.
+    """
+    model, commit = release.tag.name, release.tag.commit
+    if release.record["code"]["commit"] != commit:
+        raise BadArtifact(
+            f"tag {model} stands on another commit than its record says: it was moved.",
+            reason="origin",
+        )
+    if is_locked(git, release) or dvc.default_remote(git.root) is None:
+        return
+    raise BadArtifact(
+        f"{model} is not what its commit {commit[:12]} built: dvc.lock there names another bundle than the record. "
+        f"`make release` makes no such tag. Find out who did: git show {model}",
+        reason="origin",
+    )
+
+
+def is_locked(git: Git, release: Release) -> bool:
+    """Whether dvc.lock at the release's commit names its bundle.
+
+    Without a data storage CI builds the bundle again, and another processor may give other bytes.
+    """
+    try:
+        named = dvc.bundle_at(git, release.tag.commit)
+        return bool(named.md5 == release.record["artifact"]["md5"])
+    except GitopsError:
+        return False
+
+
+def require_agreement(release: Release, bundle: Bundle) -> None:
+    """Raises BadArtifact for a record that says something else than the bundle it names."""
+    found = agreement.differences(release.record, agreement.of_bundle(bundle))
+    if found:
+        raise BadArtifact(
+            f"the record of {release.tag.name} says something else than its bundle: {', '.join(found)}. `make release` "
+            f"makes no such tag. Find out who did: git show {release.tag.name}",
+            reason="origin",
+        )
 
 
 def moved(model: str) -> str:

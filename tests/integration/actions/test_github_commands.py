@@ -102,7 +102,7 @@ def test_reports_that_are_refused(text: str) -> None:
 )
 def test_age_of_production(at: str, said: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     noon = int(datetime(2026, 1, 5, 12, tzinfo=UTC).timestamp())
-    tag = Tag(name="m-v1", object="a" * 40, commit="b" * 40, when=noon, message="")
+    tag = Tag(name="m-v1", object="a" * 40, commit="b" * 40, when=noon, by="A <a@b>", message="")
     monkeypatch.setattr(publish.Git, "open", lambda path: None)
     monkeypatch.setattr(
         releases, "load", lambda git, model: releases.Release(tag=tag, record={"sha256": "c" * 64})

@@ -1,0 +1,65 @@
+"""What of a release record follows from the bundle, and what from the verdict: a record that says else is forged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from gitops_model.files import sha256_bytes
+from gitops_model.formats.bundle import Bundle
+from gitops_model.formats.check import Check, Outcome
+
+UNJUDGED = {
+    "state": "not_evaluated",
+    "sentence": "Not evaluated: no report of `make check` about this bundle was there when it was released.",
+}
+
+
+def of_bundle(bundle: Bundle) -> Mapping[str, Any]:
+    """The fields of a record that its bundle determines. `artifact` and `code` hold more than that."""
+    manifest = bundle.manifest
+    return {
+        "sha256": bundle.sha256,
+        "artifact": {"size": bundle.size},
+        "code": {"sources_sha256": manifest["code"]["sources_sha256"]},
+        "library": manifest["library"],
+        "data": {key: value for key, value in manifest["data"].items() if key != "test_sha256"},
+        "contract": {
+            "schema_version": manifest["schema_version"],
+            "sha256": sha256_bytes(bundle.member("contract.yaml")),
+        },
+        "params": manifest["params"],
+        "seed": manifest["seed"],
+        "environment": manifest["environment"],
+        "metrics": manifest["metrics"],
+    }
+
+
+def of_verdict(outcome: Outcome | None, *, sha256: str) -> Mapping[str, Any]:
+    """The fields `gates` and `baseline`; a verdict about another bundle counts as none."""
+    if not isinstance(outcome, Check) or outcome.candidate.sha256 != sha256:
+        return {"gates": dict(UNJUDGED), "baseline": None}
+    gates: dict[str, Any] = {"state": outcome.state.value, "sentence": outcome.sentence}
+    if outcome.turned_off:
+        gates["turned_off"] = [asdict(off) for off in outcome.turned_off]
+    if outcome.baseline is None:
+        return {"gates": gates, "baseline": None}
+    deltas = {row.metric: row.delta for row in outcome.metrics if row.delta is not None}
+    return {"gates": gates, "baseline": {**asdict(outcome.baseline), "deltas": deltas}}
+
+
+def differences(record: Mapping[str, Any], promised: Mapping[str, Any]) -> list[str]:
+    """Fields of `record` that are not as `promised`: paths such as `contract.sha256`, in order."""
+    found: list[str] = []
+    for key, value in promised.items():
+        theirs = record.get(key)
+        if (
+            isinstance(value, Mapping)
+            and isinstance(theirs, Mapping)
+            and key in ("artifact", "code")
+        ):
+            found += [f"{key}.{part}" for part in value if theirs.get(part) != value[part]]
+        elif theirs != value:
+            found.append(key)
+    return found
