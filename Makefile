@@ -51,7 +51,11 @@ env: ## Create .venv from the hash-locked requirements; does nothing the second 
 demo: env ## The whole story on this machine, from an empty folder to a rollback under load: [KEEP=1] [DIR=folder]
 	@python -m ci_scripts.demo $${KEEP:+--keep} $${DIR:+--dir "$$DIR"}
 
-test: lint test-library test-template ## All that must hold before a merge: style, types, unit tests, template tests
+# Long stories first, so that they do not end the run alone.
+TESTS := tests/e2e tests/workflows tests/template tests/simulation tests/integration tests/unit
+
+test: lint ## All that must hold before a merge: style, types, layers, and every test that is not marked slow
+	python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" $(TESTS)
 
 test-library: env ## The library's own tests
 	python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" tests/unit tests/integration

@@ -9,17 +9,11 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # two minutes each
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize(
-    "problem",
-    [
-        "binary",
-        pytest.param("multiclass", marks=pytest.mark.slow),
-        pytest.param("regression", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("problem", ["binary", "multiclass", "regression"])
 def test_the_story_ends_well(problem: str, tmp_path: Path) -> None:
     folder = tmp_path / "story"
     command = ["ci_scripts.demo", "--dir", str(folder), "--problem", problem]

@@ -100,6 +100,7 @@ class Shop:
             "model.tar",
             "MODEL_CARD.md",
             "SHA256SUMS",
+            "bom.cdx.json",
             "check.json",
             "check.md",
             "check.html",

@@ -40,6 +40,7 @@ def test_first_push_without_secrets_or_storage_is_green(
         "model.tar",
         "MODEL_CARD.md",
         "SHA256SUMS",
+        "bom.cdx.json",
         "check.json",
         "check.md",
         "check.html",

@@ -141,7 +141,10 @@ def _moved_tags(git: Git, found: Findings) -> tuple[str, ...]:
 def _tag(git: Git, ref: Ref, moved: tuple[str, ...]) -> Iterator[GitopsError]:
     """What is wrong with the tag of a release."""
     try:
-        yield from _history(git, releases.verify(git, ref), moved)
+        release = releases.promised(git, ref)
+        yield from _history(git, release, moved)
+        if ref.model not in moved:
+            releases.require_origin(git, release)
     except BadArtifact as error:
         yield error
 

@@ -11,6 +11,7 @@ import pytest
 from tests.e2e.gates.conftest import Repository, copy, generate, ship
 from tests.support.warm import Warm
 
+pytestmark = pytest.mark.slow
 FIT = '    return Pipeline([("inputs", inputs), ("model", model)]).fit(rows, labels)\n'
 SPOILT = (
     "    places = (rows['carrier'] == 'WN').to_numpy().nonzero()[0]\n"
@@ -82,7 +83,6 @@ def shipped_of(
     return made
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", TABLE)
 def test_row(shipped_of: Repository, tmp_path: Any, name: str) -> None:
     row = TABLE[name]

@@ -11,6 +11,7 @@ import yaml
 
 from tests.e2e.gates.conftest import Repository
 
+pytestmark = pytest.mark.slow  # tests/workflows has its own table, of the same check, in every run
 FIT = '    return Pipeline([("inputs", inputs), ("model", model)]).fit(rows, labels)\n'
 
 
@@ -63,7 +64,6 @@ def test_worse(repository: Repository) -> None:
     assert "loss below 0.01" in found.said
 
 
-@pytest.mark.slow
 def test_worse_within_the_margin(repository: Repository) -> None:
     repository.edit("params.yaml", ("seed: 13", "seed: 14"))
     repository.train()
@@ -135,7 +135,6 @@ def test_a_model_that_answers_nan_is_never_packed(repository: Repository) -> Non
     assert "dvc.lock is stale" in found.said
 
 
-@pytest.mark.slow
 def test_a_changed_test_set_is_said_and_production_answers_the_new_rows(
     repository: Repository,
 ) -> None:
@@ -150,7 +149,6 @@ def test_a_changed_test_set_is_said_and_production_answers_the_new_rows(
     assert "test set" in (repository.root / "reports/check.md").read_text()
 
 
-@pytest.mark.slow
 def test_a_contract_that_breaks_callers_is_blocked(repository: Repository) -> None:
     repository.edit(
         "contract.yaml", ("min: 0, max: 6000, unit: miles", "min: 0, max: 5500, unit: miles")
@@ -162,7 +160,6 @@ def test_a_contract_that_breaks_callers_is_blocked(repository: Repository) -> No
     assert "raise schema_version in contract.yaml if this is meant" in found.said
 
 
-@pytest.mark.slow
 def test_a_raised_schema_version_does_what_gates_yaml_says(repository: Repository) -> None:
     repository.edit(
         "contract.yaml", ("min: 0, max: 6000, unit: miles", "min: 0, max: 5500, unit: miles")
@@ -182,7 +179,6 @@ def test_a_raised_schema_version_does_what_gates_yaml_says(repository: Repositor
     assert "judged by limits and budgets alone" in allowed.said
 
 
-@pytest.mark.slow
 def test_slower_and_larger(repository: Repository) -> None:
     repository.run("git", "switch", "-q", "main")
     repository.edit("gates.yaml", ("artifact: {mb_below: 50}", "artifact: {mb_below: 1}"))
@@ -201,7 +197,6 @@ def test_slower_and_larger(repository: Repository) -> None:
     assert "the bundle's size is" in found.said
 
 
-@pytest.mark.slow
 def test_test_rows_that_were_trained_on_are_a_leak(repository: Repository) -> None:
     leak = (
         "from pathlib import Path\n"
@@ -239,7 +234,6 @@ def test_gates_weakened_on_the_branch_change_nothing(repository: Repository) -> 
     assert "gates.yaml differs from main" in found.said
 
 
-@pytest.mark.slow
 def test_the_same_inputs_give_the_same_verdict_and_report(repository: Repository) -> None:
     """Everything but the stopwatch and the scales."""
     reports = []
@@ -255,7 +249,6 @@ def test_the_same_inputs_give_the_same_verdict_and_report(repository: Repository
     assert reports[0] == reports[1]
 
 
-@pytest.mark.slow
 def test_a_production_bundle_that_no_source_has_is_not_evaluated(repository: Repository) -> None:
     pointer = yaml.safe_load((repository.root / "production.yaml").read_text())
     repository.edit("params.yaml", ("trees: 5", "trees: 60"))
