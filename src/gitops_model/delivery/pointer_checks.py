@@ -143,8 +143,7 @@ def _tag(git: Git, ref: Ref, moved: tuple[str, ...]) -> Iterator[GitopsError]:
     try:
         release = releases.promised(git, ref)
         yield from _history(git, release, moved)
-        if ref.model not in moved:
-            releases.require_origin(git, release)
+        releases.require_origin(git, release)
     except BadArtifact as error:
         yield error
 
