@@ -48,6 +48,7 @@ def _start(clone: Clone, gate: tuple[int, int], said: Path) -> int:
         os._exit(99)
 
 
+@pytest.mark.slow
 def test_twenty_at_once(tmp_path: Path) -> None:
     world = World.create(tmp_path / "world")
     clones = []

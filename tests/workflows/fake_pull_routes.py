@@ -129,7 +129,8 @@ def create_pull(call: Call) -> Reply:
     same = [
         p
         for p in call.state.pulls.values()
-        if p["state"] == "open" and (p["head"], p["head_repo"]) == (head, head_repo)
+        if p["state"] == "open"
+        and (p["head"], p["head_repo"], p["base"]) == (head, head_repo, body["base"])
     ]
     if same:
         message = f"A pull request already exists for {head_repo.split('/')[0]}:{head}."

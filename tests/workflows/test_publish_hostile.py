@@ -97,6 +97,42 @@ def test_a_base_that_holds_the_model_already_makes_nothing_green(scene: Scene) -
     assert scene.status(head)[0] == "error"
 
 
+@pytest.mark.parametrize("state", ["open", "closed"])
+def test_a_second_pull_request_of_the_commit_into_another_branch_makes_nothing_green(
+    scene: Scene, checks: dict[str, Any], state: str
+) -> None:
+    """Its check runs with that branch's files, and looks like one of the pull request into main."""
+    head = scene.push()
+    scene.publish(scene.checked(head, checks["worse"]))
+    assert scene.status(head)[0] == "failure"
+    git = scene.fake.git
+    git.update("refs/heads/evil-base", git.ref("refs/heads/main"))
+    second = scene.open("acme:topic", base="evil-base")
+    scene.fake.state.pulls[second]["state"] = state
+    done = scene.publish(scene.checked(head, checks["pass"]))
+    assert done.code == 0, done.output
+    sentence = f"also in a pull request into another branch (#{second})"
+    assert scene.status(head)[0] == "error"
+    assert sentence in commented(scene, scene.number)[0].replace("\\", "").replace("\u200b", "")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"event": "push"}, {"workflow_file": "other.yml"}, {"event": "workflow_dispatch"}],
+    ids=str,
+)
+def test_a_run_of_another_workflow_or_event_says_nothing(
+    scene: Scene, checks: dict[str, Any], other: dict[str, Any]
+) -> None:
+    head = scene.push()
+    run = scene.checked(head, checks["pass"])
+    scene.fake.state.runs[run] |= other
+    done = scene.publish(run)
+    assert done.code == 2
+    assert "is not a check of a pull request" in done.output
+    assert scene.fake.latest_status(head) is None and scene.bodies() == []
+
+
 def test_two_pull_requests_of_one_commit_get_a_comment_each(
     scene: Scene, checks: dict[str, Any]
 ) -> None:

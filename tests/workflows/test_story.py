@@ -22,6 +22,7 @@ def by_file(results: list, file: str):  # type: ignore[no-untyped-def,type-arg]
     return [r for r in results if r.workflow == file]
 
 
+@pytest.mark.slow
 def test_first_push_without_secrets_or_storage_is_green(
     town: World, trained: Callable[..., Path]
 ) -> None:

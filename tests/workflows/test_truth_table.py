@@ -41,6 +41,7 @@ def judged(town: World, title: str = "Change", *, repo: str = "") -> tuple[str, 
     return str(status["state"]), str(comment["body"])
 
 
+@pytest.mark.slow
 def test_equal_within_the_margin(served: World, trained: Callable[..., Path]) -> None:
     served.bring(trained(trees=29))
     state, body = judged(served)
@@ -90,6 +91,7 @@ def test_weakened_gates_are_judged_by_mains(served: World, trained: Callable[...
     assert "gates.yaml is changed here" in first_screen
 
 
+@pytest.mark.slow
 def test_changed_test_set_is_said(served: World, trained: Callable[..., Path]) -> None:
     served.bring(trained(trees=30, split="{by: time, test_days: 9}"))
     state, body = judged(served)

@@ -54,6 +54,7 @@ def run(options: Options) -> int:
                 "no check run is named; give --run ID, the number in the address of the run."
             )
         started = runs.load(repository, number)
+        runs.require_check(repository, started)
     verdict = judge(repository, started, job=job)
     sha = started["head_sha"]
     if verdict.number is None and (started["event"], started["conclusion"]) == (
@@ -108,6 +109,12 @@ def judge(repository: Repository, started: Mapping[str, Any], *, job: Job) -> Ve
         # A check of a pointer makes no report: what lies there says nothing about this pull request.
         if changes.kind(files) != "pointer":
             with client.calling("fetch the check's artifact"):
+                if others := runs.twins(repository, started):
+                    listed = ", ".join(f"#{number}" for number in others)
+                    raise BadArtifact(
+                        f"This commit is also in a pull request into another branch ({listed}), and GitHub does not "
+                        "say whose check this is. Close that one, then push a new commit here."
+                    )
                 data, report_url = runs.read_member(repository, job, started)
             outcome = artifact.parse(data)
     except BadArtifact as error:

@@ -26,6 +26,7 @@ class Pull:
     head_sha: str
     head_branch: str
     head_repository: str | None
+    base_branch: str
     merged: bool
     merge_commit: str | None
 
@@ -40,6 +41,7 @@ class Pull:
             head_sha=head["sha"],
             head_branch=head["ref"],
             head_repository=head["repo"]["full_name"] if head.get("repo") else None,
+            base_branch=data["base"]["ref"],
             merged=merged,
             merge_commit=data.get("merge_commit_sha") if merged else None,
         )
@@ -55,6 +57,15 @@ def into_main(repository: Repository, *, owner: str, branch: str, state: str) ->
     head = quote(f"{owner}:{branch}", safe="")
     for data in repository.pages(f"/pulls?state={state}&head={head}&base={MAIN}"):
         yield Pull.parse(data)
+
+
+def elsewhere(repository: Repository, *, owner: str, branch: str) -> Iterator[Pull]:
+    """Pull requests, open or closed, from OWNER's `branch` into other branches than main."""
+    head = quote(f"{owner}:{branch}", safe="")
+    for data in repository.pages(f"/pulls?state=all&head={head}"):
+        found = Pull.parse(data)
+        if found.base_branch != MAIN:
+            yield found
 
 
 def newest(repository: Repository, *, owner: str, branch: str) -> Pull | None:

@@ -17,6 +17,8 @@ from gitops_model.delivery.desired import MAIN
 from gitops_model.errors import BadArtifact, BadInput
 
 ARTIFACT = "check"
+WORKFLOW = ".github/workflows/check.yml"
+EVENTS = ("pull_request", "merge_group")
 ZIP_LIMIT = 64_000_000
 # GitHub lists no more files of a pull request, and of a comparison, than this; beyond, everything may have changed.
 FILES_LISTED = 3000
@@ -34,6 +36,34 @@ def load(repository: Repository, number: int) -> dict[str, Any]:
     """The run of this id."""
     found: dict[str, Any] = repository.get(f"/actions/runs/{number}")
     return found
+
+
+def require_check(repository: Repository, started: Mapping[str, Any]) -> None:
+    """Raises BadInput for a run that is not one of check.yml about a pull request of this repository.
+
+    Any workflow may call itself `check`, and one that a push starts runs what the pusher wrote into it.
+    """
+    path = str(started.get("path") or "").partition("@")[0]
+    home = (started.get("repository") or {}).get("full_name")
+    if (path, home) != (WORKFLOW, repository.name) or started["event"] not in EVENTS:
+        raise BadInput(
+            f"run {started['id']} is not a check of a pull request ({path or 'no file'}, {started['event']}); allowed: "
+            f"{WORKFLOW} by {' or '.join(EVENTS)}. It says nothing, and nothing was published."
+        )
+
+
+def twins(repository: Repository, started: Mapping[str, Any]) -> list[int]:
+    """Pull requests of this very commit into other branches than main, by number.
+
+    Their check runs with the files of those branches, and GitHub does not say which run is whose.
+    """
+    source = source_of(started, repository)
+    owner, branch = source.split("/")[0], started["head_branch"]
+    return [
+        pull.number
+        for pull in pulls.elsewhere(repository, owner=owner, branch=branch)
+        if (pull.head_repository, pull.head_sha) == (source, started["head_sha"])
+    ]
 
 
 def find_pull(repository: Repository, started: Mapping[str, Any]) -> Pull | None:

@@ -190,7 +190,14 @@ def test_summary_and_output(tmp_path: Path) -> None:
 
 
 HEAD = {"sha": "head", "ref": "branch", "repo": {"full_name": "a/b"}}
-PULL = {"number": 1, "html_url": "", "state": "open", "merged_at": None, "head": HEAD}
+PULL = {
+    "number": 1,
+    "html_url": "",
+    "state": "open",
+    "merged_at": None,
+    "head": HEAD,
+    "base": {"ref": "main"},
+}
 
 
 class LongChange:

@@ -28,6 +28,8 @@ STARTED: dict[str, Any] = {
     "head_repository": {"full_name": "acme/model"},
     "html_url": "https://example.invalid/run/7",
     "event": "pull_request",
+    "path": ".github/workflows/check.yml",
+    "repository": {"full_name": "acme/model"},
     "conclusion": "success",
     "created_at": "2026-01-02T03:04:05Z",
     "actor": {"login": "ada"},
@@ -73,6 +75,7 @@ class World:
         monkeypatch.setattr(publish.Pointer, "load", lambda path: self.pointer)
         monkeypatch.setattr(publish, "age", lambda *_, **__: None)
         monkeypatch.setattr(runs, "find_pull", lambda *_: SimpleNamespace(number=12))
+        monkeypatch.setattr(runs, "twins", lambda *_: [])
         monkeypatch.setattr(runs, "changed_files", lambda *_: self.files)
         monkeypatch.setattr(runs, "read_member", lambda *_: (self.member(), None))
         monkeypatch.setattr(runs, "load", lambda *_: STARTED)

@@ -201,6 +201,7 @@ def test_a_shadow_is_loaded_and_answers_nobody(store: Store, server: Server) -> 
     assert {server.predict(key=str(n)).json["model"] for n in range(30)} == {"flight-delay-v1"}
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_of_a_switch_it_serves_the_new_release_after_a_restart(
     store: Store, tmp_path: Path
 ) -> None:

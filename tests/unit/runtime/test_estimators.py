@@ -61,6 +61,7 @@ def export() -> bytes:
     return onnx_export.convert(model, contract_of_numbers())  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_other_processes_with_other_hash_seeds_write_the_same_bytes() -> None:
     found = {
         subprocess.run(
