@@ -6,7 +6,7 @@ import functools
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -45,6 +45,32 @@ HOSTILE = (
     "[l](javascript:x) https://evil.example www.evil.example **b** ~~s~~ $x$ :tada: </details> "
     "&lt;b&gt; \u202e\u200d\ud800"
 )
+
+
+SHA = "1234567890abcdef" * 4
+RECORD: dict[str, Any] = {
+    "schema": 1,
+    "model": "parcel-delay-v4",
+    "sha256": "a" * 64,
+    "artifact": {"path": "build/model.tar", "md5": "0" * 32, "size": 2_000_000},
+    "code": {"commit": "c" * 40, "sources_sha256": SHA},
+    "library": {"version": "0.1.0", "stages": {}},
+    "data": {
+        "snapshot": SHA,
+        "split": {"by": "time", "test_days": 30},
+        "timeframe": {"train": ["2024-01-01", "2024-03-31"], "test": ["2024-04-01", "2024-04-30"]},
+        "rows": {"train": 3600, "test": 1200},
+    },
+    "contract": {"schema_version": 1, "sha256": SHA},
+    "params": {},
+    "seed": 13,
+    "environment": {},
+    "metrics": {},
+    "gates": {},
+    "baseline": {"model": "parcel-delay-v3"},
+    "rollback_target": "parcel-delay-v3",
+    "released": {"by": "release workflow", "at": "2024-05-02T09:00:00Z"},
+}
 
 
 @functools.cache

@@ -13,35 +13,11 @@ from gitops_model.formats.check import GateKind
 from gitops_model.report import release_note
 from tests.support import reports
 
-SHA = "1234567890abcdef" * 4
-RECORD: dict[str, Any] = {
-    "schema": 1,
-    "model": "parcel-delay-v4",
-    "sha256": "a" * 64,
-    "artifact": {"path": "build/model.tar", "md5": "0" * 32, "size": 2_000_000},
-    "code": {"commit": "c" * 40, "sources_sha256": SHA},
-    "library": {"version": "0.1.0", "stages": {}},
-    "data": {
-        "snapshot": SHA,
-        "split": {"by": "time", "test_days": 30},
-        "timeframe": {"train": ["2024-01-01", "2024-03-31"], "test": ["2024-04-01", "2024-04-30"]},
-        "rows": {"train": 3600, "test": 1200},
-    },
-    "contract": {"schema_version": 1, "sha256": SHA},
-    "params": {},
-    "seed": 13,
-    "environment": {},
-    "metrics": {},
-    "gates": {},
-    "baseline": {"model": "parcel-delay-v3"},
-    "rollback_target": "parcel-delay-v3",
-    "released": {"by": "release workflow", "at": "2024-05-02T09:00:00Z"},
-}
 NUMBER = re.compile(r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?")
 
 
 def test_the_record_of_these_tests_is_valid() -> None:
-    strict_yaml.check(RECORD, kind="record", name="record")
+    strict_yaml.check(reports.RECORD, kind="record", name="record")
 
 
 @pytest.mark.parametrize(
@@ -52,9 +28,9 @@ def test_every_number_of_the_note_is_in_the_report(situation: str, problem: str)
     check = reports.make(situation, problem)
     facts = check.to_json()
     allowed = numbers_of(facts) | numbers_of(
-        {key: RECORD[key] for key in ("model", "data", "rollback_target", "released")}
+        {key: reports.RECORD[key] for key in ("model", "data", "rollback_target", "released")}
     )
-    shown = release_note.render_note(RECORD, check)
+    shown = release_note.render_note(reports.RECORD, check)
     assert unexplained(shown, allowed) == []
     assert unexplained(release_note.verdict_section(check), numbers_of(facts)) == []
     assert len(NUMBER.findall(shown)) > 40
@@ -64,19 +40,19 @@ def test_a_changed_number_changes_the_note() -> None:
     check = reports.make("better")
     gate = check.gate(GateKind.PRIMARY)
     assert gate is not None and gate.delta is not None
-    before = release_note.render_note(RECORD, check)
+    before = release_note.render_note(reports.RECORD, check)
     assert f"{gate.production:.4f} → {gate.candidate:.4f} (▲ {gate.delta:.4f})" in before
     gates = tuple(replace(g, candidate=0.1234) if g is gate else g for g in check.gates)
-    assert "→ 0.1234" in release_note.render_note(RECORD, replace(check, gates=gates))
+    assert "→ 0.1234" in release_note.render_note(reports.RECORD, replace(check, gates=gates))
 
 
 def test_the_note_says_what_a_release_needs() -> None:
-    shown = release_note.render_note(RECORD, reports.make("better"))
+    shown = release_note.render_note(reports.RECORD, reports.make("better"))
     for part in (
         "# parcel-delay-v4",
         "a" * 64,
         "c" * 40,
-        SHA,
+        reports.SHA,
         "`parcel-delay-v3`: revert",
         "by time, test",
         "**Trade-off:**",
@@ -102,10 +78,10 @@ def test_the_trade_off_names_what_clearly_became_worse() -> None:
 
 def test_the_first_release_and_the_unknown_are_said_as_such() -> None:
     first = release_note.render_note(
-        RECORD | {"rollback_target": None}, reports.make("first_release")
+        reports.RECORD | {"rollback_target": None}, reports.make("first_release")
     )
     assert "none, this is the first" in first
-    without = release_note.render_note(RECORD, None)
+    without = release_note.render_note(reports.RECORD, None)
     assert without.count(release_note.UNKNOWN) == 3
     assert "Not evaluated: the candidate" in release_note.verdict_section(reports.not_evaluated())
 
@@ -122,7 +98,7 @@ def test_the_card_keeps_its_text_and_gets_the_verdict() -> None:
 
 
 def test_hostile_text_does_nothing() -> None:
-    record = RECORD | {"released": {"by": reports.HOSTILE, "at": "now"}}
+    record = reports.RECORD | {"released": {"by": reports.HOSTILE, "at": "now"}}
     shown = release_note.render_note(record, reports.hostile())
     assert not re.search(r"@\w|<(?!/?(?:sub|span)>)|://|(?<!\\)\]\(", shown)
     assert markdown.BREAK in shown
