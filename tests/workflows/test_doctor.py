@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import subprocess
 from pathlib import Path
@@ -23,7 +24,7 @@ PROTECTED = {
                     "dismiss_stale_reviews_on_push": False, "require_last_push_approval": False,
                     "required_review_thread_resolution": False}},
                 {"type": "required_status_checks", "parameters": {
-                    "required_status_checks": [{"context": "model-gate"}],
+                    "required_status_checks": [{"context": "model-gate", "integration_id": 15368}],
                     "strict_required_status_checks_policy": False}},
             ],
         },
@@ -67,6 +68,17 @@ def test_everything_in_place(fake: FakeGitHub, consult) -> None:  # type: ignore
     fake.settings.environments = PROTECTED["environments"]  # type: ignore[assignment]
     done = consult()
     assert set(states(done)) == {"ok"} and done.code == 0, done.output
+
+
+def test_a_status_that_anybody_may_post_is_no_lock(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
+    fake.settings.rulesets = copy.deepcopy(PROTECTED["rulesets"])  # type: ignore[assignment]
+    fake.settings.environments = PROTECTED["environments"]  # type: ignore[assignment]
+    rules = fake.settings.rulesets[0]["rules"]
+    (status,) = [rule for rule in rules if rule["type"] == "required_status_checks"]
+    del status["parameters"]["required_status_checks"][0]["integration_id"]
+    done = consult()
+    assert states(done).count("missing") == 1, done.output
+    assert "require the status model-gate from the source GitHub Actions" in done.output
 
 
 def test_fresh_repository_names_each_way_out(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]

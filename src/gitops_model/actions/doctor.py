@@ -24,6 +24,8 @@ from gitops_model.errors import BadInput
 from gitops_model.formats.contract import Contract
 
 GUARDED = ("production.yaml", "gates.yaml")
+# The GitHub App behind Actions: `gh api /apps/github-actions` says so.
+ACTIONS_APP = 15368
 State = Literal["ok", "missing", "not offered", "unknown"]
 
 
@@ -152,17 +154,19 @@ def _reviewed(seen: Seen, rules: list[Any], classic: Any, state: State) -> Findi
 
 
 def _gated(seen: Seen, rules: list[Any], classic: Any, state: State) -> Finding:
-    contexts = [
-        check["context"]
+    # Everybody with write access may post a status of this name; a rule can name who must have posted it.
+    required = [
+        (check["context"], check.get("integration_id"))
         for rule in _of_type(rules, "required_status_checks")
         for check in rule.get("required_status_checks", [])
     ]
-    contexts += ((classic or {}).get("required_status_checks") or {}).get("contexts", [])
+    older = ((classic or {}).get("required_status_checks") or {}).get("checks", [])
+    required += [(check["context"], check.get("app_id")) for check in older]
     return Finding(
-        what=f"main takes nothing without the status {client.STATUS}",
-        state=_absent(client.STATUS in contexts, state),
-        mend=f"Click: {seen.page('settings/rules/new?target=branch')} (main; require the status {client.STATUS}). "
-        + _without_plan(state),
+        what=f"main takes nothing without the status {client.STATUS}, set by GitHub Actions",
+        state=_absent((client.STATUS, ACTIONS_APP) in required, state),
+        mend=f"Click: {seen.page('settings/rules/new?target=branch')} (main; require the status {client.STATUS} from "
+        f"the source GitHub Actions). {_without_plan(state)}",
     )
 
 
