@@ -11,6 +11,7 @@ POINTER = "tests/unit/formats/test_pointer.py"
 SHIP = "tests/integration/delivery/test_ship.py"
 ROLLBACK = "tests/integration/delivery/test_rollback.py"
 DEPLOY = "tests/integration/delivery/test_deploy.py"
+VERIFY = "tests/integration/delivery/test_verify.py"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,6 +261,20 @@ TELL = (
         "== (source, pull.head_sha)",
         PUBLISH,
     ),
+    _in(
+        "actions/publish.py",
+        "publish: the check of another branch's pull request counts",
+        "if others := runs.twins(repository, started):",
+        "if others := list[int]():",
+        PUBLISH,
+    ),
+    _in(
+        "actions/runs.py",
+        "publish: a run that a push started counts",
+        ' or started["event"] not in EVENTS:',
+        ":",
+        PUBLISH,
+    ),
 )
 
 SERVE = (
@@ -297,6 +312,34 @@ SERVE = (
         "    if new.stable != current.stable:\n",
         "    if False:\n",
         SHIP,
+    ),
+    _in(
+        "delivery/releases.py",
+        "pointer: a tag is believed whatever its commit built",
+        "    if is_locked(git, release) or dvc.default_remote(git.root) is None:\n",
+        "    if True:\n",
+        VERIFY,
+    ),
+    _in(
+        "delivery/releases.py",
+        "verify: the record need not agree with the bundle",
+        "    found = agreement.differences(release.record, agreement.of_bundle(bundle))\n",
+        "    found: list[str] = []\n",
+        VERIFY,
+    ),
+    _in(
+        "delivery/verify.py",
+        "verify: the sums are not compared",
+        "    if lines != wanted:\n",
+        "    if False:\n",
+        VERIFY,
+    ),
+    _in(
+        "delivery/verify.py",
+        "verify: the verdict is not compared",
+        "    wrong = agreement.differences(made.record, agreement.of_verdict(check, sha256=sha256))\n",
+        "    wrong: list[str] = []\n",
+        VERIFY,
     ),
     _in(
         "delivery/pointer_checks.py",

@@ -59,11 +59,12 @@ def twins(repository: Repository, started: Mapping[str, Any]) -> list[int]:
     """
     source = source_of(started, repository)
     owner, branch = source.split("/")[0], started["head_branch"]
-    return [
-        pull.number
-        for pull in pulls.elsewhere(repository, owner=owner, branch=branch)
-        if (pull.head_repository, pull.head_sha) == (source, started["head_sha"])
-    ]
+    found = pulls.elsewhere(repository, owner=owner, branch=branch)
+    return [pull.number for pull in found if _is_of(pull, started, source)]
+
+
+def _is_of(pull: Pull, started: Mapping[str, Any], source: str) -> bool:
+    return (pull.head_repository, pull.head_sha) == (source, started["head_sha"])
 
 
 def find_pull(repository: Repository, started: Mapping[str, Any]) -> Pull | None:
@@ -74,7 +75,7 @@ def find_pull(repository: Repository, started: Mapping[str, Any]) -> Pull | None
     source = source_of(started, repository)
     owner, branch = source.split("/")[0], started["head_branch"]
     for pull in pulls.into_main(repository, owner=owner, branch=branch, state="open"):
-        if (pull.head_repository, pull.head_sha) == (source, started["head_sha"]):
+        if _is_of(pull, started, source):
             return pull
     return None
 

@@ -12,7 +12,7 @@ import pytest
 
 from gitops_model.actions import client, issues, publish, pulls, recompute, runs
 from gitops_model.actions.job import Job
-from gitops_model.errors import BadArtifact
+from gitops_model.errors import BadArtifact, BadInput
 from gitops_model.formats.check import Check, GateState, SliceState, State
 from gitops_model.formats.pointer import Pointer, Ref
 from gitops_model.report import comment
@@ -114,6 +114,37 @@ def test_no_state_and_no_sentence_of_a_report_is_believed(world: World) -> None:
     assert verdict.status == "failure"
     assert "everyone" not in verdict.body and "fine" not in verdict.body
     assert verdict.title == world.judge(bad()).title
+
+
+def test_a_commit_that_also_goes_into_another_branch_makes_nothing_green(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "twins", lambda *_: [7])
+    verdict = world.judge(good())
+    assert (
+        verdict.status == "error" and "also in a pull request into another branch" in verdict.title
+    )
+
+
+@pytest.mark.parametrize(
+    ("what", "problem"),
+    [
+        ({}, None),
+        ({"path": ".github/workflows/check.yml@main"}, None),
+        ({"event": "merge_group"}, None),
+        ({"event": "push"}, "check.yml, push"),
+        ({"path": ".github/workflows/other.yml"}, "other.yml, pull_request"),
+        ({"repository": {"full_name": "eve/model"}}, "is not a check of a pull request"),
+    ],
+    ids=str,
+)
+def test_a_run_is_believed_for_where_it_ran(what: dict[str, Any], problem: str | None) -> None:
+    github: Any = SimpleNamespace(name="acme/model")
+    if problem is None:
+        runs.require_check(github, {**STARTED, **what})
+    else:
+        with pytest.raises(BadInput, match=problem):
+            runs.require_check(github, {**STARTED, **what})
 
 
 def test_a_report_about_another_production_asks_for_another_check(world: World) -> None:
