@@ -18,9 +18,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from ci_scripts.mutants import MUTATIONS, Mutation
+from ci_scripts.mutants import JUDGE, Mutation
+from ci_scripts.mutants_of_delivery import DELIVER
 
 ROOT = Path(__file__).parents[1]
+MUTATIONS = JUDGE + DELIVER
 COPIED = ("src", "tests", "pyproject.toml")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,7 +31,7 @@ from gitops_model.runtime.models import columns_of
 from gitops_model.serving.app import create_app
 from gitops_model.serving.loader import load
 from gitops_model.serving.snapshot import Served, Snapshot
-from tests.support import cases
+from tests.support import asgi, cases
 from tests.support.factories import make_contract
 from tests.support.strategies import INPUT_RULES, TRICKY, refused_values
 from tests.support.tables import (
@@ -239,7 +238,7 @@ async def the_service_answers(
 ) -> None:
     contract, app = bundle.contract, service(root, bundle.sha256)
     for line in bundle.golden:
-        status, body = await post(app, f'{{"inputs": {as_json(dict(line["inputs"]))}}}')
+        status, _, body = await asgi.post(app, f'{{"inputs": {as_json(dict(line["inputs"]))}}}')
         assert (status, body.get("output")) == (200, line["output"]), body
 
     read = prepared.read(contract, "test")
@@ -249,7 +248,7 @@ async def the_service_answers(
         for first in range(0, len(keys), 20):
             part = slice(first, first + 20)
             body = f'{{"rows": [{", ".join(map(as_json, rows[part]))}]}}'
-            status, answered = await post(app, body)
+            status, _, answered = await asgi.post(app, body)
             assert status == 200, answered
             for key, row, answer in zip(keys[part], rows[part], answered["rows"], strict=True):
                 assert answer["fallback"] is False
@@ -258,7 +257,7 @@ async def the_service_answers(
 
     heard: dict[str, str] = {}
     for key, row in table.refused.items():
-        status, body = await post(app, f'{{"inputs": {as_json(row)}}}')
+        status, _, body = await asgi.post(app, f'{{"inputs": {as_json(row)}}}')
         assert status == 422, (row, body)
         assert [said.partition(" is ")[0] for said in body["problems"]] == table.bad[key]
         for name, said in zip(table.bad[key], body["problems"], strict=True):
@@ -293,26 +292,3 @@ def service(root: Path, sha256: str) -> Starlette:
     app = create_app(Settings(host="", port=0, store=store.folder, timeout_ms=60_000))
     app.state.service.watcher.snapshot = Snapshot(stable=Served(ref=ref, loaded=load(store, ref)))
     return app
-
-
-async def post(app: Starlette, body: str) -> tuple[int, Any]:
-    """POST /predict; status and body."""
-    incoming = [{"type": "http.request", "body": body.encode()}]
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return incoming.pop()
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/predict",
-        "headers": [],
-        "query_string": b"",
-        "root_path": "",
-    }
-    await app(scope, receive, send)
-    return sent[0]["status"], json.loads(sent[1]["body"])

@@ -134,3 +134,20 @@ class BareGit:
             return self.text("merge-tree", "--write-tree", ours, theirs).splitlines()[0]
         except GitError:
             return None
+
+
+def put_workflow(bare: BareGit, text: str, name: str = "probe.yml") -> str:
+    """Commit a workflow file, and no other, to main; returns the commit."""
+    tip = bare.ref("refs/heads/main")
+    assert tip is not None
+    blob = bare.text("hash-object", "-w", "--stdin", stdin=text.encode())
+    workflows = bare.text("mktree", stdin=f"100644 blob {blob}\t{name}\n".encode())
+    folder = bare.text("mktree", stdin=f"040000 tree {workflows}\tworkflows\n".encode())
+    lines = [
+        line for line in bare.text("ls-tree", tip).splitlines() if not line.endswith("\t.github")
+    ]
+    lines.append(f"040000 tree {folder}\t.github")
+    tree = bare.text("mktree", stdin="\n".join([*lines, ""]).encode())
+    sha = bare.commit_tree(tree, [tip], "Add a workflow\n")
+    bare.update("refs/heads/main", sha)
+    return sha

@@ -8,7 +8,7 @@ import pytest
 
 from tests.workflows import filters
 from tests.workflows.act_runner import ActRunner, HarnessError, shim
-from tests.workflows.bare_git import BareGit
+from tests.workflows.bare_git import BareGit, put_workflow
 from tests.workflows.fake_github import FakeGitHub
 from tests.workflows.fake_state import Event
 
@@ -64,22 +64,6 @@ jobs:
     steps:
       - run: exit 0
 """
-
-
-def put_workflow(bare: BareGit, text: str, name: str = "probe.yml") -> str:
-    tip = bare.ref("refs/heads/main")
-    assert tip is not None
-    blob = bare.text("hash-object", "-w", "--stdin", stdin=text.encode())
-    workflows = bare.text("mktree", stdin=f"100644 blob {blob}\t{name}\n".encode())
-    folder = bare.text("mktree", stdin=f"040000 tree {workflows}\tworkflows\n".encode())
-    lines = [
-        line for line in bare.text("ls-tree", tip).splitlines() if not line.endswith("\t.github")
-    ]
-    lines.append(f"040000 tree {folder}\t.github")
-    tree = bare.text("mktree", stdin="\n".join([*lines, ""]).encode())
-    sha = bare.commit_tree(tree, [tip], "Add a workflow\n")
-    bare.update("refs/heads/main", sha)
-    return sha
 
 
 def push(sha: str) -> Event:

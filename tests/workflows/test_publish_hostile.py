@@ -12,7 +12,7 @@ import pytest
 from tests.support.places import TEMPLATE
 from tests.workflows import filters
 from tests.workflows.fake_state import BOT
-from tests.workflows.test_publish import PUBLISH, Scene, scene, zipped
+from tests.workflows.scene import PUBLISH, Scene, scene, zipped
 
 __all__ = ["scene"]  # the fixture
 CHECK = filters.load((TEMPLATE / ".github/workflows/check.yml").read_text())

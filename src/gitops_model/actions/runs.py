@@ -70,7 +70,8 @@ def _is_of(pull: Pull, started: Mapping[str, Any], source: str) -> bool:
 def find_pull(repository: Repository, started: Mapping[str, Any]) -> Pull | None:
     """The open pull request into main with this run's head repository, branch and commit.
 
-    Never by what the artifact says. One into another branch is judged as a merge into main, and gets no comment.
+    Never by what the artifact says. One into another branch gets no comment, and its
+    numbers count for nothing: see `twins`.
     """
     source = source_of(started, repository)
     owner, branch = source.split("/")[0], started["head_branch"]

@@ -94,19 +94,24 @@ def require_origin(git: Git, release: Release) -> None:
 
     Whoever may push a tag can write any record into it. The commit was reviewed, and its dvc.lock names the bundle.
     """
-    model, commit = release.tag.name, release.tag.commit
-    if release.record["code"]["commit"] != commit:
-        raise BadArtifact(
-            f"tag {model} stands on another commit than its record says: it was moved.",
-            reason="origin",
-        )
+    require_commit(release)
     if is_locked(git, release) or dvc.default_remote(git.root) is None:
         return
+    model, commit = release.tag.name, release.tag.commit
     raise BadArtifact(
         f"{model} is not what its commit {commit[:12]} built: dvc.lock there names another bundle than the record. "
         f"`make release` makes no such tag. Find out who did: git show {model}",
         reason="origin",
     )
+
+
+def require_commit(release: Release) -> None:
+    """Raises BadArtifact when the tag stands on another commit than its record says."""
+    if release.record["code"]["commit"] != release.tag.commit:
+        raise BadArtifact(
+            f"tag {release.tag.name} stands on another commit than its record says: it was moved.",
+            reason="origin",
+        )
 
 
 def is_locked(git: Git, release: Release) -> bool:

@@ -7,12 +7,12 @@ the commit that was reviewed, its dvc.lock, and the bundle that this names.
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gitops_model import strict_json
 from gitops_model.delivery import dvc, fetch, release, releases
 from gitops_model.delivery.git import Git
 from gitops_model.delivery.releases import Release
@@ -48,6 +48,19 @@ class Options:
     files: Path | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """One comparison: what should hold, what is wrong (None: nothing), or why it could not be made (None: it was)."""
+
+    what: str
+    problem: str | None = None
+    skipped: str | None = None
+
+    @property
+    def mark(self) -> str:
+        return "no" if self.problem else "--" if self.skipped else "yes"
+
+
 def run(options: Options) -> int:
     """Exit 0 when everything agrees; BadArtifact says the first that does not, the lines before it the others."""
     git = Git.open(Path.cwd())
@@ -56,85 +69,89 @@ def run(options: Options) -> int:
             f"FILES is {options.files}, which is no folder. Download the release first: gh release download "
             f"{options.model} --dir {options.files}"
         )
-    problems = []
-    for what, problem in examine(git, options.model, files=options.files):
-        print(f"verify: {'no ' if problem else 'yes'} {what}")
-        if problem:
-            problems.append(problem)
-    if problems:
+    compared = []
+    for one in examine(git, options.model, files=options.files):
+        print(f"verify: {one.mark:<3} {one.what}{f': {one.skipped}' if one.skipped else ''}")
+        compared.append(one)
+    if problems := [one.problem for one in compared if one.problem]:
         raise BadArtifact(problems[0], reason="origin")
-    print(f"verify: {options.model} is what its commit built, and what was judged")
+    judged = "" if any(one.skipped for one in compared) else ", and what was judged"
+    print(f"verify: {options.model} is what its commit built{judged}")
     return 0
 
 
-def examine(git: Git, model: str, *, files: Path | None) -> Iterator[tuple[str, str | None]]:
-    """What was compared, and what is wrong with it (None: nothing). Raises BadArtifact when there is no release."""
+def examine(git: Git, model: str, *, files: Path | None) -> Iterator[Compared]:
+    """Every comparison; after a bundle that is not the record's, no other. Raises BadArtifact without a release."""
     made = releases.load(git, model)
-    yield "the tag holds the record as `release` writes it", _tag(made)
-    yield "the commit under the tag is the record's", _commit(git, made)
-    yield "dvc.lock at the commit names the bundle", _lock(git, made)
+    yield _step("the tag holds the record as `release` writes it", lambda: _tag(made))
+    yield _step("the commit under the tag is the record's", lambda: _commit(git, made))
+    yield _step("dvc.lock at the commit names the bundle", lambda: _lock(git, made))
     found: dict[str, bytes] = {}
     if files is not None:
-        yield f"{SUMS} names every file", _first(lambda: found.update(_files(files)))
-    bundle: list[Bundle] = []
-    yield (
-        "the bundle is the record's",
-        _first(lambda: bundle.append(_bundle(git, made, found, files))),
+        yield _step(f"{SUMS} names every file", lambda: found.update(_files(files)))
+    bundles: list[Bundle] = []
+    yield _step(
+        "the bundle is the record's", lambda: bundles.append(_bundle(git, made, found, files))
     )
-    if not bundle:
+    if not bundles:
         return
-    check, problem = _verdict(git, made, found, files)
-    what = "the verdict is the record's" if check else "the record claims no verdict"
-    yield what, problem
+    what = "the verdict is the record's"
+    check = release.verdict(git, made.record["sha256"], made.tag.commit)
     if files is not None:
-        wanted = bom.render(made.record, check, problem=bundle[0].contract.problem).encode()
-        same = found.get(bom.NAME) == wanted
-        yield (
-            "the bill of materials is the record's",
-            None if same else f"{bom.NAME} is not what record and verdict give.",
+        checks: list[Check | None] = [None]
+        yield _step(what, lambda: checks.append(_verdict(made, found.get(VERDICT))))
+        check = checks[-1]
+        problem = bundles[0].contract.problem
+        yield _step(
+            "the bill of materials is the record's", lambda: _bom(made, found, check, problem)
         )
+    elif check is None and made.record["gates"] != agreement.UNJUDGED:
+        # The report lay in somebody's working tree, and here only the record remembers it.
+        yield Compared(what=what, skipped="the report is not here; give the release page's files")
+    else:
+        yield _step(what, lambda: _agree(made, check))
 
 
-def _first(step: Callable[[], None]) -> str | None:
+def _step(what: str, compare: Callable[[], object]) -> Compared:
     try:
-        step()
+        compare()
     except GitopsError as error:
-        return str(error)
-    return None
+        return Compared(what=what, problem=str(error))
+    return Compared(what=what)
 
 
-def _tag(made: Release) -> str | None:
+def _tag(made: Release) -> None:
     if record.format_record(made.record) != made.tag.message:
-        return f"tag {made.tag.name} holds a record that `release` would write in another way."
+        raise BadArtifact(
+            f"tag {made.tag.name} holds a record that `release` would write in another way."
+        )
     released = made.record["released"]
     at = datetime.fromtimestamp(made.tag.when, UTC).isoformat(timespec="seconds")
     if (released["by"], released["at"]) != (made.tag.by, at.replace("+00:00", "Z")):
-        return f"the record says that {released['by']} released it at {released['at']}, the tag says else."
-    return None
+        raise BadArtifact(
+            f"the record says that {released['by']} released it at {released['at']}, the tag says else."
+        )
 
 
-def _commit(git: Git, made: Release) -> str | None:
-    commit, target = made.tag.commit, made.record["rollback_target"]
-    if made.record["code"]["commit"] != commit:
-        return f"tag {made.tag.name} stands on another commit than its record says: it was moved."
-    served = release.stable_at(git, commit)
+def _commit(git: Git, made: Release) -> None:
+    releases.require_commit(made)
+    target, served = made.record["rollback_target"], release.stable_at(git, made.tag.commit)
     if served != target:
-        return f"the record says that {target} served then, production.yaml at the commit says {served}."
-    return None
+        raise BadArtifact(
+            f"the record says that {target} served then, production.yaml at the commit says {served}."
+        )
 
 
-def _lock(git: Git, made: Release) -> str | None:
-    artifact = made.record["artifact"]
-    if artifact["path"] != dvc.BUNDLE:
-        return f"the record's bundle is {artifact['path']}; allowed: {dvc.BUNDLE}."
-    if releases.is_locked(git, made):
-        return None
-    if dvc.default_remote(git.root) is None:
-        return (
+def _lock(git: Git, made: Release) -> None:
+    path = made.record["artifact"]["path"]
+    if path != dvc.BUNDLE:
+        raise BadArtifact(f"the record's bundle is {path}; allowed: {dvc.BUNDLE}.")
+    releases.require_origin(git, made)
+    if not releases.is_locked(git, made):
+        raise BadArtifact(
             "dvc.lock at the commit names another bundle. Without a data storage CI builds it again, and its bytes may "
             "differ: nothing here proves where this one comes from."
         )
-    return "dvc.lock at the commit names another bundle than the record."
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -178,23 +195,26 @@ def _bundle(git: Git, made: Release, found: dict[str, bytes], files: Path | None
     return opened
 
 
-def _verdict(
-    git: Git, made: Release, found: dict[str, bytes], files: Path | None
-) -> tuple[Check | None, str | None]:
-    sha256 = made.record["sha256"]
-    check = None
-    if files is None:
-        check = release.verdict(git, sha256, made.tag.commit)
-    elif VERDICT in found:
-        try:
-            read = check_format.read(json.loads(found[VERDICT]), name=VERDICT)
-        except (ValueError, RecursionError, BadInput) as error:
-            return None, f"{VERDICT}: {str(error).splitlines()[0][:300]}"
-        check = read if isinstance(read, Check) else None
-    if files is None and check is None:
-        # The report lay in somebody's working tree, and only the record remembers it.
-        return None, None
-    wrong = agreement.differences(made.record, agreement.of_verdict(check, sha256=sha256))
+def _verdict(made: Release, data: bytes | None) -> Check | None:
+    """The check of the release page, which agrees with the record. Raises BadArtifact, or BadInput for no check."""
+    read = None
+    if data is not None:
+        read = check_format.read(
+            strict_json.parse(data, name=VERDICT, most_bytes=LARGEST_FILE), name=VERDICT
+        )
+    check = read if isinstance(read, Check) else None
+    _agree(made, check)
+    return check
+
+
+def _agree(made: Release, check: Check | None) -> None:
+    wrong = agreement.differences(
+        made.record, agreement.of_verdict(check, sha256=made.record["sha256"])
+    )
     if wrong:
-        return check, f"the record says something else than {VERDICT}: {', '.join(wrong)}."
-    return check, None
+        raise BadArtifact(f"the record says something else than {VERDICT}: {', '.join(wrong)}.")
+
+
+def _bom(made: Release, found: Mapping[str, bytes], check: Check | None, problem: str) -> None:
+    if found.get(bom.NAME) != bom.render(made.record, check, problem=problem).encode():
+        raise BadArtifact(f"{bom.NAME} is not what record and verdict give.")

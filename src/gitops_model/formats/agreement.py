@@ -16,8 +16,12 @@ UNJUDGED = {
 }
 
 
+# Fields of a record that also hold what the bundle does not determine: path and md5, and the commit.
+PARTIAL = frozenset({"artifact", "code"})
+
+
 def of_bundle(bundle: Bundle) -> Mapping[str, Any]:
-    """The fields of a record that its bundle determines. `artifact` and `code` hold more than that."""
+    """The fields of a record that its bundle determines, in the record's order; of those in PARTIAL, the parts."""
     manifest = bundle.manifest
     return {
         "sha256": bundle.sha256,
@@ -37,16 +41,19 @@ def of_bundle(bundle: Bundle) -> Mapping[str, Any]:
 
 
 def of_verdict(outcome: Outcome | None, *, sha256: str) -> Mapping[str, Any]:
-    """The fields `gates` and `baseline`; a verdict about another bundle counts as none."""
+    """The fields `gates` and `baseline` of the bundle `sha256`; a verdict about another bundle counts as none."""
     if not isinstance(outcome, Check) or outcome.candidate.sha256 != sha256:
         return {"gates": dict(UNJUDGED), "baseline": None}
-    gates: dict[str, Any] = {"state": outcome.state.value, "sentence": outcome.sentence}
-    if outcome.turned_off:
-        gates["turned_off"] = [asdict(off) for off in outcome.turned_off]
-    if outcome.baseline is None:
-        return {"gates": gates, "baseline": None}
+    off = [asdict(gate) for gate in outcome.turned_off]
     deltas = {row.metric: row.delta for row in outcome.metrics if row.delta is not None}
-    return {"gates": gates, "baseline": {**asdict(outcome.baseline), "deltas": deltas}}
+    return {
+        "gates": {
+            "state": outcome.state.value,
+            "sentence": outcome.sentence,
+            **({"turned_off": off} if off else {}),
+        },
+        "baseline": outcome.baseline and {**asdict(outcome.baseline), "deltas": deltas},
+    }
 
 
 def differences(record: Mapping[str, Any], promised: Mapping[str, Any]) -> list[str]:
@@ -54,11 +61,7 @@ def differences(record: Mapping[str, Any], promised: Mapping[str, Any]) -> list[
     found: list[str] = []
     for key, value in promised.items():
         theirs = record.get(key)
-        if (
-            isinstance(value, Mapping)
-            and isinstance(theirs, Mapping)
-            and key in ("artifact", "code")
-        ):
+        if key in PARTIAL and isinstance(theirs, Mapping):
             found += [f"{key}.{part}" for part in value if theirs.get(part) != value[part]]
         elif theirs != value:
             found.append(key)

@@ -161,7 +161,7 @@ def _require_library(stage: str, described: dict[str, Any], code: set[str]) -> N
             )
 
 
-def _own(described: dict[str, Any]) -> Iterator[str]:
+def _own(described: Mapping[str, Any]) -> Iterator[str]:
     """Files that hold the parameters of a stage in dvc.yaml, and those it writes; dvc.yaml says which they are."""
     yield from ("dvc.yaml", "params.yaml")
     for kind in ("params", "outs", "metrics", "plots"):

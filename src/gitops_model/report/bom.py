@@ -8,18 +8,41 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from gitops_model.files import canonical_json
 from gitops_model.formats.check import Check, GateKind
+from gitops_model.validation import Json
 
 NAME = "bom.cdx.json"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One figure of the model card; `lower` and `upper` are the bounds of its interval, None without one."""
+
+    metric: str
+    value: float
+    slice: str | None = None
+    lower: float | None = None
+    upper: float | None = None
+
+    def to_json(self) -> Json:
+        found: Json = {"type": self.metric, "value": repr(self.value)}
+        if self.slice is not None:
+            found["slice"] = self.slice
+        if self.lower is not None and self.upper is not None:
+            found["confidenceInterval"] = {
+                "lowerBound": repr(self.lower),
+                "upperBound": repr(self.upper),
+            }
+        return found
+
+
 def render(record: Mapping[str, Any], check: Check | None, *, problem: str) -> str:
     """JSON text, the same for the same release; `problem` is the contract's kind of problem."""
-    model, sha256 = record["model"], record["sha256"]
-    data = record["data"]
+    model, sha256, data = record["model"], record["sha256"], record["data"]
     dataset = {
         "bom-ref": f"data:{data['snapshot']}",
         "type": "data",
@@ -27,48 +50,46 @@ def render(record: Mapping[str, Any], check: Check | None, *, problem: str) -> s
         "version": str(data["snapshot"]),
         "data": [{"type": "dataset", "name": _rows(data)}],
     }
-    card = {
-        "modelParameters": {
-            "approach": {"type": "supervised"},
-            "task": problem,
-            "datasets": [{"ref": dataset["bom-ref"]}],
-        },
-        "quantitativeAnalysis": {"performanceMetrics": list(_metrics(record, check))},
-    }
+    libraries = [_library(name, version) for name, version in _versions(record)]
+    parts = [dataset, *libraries]
     task, _, version = model.rpartition("-v")
-    bom = {
-        "$schema": "http://cyclonedx.org/schema/bom-1.7.schema.json",
-        "bomFormat": "CycloneDX",
-        "specVersion": "1.7",
-        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'sha256:{sha256}:{model}')}",
-        "version": 1,
-        "metadata": {
-            "timestamp": record["released"]["at"],
-            "component": {
-                "bom-ref": model,
-                "type": "machine-learning-model",
-                "name": task,
-                "version": version,
-                "hashes": [{"alg": "SHA-256", "content": sha256}],
-                "modelCard": card,
-                "properties": [
-                    {"name": f"gitops-model:{name}", "value": value}
-                    for name, value in _origin(record)
-                ],
+    return canonical_json(
+        {
+            "$schema": "http://cyclonedx.org/schema/bom-1.7.schema.json",
+            "bomFormat": "CycloneDX",
+            "specVersion": "1.7",
+            "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'sha256:{sha256}:{model}')}",
+            "version": 1,
+            "metadata": {
+                "timestamp": record["released"]["at"],
+                "component": {
+                    "bom-ref": model,
+                    "type": "machine-learning-model",
+                    "name": task,
+                    "version": version,
+                    "hashes": [{"alg": "SHA-256", "content": sha256}],
+                    "modelCard": {
+                        "modelParameters": {
+                            "approach": {"type": "supervised"},
+                            "task": problem,
+                            "datasets": [{"ref": dataset["bom-ref"]}],
+                        },
+                        "quantitativeAnalysis": {
+                            "performanceMetrics": [
+                                one.to_json() for one in _measured(record, check)
+                            ]
+                        },
+                    },
+                    "properties": [
+                        {"name": f"gitops-model:{name}", "value": value}
+                        for name, value in _origin(record)
+                    ],
+                },
             },
-        },
-        "components": [dataset, *_libraries(record)],
-        "dependencies": [
-            {
-                "ref": model,
-                "dependsOn": [
-                    dataset["bom-ref"],
-                    *(part["bom-ref"] for part in _libraries(record)),
-                ],
-            }
-        ],
-    }
-    return canonical_json(bom)
+            "components": parts,
+            "dependencies": [{"ref": model, "dependsOn": [part["bom-ref"] for part in parts]}],
+        }
+    )
 
 
 def _rows(data: Mapping[str, Any]) -> str:
@@ -85,45 +106,34 @@ def _origin(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "rollback_target", record["rollback_target"]
 
 
-def _libraries(record: Mapping[str, Any]) -> list[dict[str, str]]:
+def _versions(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     named = {**record["environment"].get("libraries", {})}
     named["gitops-model"] = record["library"]["version"]
-    return [
-        {
-            "bom-ref": f"pkg:pypi/{name}@{version}",
-            "type": "library",
-            "name": name,
-            "version": str(version),
-            "purl": f"pkg:pypi/{name}@{version}",
-        }
-        for name, version in sorted(named.items())
-    ]
+    return sorted(named.items())
 
 
-def _metrics(record: Mapping[str, Any], check: Check | None) -> Iterator[dict[str, Any]]:
+def _library(name: str, version: str) -> Json:
+    purl = f"pkg:pypi/{name}@{version}"
+    return {"bom-ref": purl, "type": "library", "name": name, "version": version, "purl": purl}
+
+
+def _measured(record: Mapping[str, Any], check: Check | None) -> Iterator[Measured]:
     """Without a check the numbers of the record, which have no intervals."""
     if check is None:
         for name, value in sorted(record["metrics"].items()):
             if value is not None:
-                yield {"type": name, "value": repr(value)}
+                yield Measured(metric=name, value=value)
         return
     for metric in check.metrics:
         if metric.candidate is not None:
-            found: dict[str, Any] = {"type": metric.metric, "value": repr(metric.candidate)}
-            bounds = metric.candidate_lower, metric.candidate_upper
-            if None not in bounds:
-                found["confidenceInterval"] = {
-                    "lowerBound": repr(bounds[0]),
-                    "upperBound": repr(bounds[1]),
-                }
-            yield found
-    measured = next(
-        (gate.metric for gate in check.gates if gate.kind is GateKind.SLICE_GUARD), None
-    )
+            yield Measured(
+                metric=metric.metric,
+                value=metric.candidate,
+                lower=metric.candidate_lower,
+                upper=metric.candidate_upper,
+            )
+    guard = next((gate for gate in check.gates if gate.kind is GateKind.SLICE_GUARD), None)
+    of_slices = guard.metric if guard and guard.metric else "slice metric"
     for row in check.slices:
         if row.candidate is not None:
-            yield {
-                "type": measured or "slice metric",
-                "value": repr(row.candidate),
-                "slice": row.slice,
-            }
+            yield Measured(metric=of_slices, value=row.candidate, slice=row.slice)

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.gates.conftest import Repository, copy, generate, ship
+from tests.e2e.gates.conftest import FIT, Repository, copy, generate, ship
 from tests.support.warm import Warm
 
 pytestmark = pytest.mark.slow
-FIT = '    return Pipeline([("inputs", inputs), ("model", model)]).fit(rows, labels)\n'
 SPOILT = (
     "    places = (rows['carrier'] == 'WN').to_numpy().nonzero()[0]\n"
     "    labels = labels.copy()\n"

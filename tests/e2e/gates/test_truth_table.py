@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.e2e.gates.conftest import Repository
+from tests.e2e.gates.conftest import FIT, Repository
 
 pytestmark = pytest.mark.slow  # tests/workflows has its own table, of the same check, in every run
-FIT = '    return Pipeline([("inputs", inputs), ("model", model)]).fit(rows, labels)\n'
 
 
 def test_nothing_in_production_limits_alone_decide(first: Repository) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 
 from gitops_model.actions import build
 from gitops_model.actions.release import assets
-from gitops_model.delivery import releases
+from gitops_model.delivery import assets as assets_of_releases
+from gitops_model.delivery import dvc, releases
 from gitops_model.delivery.git import Git
+from gitops_model.errors import ExternalFailure
 from gitops_model.files import canonical_json, sha256_bytes
 from gitops_model.formats import check as check_format
 from gitops_model.formats import record
@@ -57,13 +60,42 @@ def test_a_release_as_it_was_made_is_accepted(released: tuple[Clone, Path]) -> N
         assert "verify: no" not in done.out
 
 
-def test_it_asks_no_network(released: tuple[Clone, Path], tmp_path: Path) -> None:
-    clone, _ = released
-    clone.git("remote", "set-url", "origin", "https://origin.invalid/model.git")
-    try:
-        clone.ok("verify", MODEL)
-    finally:
-        clone.git("remote", "set-url", "origin", str(clone.root.parent / "origin.git"))
+def test_it_asks_no_network_even_where_the_bundle_is_not_here(
+    released: tuple[Clone, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A DVC remote and GitHub are configured, and both would be asked by a deploy."""
+    shutil.copytree(released[0].root, tmp_path / "clone")
+    clone = Clone(tmp_path / "clone")
+    shutil.rmtree(clone.root / "build")
+    shutil.rmtree(clone.root / ".dvc/cache")
+    clone.write(".dvc/config", "[core]\n    remote = shelf\n")
+    clone.git("remote", "set-url", "origin", "https://github.com/acme/model.git")
+    asked: list[str] = []
+
+    def refuse(name: str) -> Callable[..., Any]:
+        def called(*_: Any, **__: Any) -> Any:
+            asked.append(name)
+            raise ExternalFailure(name)
+
+        return called
+
+    monkeypatch.setattr(dvc, "dvc", refuse("the DVC remote"))
+    monkeypatch.setattr(assets_of_releases, "download", refuse("GitHub"))
+    monkeypatch.setattr(Git, "fetch", refuse("origin"))
+    done = clone.run("verify", MODEL)
+    assert (done.code, asked) == (4, [])
+    assert "was not found in any source" in done.err
+    clone.ok("verify", MODEL, "--files", str(clone.root / "page"))
+    assert asked == []
+
+
+def test_what_cannot_be_compared_here_is_said(released: tuple[Clone, Path], tmp_path: Path) -> None:
+    shutil.copytree(released[0].root, tmp_path / "clone")
+    clone = Clone(tmp_path / "clone")
+    (clone.root / "reports/check.json").unlink()
+    out = clone.ok("verify", MODEL).out
+    assert "verify: --  the verdict is the record's: the report is not here" in out
+    assert out.endswith(f"verify: {MODEL} is what its commit built\n")
 
 
 def test_a_release_that_is_none_and_files_that_are_none(released: tuple[Clone, Path]) -> None:

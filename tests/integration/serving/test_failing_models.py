@@ -18,6 +18,7 @@ from gitops_model.formats.serving import Settings
 from gitops_model.runtime.models import Columns, Scores
 from gitops_model.serving.app import create_app
 from gitops_model.serving.snapshot import Loaded, Served, Snapshot
+from tests.support import asgi
 from tests.support.factories import REQUEST, contract_dict, make_contract
 
 
@@ -58,30 +59,7 @@ def _app(
 
 
 def _post(app: Starlette, body: Any) -> tuple[int, dict[str, str], Any]:
-    return asyncio.run(_send(app, body))
-
-
-async def _send(app: Starlette, body: Any) -> tuple[int, dict[str, str], Any]:
-    incoming = [{"type": "http.request", "body": json.dumps(body).encode()}]
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return incoming.pop()
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/predict",
-        "headers": [],
-        "query_string": b"",
-        "root_path": "",
-    }
-    await app(scope, receive, send)
-    headers = {k.decode(): v.decode() for k, v in sent[0]["headers"]}
-    return sent[0]["status"], headers, json.loads(sent[1]["body"])
+    return asyncio.run(asgi.post(app, json.dumps(body)))
 
 
 def _without_fallback() -> Contract:
@@ -131,8 +109,8 @@ def test_a_model_that_takes_too_long_is_504_and_others_are_answered_meanwhile() 
 
     async def story() -> None:
         app = _app(slow, row_seconds=1.0, timeout_ms=100)
-        hung = asyncio.create_task(_send(app, {"inputs": REQUEST | {"hour": 1}}))
-        status, _, _ = await _send(app, {"inputs": REQUEST})
+        hung = asyncio.create_task(asgi.post(app, json.dumps({"inputs": REQUEST | {"hour": 1}})))
+        status, _, _ = await asgi.post(app, json.dumps({"inputs": REQUEST}))
         assert status == 200
         assert not hung.done()
         status, _, body = await hung

@@ -1,0 +1,148 @@
+"""The bugs of `mutations` on the way to production and back: pointer, release, rollback, deploy."""
+
+from __future__ import annotations
+
+from ci_scripts.mutants import Mutation, inside
+
+POINTER = "tests/unit/formats/test_pointer.py"
+SHIP = "tests/integration/delivery/test_ship.py"
+ROLLBACK = "tests/integration/delivery/test_rollback.py"
+DEPLOY = "tests/integration/delivery/test_deploy.py"
+VERIFY = "tests/integration/delivery/test_verify.py"
+
+DELIVER: tuple[Mutation, ...] = (
+    inside(
+        "formats/pointer.py",
+        "pointer: a switch forgets what was stable",
+        "stable=new, previous=pointer.stable,",
+        "stable=new, previous=pointer.previous,",
+        POINTER,
+    ),
+    inside(
+        "formats/pointer.py",
+        "pointer: a canary keeps its percent on a switch",
+        "canary=None, shadow=None, freeze=pointer.freeze",
+        "canary=pointer.canary, shadow=None, freeze=pointer.freeze",
+        POINTER,
+    ),
+    inside(
+        "formats/pointer.py",
+        "pointer: a switch lifts the freeze",
+        "canary=None, shadow=None, freeze=pointer.freeze",
+        "canary=None, shadow=None, freeze=None",
+        POINTER,
+    ),
+    inside(
+        "delivery/pointer_checks.py",
+        "pointer: the gate ignores a freeze",
+        "if current.freeze is not None and not back and",
+        "if False and not back and",
+        f"{SHIP}::test_a_freeze_lets_only_a_rollback_through",
+    ),
+    inside(
+        "delivery/pointer_checks.py",
+        "pointer: nobody looks whether the way back is there",
+        "    if new.stable != current.stable:\n",
+        "    if False:\n",
+        SHIP,
+    ),
+    inside(
+        "delivery/releases.py",
+        "pointer: a tag is believed whatever its commit built",
+        "    if is_locked(git, release) or dvc.default_remote(git.root) is None:\n",
+        "    if True:\n",
+        VERIFY,
+    ),
+    inside(
+        "delivery/releases.py",
+        "verify: the record need not agree with the bundle",
+        "    found = agreement.differences(release.record, agreement.of_bundle(bundle))\n",
+        "    found: list[str] = []\n",
+        VERIFY,
+    ),
+    inside(
+        "delivery/verify.py",
+        "verify: the sums are not compared",
+        "    if lines != wanted:\n",
+        "    if False:\n",
+        VERIFY,
+    ),
+    inside(
+        "delivery/verify.py",
+        "verify: the verdict is not compared",
+        "    _agree(made, check)\n    return check\n",
+        "    return check\n",
+        VERIFY,
+    ),
+    inside(
+        "delivery/pointer_checks.py",
+        "pointer: a moved tag is believed",
+        "    if model in moved:\n",
+        "    if False:\n",
+        SHIP,
+    ),
+    inside(
+        "delivery/rollback.py",
+        "rollback: forward to what was rolled back from",
+        "            del line[places[-1] + 1 :]\n",
+        "            line.append(step)\n",
+        ROLLBACK,
+    ),
+    inside(
+        "delivery/rollback.py",
+        "rollback: to the oldest instead of the previous",
+        "for step in reversed(line[:-1]))",
+        "for step in line[:-1])",
+        ROLLBACK,
+    ),
+    inside(
+        "delivery/rollback.py",
+        "rollback: gives a canary everything",
+        "stable not in on_trial and ",
+        "",
+        f"{ROLLBACK}::test_a_rollback_never_gives_a_canary_everything",
+    ),
+    inside(
+        "delivery/rollback.py",
+        "rollback: lifts the freeze",
+        "return replace(before, freeze=current.freeze),",
+        "return replace(before, freeze=None),",
+        ROLLBACK,
+    ),
+    inside(
+        "delivery/deploy.py",
+        "deploy: the pointer is written before the bundles are there",
+        "    back = before.pointer.previous if before else None\n",
+        "    store.write(pointer, commit=wanted.commit)\n"
+        "    back = before.pointer.previous if before else None\n",
+        DEPLOY,
+    ),
+    inside(
+        "delivery/confirm.py",
+        "deploy: what the service serves is not read back",
+        "return all(live.get(role) == target[role]",
+        "return any(True or live.get(role) == target[role]",
+        DEPLOY,
+    ),
+    inside(
+        "delivery/deploy.py",
+        "deploy: a refused release stays in the store",
+        "        raise _put_back(goal, stored, seen, error) from error\n",
+        "        raise\n",
+        DEPLOY,
+    ),
+    inside(
+        "delivery/confirm.py",
+        "deploy: golden answers are not compared",
+        '        if not same(found, line["output"], tolerance=GOLDEN_TOLERANCE):\n',
+        "        if False:\n",
+        DEPLOY,
+    ),
+    inside(
+        "delivery/deploy.py",
+        "deploy: a broken contract goes through",
+        "        elif found is not None:\n",
+        "        elif False:\n",
+        DEPLOY,
+    ),
+)
