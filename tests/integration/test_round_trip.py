@@ -197,7 +197,7 @@ def same(found: Any, wanted: Any) -> bool:
 def the_check_reads_every_row(bundle: Bundle, predicted: Scores) -> None:
     contract = bundle.contract
     table = prepared.read(contract, "test")
-    test = scoring.test_set(contract, table, scoring.described())
+    test = scoring.test_set(contract, table, scoring.described(prepared.FOLDER))
     answers, _ = scoring.answers(
         model_id=None,
         path=Path("build/model.tar"),
@@ -212,7 +212,10 @@ def the_check_reads_every_row(bundle: Bundle, predicted: Scores) -> None:
     for key, score in zip(sorted(map(str, test.keys)), rows.candidate.tolist(), strict=True):
         assert_close(score, predicted[key], key)
     assert set(columns.slices) == set(contract.slices)
-    assert scoring.train_keys(contract) == prepared.read(contract, "train")[KEY].tolist()
+    assert (
+        scoring.train_keys(contract, prepared.FOLDER)
+        == prepared.read(contract, "train")[KEY].tolist()
+    )
 
 
 def predictions(contract: Contract) -> Scores:

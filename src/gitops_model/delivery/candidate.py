@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from gitops_model.evaluation import ledger, lint, verdict
 from gitops_model.evaluation.inputs import Facts, TestSet
 from gitops_model.files import sha256_file, write_atomic
 from gitops_model.formats.bundle import Bundle
-from gitops_model.formats.check import Check
+from gitops_model.formats.check import Check, OnBase
 from gitops_model.formats.compatibility import incompatibilities
 from gitops_model.formats.contract import Contract
 from gitops_model.formats.pointer import Ref
@@ -27,8 +28,20 @@ TRAIN = "build/prepared/train.csv"
 LOOKED_AT = 500
 
 
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """What a candidate is judged by. `folder` holds test.csv, data.json and, where known, train.csv.
+
+    `lock` is the text of the dvc.lock that names them.
+    """
+
+    bundle: Path
+    folder: Path
+    lock: str
+
+
 def compare(baseline: Baseline) -> Check:
-    """Score, time and weigh both models, and evaluate them. The check has no sentences yet.
+    """The check of the candidate in the working tree; it has no sentences yet.
 
     Raises CannotEvaluate, with the command that mends it.
     """
@@ -40,11 +53,17 @@ def compare(baseline: Baseline) -> Check:
             "Run `make train` and commit dvc.lock."
         )
     _bring(git, (str(CANDIDATE), TEST, TRAIN))
-    candidate = Bundle.read(CANDIDATE, sha256=sha256_file(CANDIDATE))
-    table = prepared.read(candidate.contract, "test")
-    described = scoring.described()
+    lock = (git.root / "dvc.lock").read_text(encoding="utf-8")
+    return evaluate(git, baseline, Files(bundle=CANDIDATE, folder=prepared.FOLDER, lock=lock))
+
+
+def evaluate(git: Git, baseline: Baseline, files: Files) -> Check:
+    """Score, time and weigh both models on the test rows of `files`. Raises CannotEvaluate, BadArtifact."""
+    candidate = Bundle.read(files.bundle, sha256=sha256_file(files.bundle))
+    table = prepared.read(candidate.contract, "test", folder=files.folder)
+    described = scoring.described(files.folder)
     test = scoring.test_set(candidate.contract, table, described)
-    if sha256_file(Path(TEST)) != test.sha256:
+    if sha256_file(files.folder / "test.csv") != test.sha256:
         raise CannotEvaluate(
             f"{TEST} is not the file build/prepared/data.json describes. Run `make train`."
         )
@@ -53,7 +72,7 @@ def compare(baseline: Baseline) -> Check:
     trust = scoring.Trust(types=baseline.trusted_types, file=f"params.yaml of {baseline.ref}")
     _say(f"candidate {candidate.sha256[:12]} answers {len(keys):,} test rows")
     new, new_model = scoring.answers(
-        model_id=None, path=CANDIDATE, bundle=candidate, table=table, keys=keys, trust=trust
+        model_id=None, path=files.bundle, bundle=candidate, table=table, keys=keys, trust=trust
     )
     production, old, old_model = None, None, None
     if baseline.stable is not None:
@@ -82,16 +101,17 @@ def compare(baseline: Baseline) -> Check:
         production=old,
         contract=candidate.contract,
         gates=baseline.gates,
-        facts=_facts(baseline, candidate, production, described, git),
+        facts=_facts(git, baseline, files, candidate, production, described),
     )
 
 
 def _facts(
+    git: Git,
     baseline: Baseline,
+    files: Files,
     candidate: Bundle,
     production: Bundle | None,
     described: dict[str, Any],
-    git: Git,
 ) -> Facts:
     mine, theirs = candidate.manifest, None if production is None else production.manifest
     # Windows are compared only where time decides which rows test: else they overlap as they should.
@@ -99,9 +119,10 @@ def _facts(
     train = described["timeframe"]["train"] if by_time else None
     data = ("data", "environment", "code")
     return Facts(
-        train_keys=scoring.train_keys(candidate.contract),
+        train_keys=scoring.train_keys(candidate.contract, files.folder),
         train_window=None if train is None else (train[0], train[1]),
         production_test_sha256=None if theirs is None else theirs["data"]["test_sha256"],
+        test_on_base=test_on_base(git, baseline, files),
         schema_version=candidate.contract.schema_version,
         production_schema_version=None
         if production is None
@@ -109,7 +130,12 @@ def _facts(
         incompatible=()
         if production is None
         else incompatibilities(production.contract, candidate.contract),
-        looks=looks(git, test_sha256=described["test_sha256"], candidate_sha256=candidate.sha256),
+        looks=looks(
+            git,
+            files.lock,
+            test_sha256=described["test_sha256"],
+            candidate_sha256=candidate.sha256,
+        ),
         params_diff=scoring.differences(
             None if theirs is None else {**theirs["params"], "seed": theirs["seed"]},
             {**mine["params"], "seed": mine["seed"]},
@@ -122,12 +148,24 @@ def _facts(
     )
 
 
-def looks(git: Git, *, test_sha256: str, candidate_sha256: str) -> list[ledger.Look]:
-    """Earlier candidates judged on today's test set, as Git remembers them: one for each dvc.lock ever committed.
+def test_on_base(git: Git, baseline: Baseline, files: Files) -> OnBase:
+    """Whether the base branch's dvc.lock names the very test rows that judge here."""
+    text = git.read(baseline.commit, "dvc.lock") if baseline.commit else None
+    try:
+        there = None if text is None else dvc.locked_out(text.decode(errors="replace"), TEST)
+    except BadInput:
+        there = None
+    if there is None:
+        return "unknown"
+    return "same" if there.md5 == dvc.file_md5(files.folder / "test.csv") else "other"
+
+
+def looks(git: Git, lock: str, *, test_sha256: str, candidate_sha256: str) -> list[ledger.Look]:
+    """Earlier candidates judged on the test set of `lock`, as Git remembers them: one for each dvc.lock ever committed.
 
     dvc.lock knows files by md5. Today's two are translated to the sha256 the ledger counts by; others stay themselves.
     """
-    now = dvc.outs((git.root / "dvc.lock").read_text(encoding="utf-8"))
+    now = dvc.outs(lock)
     tests, candidates = {now[TEST].md5: test_sha256}, {now[str(CANDIDATE)].md5: candidate_sha256}
     found = []
     for commit in git.out(

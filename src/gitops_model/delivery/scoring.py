@@ -118,9 +118,9 @@ def _single_rows(
     return call
 
 
-def train_keys(contract: Contract) -> list[str] | None:
+def train_keys(contract: Contract, folder: Path) -> list[str] | None:
     """Keys of the rows the candidate was trained on; None when the training rows are not here."""
-    path = prepared.FOLDER / "train.csv"
+    path = folder / "train.csv"
     if not path.exists():
         return None
     column = contract.keys.request
@@ -131,14 +131,21 @@ def train_keys(contract: Contract) -> list[str] | None:
     return keys[column].tolist()
 
 
-def described() -> dict[str, Any]:
-    """build/prepared/data.json. Raises CannotEvaluate when it is not there, or damaged."""
-    path = prepared.FOLDER / "data.json"
+def described(folder: Path) -> dict[str, Any]:
+    """data.json of the prepared tables. Raises CannotEvaluate when it is not there, or damaged."""
+    path = folder / "data.json"
     try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise CannotEvaluate(f"{path} is missing or damaged. Run `make train`.") from None
-    return data
+        data = json.loads(path.read_text(encoding="utf-8"))
+        frame = data["timeframe"]
+        spans = [] if frame is None else [*frame["train"], *frame["test"]]
+        whole = all(
+            isinstance(text, str) for text in (data["test_sha256"], data["split"]["by"], *spans)
+        )
+        if whole and len(spans) in (0, 4):
+            return dict(data)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        pass
+    raise CannotEvaluate(f"{path} is missing or damaged. Run `make train`.")
 
 
 def differences(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> tuple[Difference, ...]:

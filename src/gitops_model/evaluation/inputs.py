@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gitops_model.evaluation.ledger import Look
-from gitops_model.formats.check import Difference
+from gitops_model.formats.check import Difference, OnBase
 
 Array = npt.NDArray[np.float64]
 Column = Sequence[Any] | npt.NDArray[Any]
@@ -60,13 +60,15 @@ class Facts:
     """What the caller found out about data, contract and history.
 
     `train_keys` None: the training rows are unknown, and the leakage gate has no data. `train_window` None: training
-    rows have no time. `incompatible` None: the contracts were not compared. `looks`: earlier evaluations on this test
-    set. The differences are carried into the report as they are.
+    rows have no time. `test_on_base`: whether the base branch's dvc.lock names the same test rows. `incompatible` None:
+    the contracts were not compared. `looks`: earlier evaluations on this test set. The differences are carried into the
+    report as they are.
     """
 
     train_keys: Sequence[str] | None
     train_window: tuple[str, str] | None = None
     production_test_sha256: str | None = None
+    test_on_base: OnBase = "unknown"
     schema_version: int = 1
     production_schema_version: int | None = None
     incompatible: Sequence[str] | None = ()

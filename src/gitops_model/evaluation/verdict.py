@@ -150,6 +150,7 @@ def _summary(
         unit=resampler.kind,
         window=test.window,
         changed=before is not None and before != test.sha256,
+        on_base=facts.test_on_base,
         looks=account.looks,
         budget=account.budget,
         luck=account.luck,

@@ -27,6 +27,7 @@ Json = dict[str, Any]
 Better = Literal["higher", "lower"]
 Problem = Literal["binary", "multiclass", "regression"]
 Unit = Literal["metric", "ratio", "ms", "MB"]
+OnBase = Literal["same", "other", "unknown"]
 Points = tuple[tuple[float, ...], ...]
 
 
@@ -240,8 +241,8 @@ class TestSummary:
     """The rows that judged, and how often they have.
 
     `window` is (first, last) time, None for rows without time. `unit` is what stands on its own, `units` how many there
-    are. `changed`: production was released with another test set. `luck`: expected best of `looks` equal candidates,
-    in standard errors.
+    are. `changed`: production was released with another test set. `on_base`: whether the branch that a merge would go
+    to names the same rows in its dvc.lock. `luck`: expected best of `looks` equal candidates, in standard errors.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
@@ -252,6 +253,7 @@ class TestSummary:
     unit: Literal["rows", "groups", "blocks"]
     window: tuple[str, str] | None
     changed: bool
+    on_base: OnBase = "unknown"
     looks: int
     budget: int
     luck: float

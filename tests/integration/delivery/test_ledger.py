@@ -42,7 +42,8 @@ def test_each_candidate_on_this_test_set_counts_once_on_whatever_branch(tmp_path
     commit(tmp_path, "stages: [a merge conflict")
     commit(tmp_path, lock(test="t2", model="m4"))
     today, mine = "a" * 64, "b" * 64
-    found = candidate.looks(Git.open(tmp_path), test_sha256=today, candidate_sha256=mine)
+    now = (tmp_path / "dvc.lock").read_text()
+    found = candidate.looks(Git.open(tmp_path), now, test_sha256=today, candidate_sha256=mine)
     assert sorted(look.candidate_sha256 for look in found if look.test_sha256 == today) == [
         mine,
         "m2",

@@ -60,10 +60,23 @@ def test_other_commands_say_commit_first(fresh: Clone, words: list[str]) -> None
     assert "nothing is committed yet. Commit first: git add --all && git commit" in done.err
 
 
-def test_a_build_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.parametrize(
+    "found",
+    [
+        None,
+        "{",
+        "[]",
+        '{"timeframe": null, "split": {"by": "random"}}',
+        '{"timeframe": {"train": ["1"], "test": ["2", "3"]}, "split": {"by": "time"}, "test_sha256": "a"}',
+        '{"timeframe": 5, "split": {"by": "time"}, "test_sha256": "a"}',
+        '{"timeframe": null, "split": "random", "test_sha256": "a"}',
+    ],
+)
+def test_a_build_that_is_gone_or_damaged(tmp_path: Path, found: str | None) -> None:
+    if found is not None:
+        (tmp_path / "data.json").write_text(found)
     with pytest.raises(CannotEvaluate, match=r"data.json is missing or damaged. Run `make train`"):
-        scoring.described()
+        scoring.described(tmp_path)
 
 
 # A model that did not pass
