@@ -56,6 +56,7 @@ COMMANDS: Mapping[str, Command] = {
 INTERNAL: Mapping[str, Command] = {
     "publish": Command("actions.publish", "put a check's verdict on its pull request"),
     "ci-check": Command("actions.check", "run check for a pull request"),
+    "ci-judge": Command("actions.judge", "judge a pull request's candidate by main's rules"),
     "ci-build": Command("actions.build", "have the bundle that is to be released, and judge it"),
     "ci-release": Command("actions.release", "tag, GitHub Release and the pull request that ships"),
     "ci-deploy": Command("actions.deploy", "deploy what main says, and record how it went"),

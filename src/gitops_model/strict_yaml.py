@@ -86,6 +86,13 @@ def load(path: Path, kind: str) -> Json:
 
 def parse(text: str, *, kind: str, name: str) -> Json:
     """Parse YAML `text` and validate it as `kind`; `name` is what messages call the file. Raises BadInput."""
+    data: Json = read(text, name=name)
+    check(data, kind=kind, name=name)
+    return data
+
+
+def read(text: str, *, name: str) -> Any:
+    """Parse YAML `text` that no schema of ours describes. Raises BadInput."""
     conflict = _CONFLICT.search(text)
     if conflict:
         line = text.count("\n", 0, conflict.start()) + 1
@@ -99,11 +106,11 @@ def parse(text: str, *, kind: str, name: str) -> Json:
         raise BadInput(f"{name}: {hazard}")
     try:
         try:
-            data = yaml.load(text, Loader=_FastLoader)  # noqa: S506  a SafeLoader by inheritance
+            return yaml.load(text, Loader=_FastLoader)  # noqa: S506  a SafeLoader by inheritance
         except yaml.YAMLError:
             if len(text) > _EXPLAINED:
                 raise
-            data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506  says what is wrong, and where
+            return yaml.load(text, Loader=_StrictLoader)  # noqa: S506  says what is wrong, and where
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -121,9 +128,6 @@ def parse(text: str, *, kind: str, name: str) -> Json:
     ) as error:
         # PyYAML leaves a value that does not fit its tag (!!int abc), or is too long, to Python.
         raise BadInput(f"{name}: holds a value that cannot be read ({error}).") from None
-    check(data, kind=kind, name=name)
-    result: Json = data
-    return result
 
 
 def _hazard(text: str) -> str | None:

@@ -130,6 +130,7 @@ STUB_COMMANDS = {
     "upload-artifact": "artifact.py upload",
     "download-artifact": "artifact.py download",
 }
+STUB_OUTPUTS = {"upload-artifact": ("artifact-url",)}
 STUB_NAMES = {"persist-credentials": "PERSIST", "fetch-depth": "DEPTH"}
 
 
@@ -146,10 +147,15 @@ def write_stub(folder: Path, action: str) -> None:
         + " }}"
         for name in inputs
     }
+    outputs = STUB_OUTPUTS.get(action, ())
     spec = {
         "name": action,
         "inputs": {name: {"default": value, "required": False} for name, value in inputs.items()},
-        "runs": {"using": "composite", "steps": [{"shell": "bash", "run": script, "env": env}]},
+        "outputs": {name: {"value": "${{ steps.it.outputs." + name + " }}"} for name in outputs},
+        "runs": {
+            "using": "composite",
+            "steps": [{"id": "it", "shell": "bash", "run": script, "env": env}],
+        },
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "action.yml").write_text(yaml.safe_dump(spec))

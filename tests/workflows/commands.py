@@ -12,6 +12,7 @@ PRELOAD = (
     "github", "requests", "jsonschema", "yaml", "numpy", "pandas", "scipy.stats", "narwhals.stable.v2",
     "narwhals._pandas_like.namespace", "gitops_model.evaluation.verdict", "gitops_model.evaluation.decision",
     "gitops_model.delivery.check", "gitops_model.actions.publish", "gitops_model.actions.doctor",
+    "gitops_model.actions.judge",
     "gitops_model.actions.release",
     "gitops_model.actions.deploy", "gitops_model.actions.revert", "gitops_model.actions.rollback",
 )  # fmt: skip

@@ -205,5 +205,6 @@ def served(shipped: Path, tmp_path: Path, warm: Warm) -> Iterator[World]:
         place.git("remote", "set-url", "origin", str(bare))
         place.git("fetch", "-q", "--tags", "origin")
         place.git("checkout", "-q", "-f", "-B", "main", "origin/main")
+        place.own_storage(shipped / "dvc-remote")
         yield place
         assert fake.state.violations == []

@@ -86,7 +86,11 @@ def repository_dispatch(call: Call) -> Reply:
 def run_json(call: Call, run: dict[str, Any]) -> dict[str, Any]:
     owner, name = run["head_repository"].split("/")
     return {
-        **{k: v for k, v in run.items() if k not in ("head_repository", "workflow_file")},
+        **{
+            k: v
+            for k, v in run.items()
+            if k not in ("head_repository", "workflow_file", "failed_steps")
+        },
         "run_number": run["id"],
         "status": "completed" if run["conclusion"] else "in_progress",
         "path": f".github/workflows/{run['workflow_file']}",
@@ -153,6 +157,39 @@ def run_artifacts(call: Call) -> Reply:
         if item["run_id"] == number and call.query.get("name") in (None, item["name"])
     ]
     return Reply(body={"total_count": len(listed), "artifacts": listed}, paginate="artifacts")
+
+
+# Any run may keep an artifact of any name, and all are listed together:
+# https://docs.github.com/en/rest/actions/artifacts#list-artifacts-for-a-repository
+@route("GET", REPO + "/actions/artifacts")
+def list_artifacts(call: Call) -> Reply:
+    listed = [
+        _artifact_json(call, item)
+        for item in sorted(call.state.artifacts.values(), key=lambda item: -item["id"])
+        if call.query.get("name") in (None, item["name"])
+    ]
+    return Reply(body={"total_count": len(listed), "artifacts": listed}, paginate="artifacts")
+
+
+@route("GET", REPO + "/actions/runs/{run_id}/jobs")
+def run_jobs(call: Call) -> Reply:
+    """Its jobs with the steps that did not end well, as a test has set them."""
+    run = found(call.state.runs, call.params["run_id"])
+    listed = [
+        {
+            "id": run["id"] * 10, "run_id": run["id"], "name": run["name"], "head_sha": run["head_sha"],
+            "run_url": call.url(f"/actions/runs/{run['id']}"), "node_id": "J_1", "html_url": None, "runner_id": 1,
+            "url": call.url(f"/actions/jobs/{run['id'] * 10}"), "status": "completed", "conclusion": run["conclusion"],
+            "created_at": run["created_at"], "started_at": run["created_at"], "completed_at": run["updated_at"],
+            "labels": [], "runner_name": "r", "runner_group_id": 1, "runner_group_name": "g", "workflow_name": None,
+            "head_branch": run["head_branch"], "check_run_url": call.url(f"/check-runs/{run['id']}"),
+            "steps": [
+                {"name": name, "status": "completed", "conclusion": "failure", "number": place + 1}
+                for place, name in enumerate(run.get("failed_steps", ()))
+            ],
+        }
+    ]  # fmt: skip
+    return Reply(body={"total_count": len(listed), "jobs": listed}, paginate="jobs")
 
 
 @route("GET", REPO + "/actions/artifacts/{artifact_id}")

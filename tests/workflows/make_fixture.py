@@ -90,6 +90,8 @@ OPERATIONS: list[tuple[str, str, list[str] | None]] = [
     ("GET", "/actions/runs", ["actions:read"]),
     ("GET", "/actions/runs/{run_id}", ["actions:read"]),
     ("GET", "/actions/runs/{run_id}/artifacts", ["actions:read"]),
+    ("GET", "/actions/runs/{run_id}/jobs", ["actions:read"]),
+    ("GET", "/actions/artifacts", ["actions:read"]),
     ("GET", "/actions/artifacts/{artifact_id}", ["actions:read"]),
     ("GET", "/actions/artifacts/{artifact_id}/{archive_format}", ["actions:read"]),
     ("GET", "/actions/permissions/workflow", ["administration:read"]),

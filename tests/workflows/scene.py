@@ -92,13 +92,23 @@ class Scene:
             "actor": {"login": actor},
         }  # fmt: skip
         if content is not None:
-            data = (
-                content
-                if isinstance(content, bytes)
-                else {"check.json": json.dumps(content).encode()}
-            )
-            self.fake.state.add_artifact(self.run_id, "check", data)
+            self.judged(self.run_id, content)
         return self.run_id
+
+    def judged(
+        self, run_id: int, content: Any, *, file: str = "publish.yml", event: str = "workflow_run"
+    ) -> int:
+        """A run whose judge found `content` (a report, or the bytes of a zip) about this check run."""
+        judge = 100_000 + len(self.fake.state.runs)
+        self.fake.state.runs[judge] = {
+            **self.fake.state.runs[run_id], "id": judge, "name": "publish", "event": event, "workflow_file": file,
+            "head_branch": "main", "head_sha": self.fake.git.ref("refs/heads/main"), "conclusion": None,
+        }  # fmt: skip
+        data = (
+            content if isinstance(content, bytes) else {"check.json": json.dumps(content).encode()}
+        )
+        self.fake.state.add_artifact(judge, f"verdict-{run_id}", data)
+        return judge
 
     def start(self, run_id: int, *, permissions: dict[str, str] | None = None) -> Running:
         event = self.folder / f"event-{run_id}.json"

@@ -55,7 +55,7 @@ def test_check_that_ended_without_a_report(scene: Scene) -> None:
     head = scene.push()
     scene.publish(scene.checked(head, None, conclusion="failure"))
     assert scene.status(head)[0] == "error"
-    assert "without a report" in scene.bodies()[0]
+    assert "without a candidate" in scene.bodies()[0]
 
 
 def test_fork_is_pending_with_the_maintainers_command(scene: Scene) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support import trees
 from tests.support.places import TEMPLATE
-from tests.workflows import filters, test_buttons, test_publish, test_release
+from tests.workflows import filters, test_buttons, test_judge, test_publish, test_release
 from tests.workflows.commands import Commands
 from tests.workflows.fake_state import BOT, Event
 from tests.workflows.world import World, train
@@ -147,7 +147,7 @@ def test_a_committed_report_is_not_the_checks(
     lock = served.clone / "dvc.lock"
     lock.write_text("<<<<<<< HEAD\n" + lock.read_text())
     state, body = judged(served)
-    assert state == "error" and "without a report" in body, body
+    assert state == "error" and "begins a merge conflict" in body, body
 
 
 def test_fork_gets_no_secret_and_is_not_red(served: World, trained: Callable[..., Path]) -> None:
@@ -222,6 +222,7 @@ def test_hostile_names_execute_nothing(served: World) -> None:
 READ_ONLY = [
     ("check.yml", "check", "pull_request"),
     ("check.yml", "test", "pull_request"),
+    ("publish.yml", "judge", "workflow_run"),
     ("publish.yml", "publish", "workflow_run"),
     ("release.yml", "build", "push"),
     ("monitor.yml", "monitor", "schedule"),
@@ -257,6 +258,7 @@ def test_every_declared_permission_is_covered_by_a_test() -> None:
     }
     covered = {(file, job, "contents") for file, job, _ in READ_ONLY}
     covered |= {("publish.yml", "publish", scope) for scope in test_publish.NEEDED}
+    covered |= {("publish.yml", "judge", scope) for scope in test_judge.NEEDED}
     covered |= {("release.yml", "release", scope) for scope in test_release.PERMISSIONS}
     covered |= set(test_buttons.SCOPES)
     assert declared == covered

@@ -73,13 +73,19 @@ class World:
             shutil.copy(source / name, self.clone / name)
         for name in ("build", "reports"):
             trees.copy(source / name, self.clone / name)
-        # The remote of `shipped` belongs to all tests: this world gets one of its own.
-        remote, config = self.folder / "objects", self.clone / ".dvc" / "config"
-        text = config.read_text()
-        old = next(line for line in text.splitlines() if "url" in line).split("=")[1].strip()
-        for objects in {Path(old), source / ".dvc" / "cache"} - {remote}:
-            trees.copy(objects / "files", remote / "files")
-        config.write_text(text.replace(old, str(remote)))
+        trees.copy(source / ".dvc" / "cache" / "files", self.storage / "files")
+
+    @property
+    def storage(self) -> Path:
+        """The DVC remote of this world."""
+        return self.folder / "objects"
+
+    def own_storage(self, before: Path) -> None:
+        """A copy of the remote `before`, which belongs to all tests; jobs learn its place by the secret."""
+        trees.copy(before / "files", self.storage / "files")
+        local = f"['remote \"store\"']\n    url = {self.storage}\n"
+        (self.clone / ".dvc" / "config.local").write_text(local)
+        self.runner.secrets["DVC_CONFIG_LOCAL"] = local
 
     def dvc(self, *words: str) -> None:
         """A dvc command in the clone."""

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from gitops_model.actions import check as check_job
+from gitops_model.actions import storage
 from gitops_model.actions.job import Job
 from gitops_model.delivery import candidate, check, releases
 from gitops_model.delivery.git import Git
@@ -29,10 +30,10 @@ def run() -> int:
         return _nothing(job, "There is no dvc.lock yet: train a model and commit it (make train).")
     if known is not None:
         return _nothing(job, f"This bundle already is {known}.")
-    withheld = check_job.missing_credentials(git.root, os.environ)
+    withheld = storage.missing_credentials(git.root, os.environ)
     if withheld is not None:
         raise Blocked(f"nothing can be released: {withheld}")
-    check_job.write_credentials(git.root, os.environ)
+    storage.write_credentials(git.root, os.environ)
     note = check_job.bring(git.root)
     code = check.run(check.Options(base="HEAD"))
     job.summarise((check.REPORTS / "check.md").read_text(encoding="utf-8"))

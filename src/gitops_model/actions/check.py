@@ -1,7 +1,8 @@
-"""`ci-check`: what the `check` job does on a pull request. It runs the pull request's code and can write nothing.
+"""`ci-check`: what the `check` job does on a pull request. It runs the pull request's code, so it may read and no more.
 
-Decides whether there is anything to evaluate, brings the data (from the DVC remote, or by building it again where there
-is none), and runs `check`. Whether the pull request may merge is decided by `publish`, from the numbers.
+With a data storage it holds no secret and looks only whether dvc.lock is what the change builds. Without one it builds
+the candidate, which `judge` then opens as data. Whether the pull request may merge is not decided here: what this job
+says of the model is a preview for its author.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from gitops_model.actions.job import Job
@@ -19,16 +19,12 @@ from gitops_model.delivery.git import Git
 from gitops_model.delivery.programs import environment
 from gitops_model.errors import BadInput, CannotEvaluate, ExternalFailure
 
-CREDENTIALS = "DVC_CONFIG_LOCAL"
-# Addresses that need no credentials: folders.
-OPEN_REMOTES = ("/", ".", "file://")
-
 
 def run() -> int:
-    """Exit 0 when it may merge or there is nothing to say, 1 blocked, 3 could not be evaluated."""
-    # A report that was committed is not what this check finds, also where it ends early.
-    for left in check.REPORTS.glob("check.*"):
-        left.unlink()
+    """Exit 0 when the preview passes or there is nothing to say, 1 blocked, 3 could not be evaluated.
+
+    Output `candidate`: true when build/ holds one for the judge.
+    """
     job = Job.from_environ(os.environ, token=False)
     git = Git.open(Path())
     base = base_of(job)
@@ -42,19 +38,20 @@ def run() -> int:
                 "A change of production.yaml trains nothing; its releases are verified by `publish`.",
             )
         case "model":
-            return evaluate(job, git.root, base)
+            return preview(job, git, base)
 
 
-def evaluate(job: Job, root: Path, base: str) -> int:
-    """Bring what `check` needs and run it; its report goes to the job summary too."""
-    withheld = missing_credentials(root, os.environ)
-    if withheld is not None:
-        check.write(check.not_evaluated(withheld))
-        job.annotate("notice", withheld)
-        return _done(job, f"Not evaluated: {withheld}")
+def preview(job: Job, git: Git, base: str) -> int:
+    """Build and check the candidate; with a storage, look at dvc.lock alone. Both go to the job summary."""
     try:
-        write_credentials(root, os.environ)
-        note = bring(root)
+        if has_storage(git, base):
+            require_fresh(git.root)
+            return _done(
+                job,
+                "dvc.lock is what this change builds. `publish` judges the candidate: it holds the key of the storage.",
+            )
+        note = bring(git.root)
+        job.set_output("candidate", "true")
         code = check.run(check.Options(base=base))
     except CannotEvaluate as error:
         check.write(check.not_evaluated(str(error)))
@@ -65,6 +62,12 @@ def evaluate(job: Job, root: Path, base: str) -> int:
         job.summarise(f"> [!WARNING]\n> {note}\n")
     job.summarise((check.REPORTS / "check.md").read_text(encoding="utf-8"))
     return code
+
+
+def has_storage(git: Git, base: str) -> bool:
+    """Whether the branch that is merged into has a DVC remote: the judge reads that branch's settings, so do we."""
+    config = git.read(base, ".dvc/config") or b""
+    return dvc.remote_in(config.decode(errors="replace")) is not None
 
 
 def base_of(job: Job) -> str:
@@ -97,31 +100,13 @@ def changed_files(root: Path, base: str) -> list[str]:
     return [path for path in done.stdout.decode(errors="replace").split("\0") if path]
 
 
-def missing_credentials(root: Path, environ: Mapping[str, str]) -> str | None:
-    """Why the data cannot be fetched here, or None. Pull requests of forks and Dependabot get no secrets."""
-    remote = dvc.default_remote(root)
-    if remote is None or environ.get(CREDENTIALS, "").strip():
-        return None
-    url = dvc.remote_url(root, remote) or ""
-    if url.startswith(OPEN_REMOTES):
-        return None
-    return (
-        f"the data lies in the DVC remote '{remote}', and this run holds no credentials for it: GitHub hands none to "
-        f"forks and Dependabot. (For the repository itself: store them as the secret {CREDENTIALS}; `make doctor` "
-        "says how.)"
-    )
-
-
-def write_credentials(root: Path, environ: Mapping[str, str]) -> None:
-    """Put the secret where DVC looks for credentials, readable by nobody else, and never into Git."""
-    text = environ.get(CREDENTIALS, "")
-    if not text.strip():
-        return
-    path = root / ".dvc" / "config.local"
-    path.unlink(missing_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(text if text.endswith("\n") else text + "\n")
+def require_fresh(root: Path) -> None:
+    """Raises CannotEvaluate when dvc.lock is not what this code and data build."""
+    if stale := dvc.stale_stages(root):
+        raise CannotEvaluate(
+            f"dvc.lock is stale ({'; '.join(stale)}): the candidate is not what this code and data build. "
+            "Run `make train` and commit dvc.lock."
+        )
 
 
 def bring(root: Path) -> str | None:
@@ -131,11 +116,7 @@ def bring(root: Path) -> str | None:
     """
     if dvc.default_remote(root) is not None:
         return None  # `check` pulls what it needs, and nothing else
-    if stale := dvc.stale_stages(root):
-        raise CannotEvaluate(
-            f"dvc.lock is stale ({'; '.join(stale)}): the candidate is not what this code and data build. "
-            "Run `make train` and commit dvc.lock."
-        )
+    require_fresh(root)
     promised = (root / "dvc.lock").read_text(encoding="utf-8")
     raw = (root / "data/raw.dvc").read_text(encoding="utf-8")
     _call(root, *programs.gitops_model(), "data")
@@ -149,11 +130,14 @@ def bring(root: Path) -> str | None:
     built = dvc.locked_out((root / "dvc.lock").read_text(encoding="utf-8"), dvc.BUNDLE)
     named = dvc.locked_out(promised, dvc.BUNDLE)
     if built is not None and named is not None and built.md5 != named.md5:
-        return (
-            "The bundle was built again here, and its bytes differ from dvc.lock (another processor or library). What "
-            "was built here is what was judged; a release is built, judged and published the same way."
-        )
+        return BUILT_AGAIN
     return None
+
+
+BUILT_AGAIN = (
+    "The bundle was built again, and its bytes differ from dvc.lock (another processor or library). What was built "
+    "here is what was judged; a release is built, judged and published the same way."
+)
 
 
 def _call(root: Path, *words: str) -> None:

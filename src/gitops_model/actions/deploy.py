@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gitops_model.actions import check as check_job
+from gitops_model.actions import storage
 from gitops_model.actions.client import Repository
 from gitops_model.actions.deployments import Deployment
 from gitops_model.actions.job import Job
@@ -61,7 +61,7 @@ def run() -> int:
     )
     record.say("in_progress", f"{mode}: deploying {stable.model}")
     try:
-        check_job.write_credentials(git.root, os.environ)
+        storage.write_credentials(git.root, os.environ)
         with job.git_access():
             sentence = DEPLOYS[mode](git, wanted)
     except (GitopsError, OSError) as error:

@@ -14,8 +14,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
-from gitops_model.actions import check as check_job
-from gitops_model.actions import client
+from gitops_model.actions import client, storage
 from gitops_model.actions.client import Refused, Repository
 from gitops_model.actions.job import Job
 from gitops_model.delivery import assets, dvc
@@ -238,15 +237,15 @@ def _environment(seen: Seen) -> Finding:
 
 def _storage(seen: Seen, root: Path) -> Finding:
     what = "workflows can read the data storage"
-    if check_job.missing_credentials(root, {}) is None:
+    if storage.missing_credentials(root, {}) is None:
         return Finding(what=what, state="ok")
     found, state = seen.get("/actions/secrets?per_page=100")
     names = [secret["name"] for secret in (found or {}).get("secrets", [])]
     remote = dvc.default_remote(root)
     return Finding(
         what=f"{what} (DVC remote '{remote}')",
-        state=_absent(check_job.CREDENTIALS in names, state),
-        mend=f"Command: gh secret set {check_job.CREDENTIALS} --repo {seen.name} < .dvc/config.local (a read-only "
+        state=_absent(storage.CREDENTIALS in names, state),
+        mend=f"Command: gh secret set {storage.CREDENTIALS} --repo {seen.name} < .dvc/config.local (a read-only "
         "key is enough)",
     )
 

@@ -1,8 +1,8 @@
-"""`publish`: the trusted side of a pull request. One comment, one status, from numbers that need not be trusted.
+"""`publish`: puts the judge's verdict on a pull request: one comment, one status.
 
-Runs from the default branch after `check` (workflow_run). Of the artifact it reads one member, in memory, and
-believes no state in it. It publishes the newest finished check of the pull request, whichever run started it: whoever
-comes last therefore leaves the newest verdict, in any order and at any concurrency.
+Runs from the default branch after `check` (workflow_run) and `judge`. Of the verdict it takes the numbers, and decides
+again from them. It publishes the newest finished check of the pull request, whichever run started it: whoever comes
+last therefore leaves the newest verdict, in any order and at any concurrency.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from gitops_model.actions import artifact, client, issues, pointer_gate, recompu
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
 from gitops_model.actions.pulls import Pull
-from gitops_model.delivery import changes, releases
+from gitops_model.delivery import changes, dvc, releases
 from gitops_model.delivery.git import Git
-from gitops_model.errors import BadArtifact, BadInput, ExternalFailure, GitopsError
+from gitops_model.errors import BadArtifact, ExternalFailure, GitopsError
 from gitops_model.formats.check import Check, NotEvaluated, Outcome
 from gitops_model.formats.pointer import Pointer
 from gitops_model.report import comment
 
 ROUNDS = 4
+# Where the workflow puts what its first job found.
+HANDED_OVER = Path("verdict/check.json")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,12 +50,7 @@ def run(options: Options) -> int:
     job = Job.from_environ(os.environ)
     with client.calling("look at the check run"):
         repository = Repository(job)
-        number = options.run or int((job.event.get("workflow_run") or {}).get("id") or 0)
-        if not number:
-            raise BadInput(
-                "no check run is named; give --run ID, the number in the address of the run."
-            )
-        started = runs.load(repository, number)
+        started = runs.load(repository, options.run or runs.of_event(job))
         runs.require_check(repository, started)
     verdict = judge(repository, started, job=job)
     sha = started["head_sha"]
@@ -98,7 +95,7 @@ class Verdict:
 
 
 def judge(repository: Repository, started: Mapping[str, Any], *, job: Job) -> Verdict:
-    """Read the run's numbers and decide by the gates of the checked out default branch. Writes nothing."""
+    """Read the judge's numbers about a check run and decide by the gates of its base. Writes nothing."""
     with client.calling("find the pull request of the check run"):
         pull = runs.find_pull(repository, started)
         files = runs.changed_files(repository, pull, started["head_sha"])
@@ -106,22 +103,18 @@ def judge(repository: Repository, started: Mapping[str, Any], *, job: Job) -> Ve
     trouble: GitopsError | None = None
     report_url = None
     try:
-        # A check of a pointer makes no report: what lies there says nothing about this pull request.
-        if changes.kind(files) != "pointer":
-            with client.calling("fetch the check's artifact"):
-                if others := runs.twins(repository, started):
-                    listed = ", ".join(f"#{number}" for number in others)
-                    raise BadArtifact(
-                        f"This commit is also in a pull request into another branch ({listed}), and GitHub does not "
-                        "say whose check this is. Close that one, then push a new commit here."
-                    )
-                data, report_url = runs.read_member(repository, job, started)
+        if changes.kind(files) == "model":
+            with client.calling("fetch the verdict"):
+                _refuse_twins(repository, started)
+                data, report_url = _verdict_of(repository, job, started)
             outcome = artifact.parse(data)
     except BadArtifact as error:
         trouble = error
 
     def decided(outcome: Outcome | None, trouble: GitopsError | None) -> Verdict:
-        pointer = Pointer.load(Path("production.yaml"))
+        with job.git_access():
+            rules = recompute.Rules.load(runs.base_of(started))
+        pointer = rules.pointer
         state, sentence, hint, found = _decide(
             repository,
             outcome,
@@ -129,7 +122,7 @@ def judge(repository: Repository, started: Mapping[str, Any], *, job: Job) -> Ve
             started=started,
             pull=pull,
             files=files,
-            pointer=pointer,
+            rules=rules,
             job=job,
         )
         footing = comment.Footing(
@@ -155,6 +148,27 @@ def judge(repository: Repository, started: Mapping[str, Any], *, job: Job) -> Ve
         # It fits the schema and still cannot be counted with.
         name = type(error).__name__
         return decided(None, BadArtifact(f"The check's report cannot be judged ({name})."))
+
+
+def _refuse_twins(repository: Repository, started: Mapping[str, Any]) -> None:
+    """Raises BadArtifact where the candidate comes from a check that may have run with another branch's files."""
+    if dvc.default_remote(Path()) is not None:
+        return
+    if others := runs.twins(repository, started):
+        listed = ", ".join(f"#{number}" for number in others)
+        raise BadArtifact(
+            f"This commit is also in a pull request into another branch ({listed}), and GitHub does not say whose "
+            "check this is. Close that one, then push a new commit here."
+        )
+
+
+def _verdict_of(
+    repository: Repository, job: Job, started: Mapping[str, Any]
+) -> tuple[bytes, str | None]:
+    """The bytes of check.json about this check run, and the address of the report."""
+    if HANDED_OVER.is_file() and int(started["id"]) == runs.of_event(job):
+        return HANDED_OVER.read_bytes(), os.environ.get("REPORT_URL") or None
+    return runs.read_verdict(repository, job, started)
 
 
 def _verdict(check: Check | None, footing: comment.Footing, pull: Pull | None) -> Verdict:
@@ -192,14 +206,14 @@ def _decide(
     started: Mapping[str, Any],
     pull: Pull | None,
     files: list[str],
-    pointer: Pointer,
+    rules: recompute.Rules,
     job: Job,
 ) -> tuple[str, str, str | None, Check | None]:
     """(state, sentence, hint, the check as recomputed), from what the trusted side knows."""
     kind = changes.kind(files)
     if kind == "pointer":
         judged = pointer_gate.judge(
-            repository, job, started["head_sha"], files=files, current=pointer
+            repository, job, started["head_sha"], files=files, current=rules.pointer
         )
         return (*judged, None)
     if kind == "nothing":
@@ -214,7 +228,7 @@ def _decide(
             hint = maintainer_hint(pull, started["head_sha"])
             return "pending", outcome.sentence, hint, None
         return outcome.state, outcome.sentence, outcome.hint, None
-    found = recompute.recompute(outcome, pointer, files)
+    found = recompute.recompute(outcome, rules, files)
     return found.state, found.sentence, None, found
 
 

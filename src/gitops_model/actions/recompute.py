@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gitops_model.delivery import changes
 from gitops_model.delivery.check import UNDECIDED, worded
+from gitops_model.delivery.git import Git
 from gitops_model.evaluation import decision
 from gitops_model.evaluation.recheck import Trusted, contradictions
 from gitops_model.formats.check import BaselineModel, Check, State
@@ -20,13 +20,43 @@ OWN_WARNINGS = 5
 KNOWN = (UNDECIDED, "Nothing is in production: ", "gates.yaml differs ")
 
 
-def recompute(check: Check, pointer: Pointer, files: Sequence[str]) -> Check:
-    """The check by this checkout's gates.yaml and contract.yaml, against the model in production now.
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What decides: the files of the branch, or of the merge queue's commit, that a pull request would join."""
+
+    pointer: Pointer
+    gates: Gates
+    contract: Contract
+
+    @staticmethod
+    def load(base: str) -> Rules:
+        """From the working tree for HEAD, else from the commit `base`, fetched if need be. Raises BadInput."""
+        if base == "HEAD":
+            return Rules(
+                pointer=Pointer.load(Path("production.yaml")),
+                gates=Gates.load(Path("gates.yaml")),
+                contract=Contract.load(Path("contract.yaml")),
+            )
+        git = Git.open(Path())
+        git.bring(base)
+
+        def text(path: str) -> str:
+            return (git.read(base, path) or b"").decode(errors="replace")
+
+        return Rules(
+            pointer=Pointer.parse(text("production.yaml"), name="production.yaml"),
+            gates=Gates.parse(text("gates.yaml"), name="gates.yaml"),
+            contract=Contract.parse(text("contract.yaml"), name="contract.yaml"),
+        )
+
+
+def recompute(check: Check, rules: Rules, files: Sequence[str]) -> Check:
+    """The check by the base's gates.yaml and contract.yaml, against the model in production there.
 
     Its states, sentences and names are our own, so that nothing forged is shown.
     """
+    pointer, gates, contract = rules.pointer, rules.gates, rules.contract
     stable = pointer.stable
-    gates = Gates.load(Path("gates.yaml"))
     shown = _redecided(check, gates, pointer)
     compared = check.baseline.sha256 if check.baseline else None
     if compared != (stable.sha256 if stable else None):
@@ -35,7 +65,6 @@ def recompute(check: Check, pointer: Pointer, files: Sequence[str]) -> Check:
             shown,
             f"{now} is in production now, and this check compared with another model. Run the check again.",
         )
-    contract = Contract.load(Path("contract.yaml"))
     trusted = Trusted(
         gates=gates,
         primary=contract.success.primary,
@@ -64,17 +93,8 @@ def warnings(check: Check | None, files: Sequence[str]) -> list[str]:
         said.append(
             "gates.yaml is changed here. This verdict is by the base branch's gates; the change counts once merged."
         )
-    if any(map(changes.measures, files)):
-        said.append(
-            "What measures or judges is changed here: library, requirements, Makefile or workflows. Read that change "
-            "before you trust these numbers."
-        )
     if check is None:
         return said
-    if any(f.startswith("data/") for f in files):
-        said.append(
-            "The data is changed here; both models were scored on this pull request's test rows."
-        )
     if check.baseline is None:
         said.append(
             "There is no baseline: this check compared with no model, so limits and budgets alone decide."

@@ -5,6 +5,7 @@ A run is the API's own mapping. Nothing here believes what the run's artifact sa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,20 +17,44 @@ from gitops_model.delivery import changes
 from gitops_model.delivery.desired import MAIN
 from gitops_model.errors import BadArtifact, BadInput
 
-ARTIFACT = "check"
+# What the `check` job hands to the judge, and the judge to whoever publishes; that one is named by the check's run.
+CANDIDATE = "candidate"
+VERDICT = "verdict"
 WORKFLOW = ".github/workflows/check.yml"
+JUDGE = ".github/workflows/publish.yml"
 EVENTS = ("pull_request", "merge_group")
 ZIP_LIMIT = 64_000_000
+CANDIDATE_LIMIT = 1024**3
+# GitHub's name for the branch of a merge queue's group ends with the commit it stands on.
+GROUP = re.compile(r"gh-readonly-queue/main/pr-\d+-([0-9a-f]{40})")
 # GitHub lists no more files of a pull request, and of a comparison, than this; beyond, everything may have changed.
 FILES_LISTED = 3000
 FILES_COMPARED = 300
 DECIDED = ("success", "failure")
+# The step of check.yml that uploads the candidate.
+KEEP = "Keep the candidate for the judge"
 # Why there is no report, by the run's conclusion. A job that exceeds its time-out is cancelled, too.
 NO_REPORT = {
     "action_required": "The check waits for a maintainer to approve its workflows on this page.",
     "cancelled": "The check was cancelled or ran out of time. Run it again.",
     "startup_failure": "The check could not start: its workflow file is not valid.",
 }
+
+
+def of_event(job: Job) -> int:
+    """The id of the check run whose end started this job. Raises BadInput when there is none."""
+    number = int((job.event.get("workflow_run") or {}).get("id") or 0)
+    if not number:
+        raise BadInput(
+            "no check run is named; give --run ID, the number in the address of the run."
+        )
+    return number
+
+
+def base_of(started: Mapping[str, Any]) -> str:
+    """What the run's commit is judged against: HEAD, which is main; for a merge queue the commit below its group."""
+    group = GROUP.fullmatch(str(started["head_branch"] or ""))
+    return group[1] if started["event"] == "merge_group" and group else "HEAD"
 
 
 def load(repository: Repository, number: int) -> dict[str, Any]:
@@ -87,23 +112,74 @@ def source_of(started: Mapping[str, Any], repository: Repository) -> str:
     return str(name or repository.name)
 
 
-def read_member(repository: Repository, job: Job, started: Mapping[str, Any]) -> tuple[bytes, str]:
-    """The bytes of check.json in the run's artifact, and the artifact's page. Nothing is ever unpacked to disk.
+def built(repository: Repository, started: Mapping[str, Any]) -> bool:
+    """Whether the check left a candidate."""
+    return _newest(_candidates(repository, started)) is not None
 
-    Raises BadArtifact when there is none, or when it is not what `check` uploads.
-    """
-    run_id = int(started["id"])
-    listed = repository.get(f"/actions/runs/{run_id}/artifacts?name={ARTIFACT}")["artifacts"]
-    usable = [a for a in listed if a["name"] == ARTIFACT and not a["expired"]]
-    if not usable and listed:
-        raise BadArtifact("The check's report has expired. Run the check again.", reason="missing")
-    if not usable:
-        usual = "The check ended without a report; its log says why."
-        raise BadArtifact(NO_REPORT.get(str(started["conclusion"]), usual), reason="missing")
-    newest = max(usable, key=lambda a: a["id"])
+
+def read_candidate(repository: Repository, started: Mapping[str, Any]) -> bytes:
+    """The zip with the candidate that the check built. Raises BadArtifact when there is none."""
+    newest = _newest(_candidates(repository, started))
+    if newest is None:
+        raise BadArtifact("The check left no candidate. Run the check again.", reason="missing")
     path = f"/actions/artifacts/{newest['id']}/zip"
-    data = repository.download(path, limit=ZIP_LIMIT, what="the check's artifact")
-    return artifact.unzip(data), job.page(f"actions/runs/{run_id}/artifacts/{newest['id']}")
+    return repository.download(path, limit=CANDIDATE_LIMIT, what="the check's candidate")
+
+
+def _candidates(repository: Repository, started: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    path = f"/actions/runs/{started['id']}/artifacts?name={CANDIDATE}"
+    found: list[Mapping[str, Any]] = repository.get(path)["artifacts"]
+    return [item for item in found if item["name"] == CANDIDATE]
+
+
+def _newest(listed: list[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    usable = [item for item in listed if not item["expired"]]
+    return max(usable, key=lambda item: int(item["id"]), default=None)
+
+
+def read_verdict(repository: Repository, job: Job, started: Mapping[str, Any]) -> tuple[bytes, str]:
+    """The bytes of check.json that the judge wrote about this check run, and its page. Nothing is unpacked to disk.
+
+    Any run may keep an artifact under any name: only one of main's publish.yml counts. Raises BadArtifact.
+    """
+    name = f"{VERDICT}-{started['id']}"
+    listed = repository.get(f"/actions/artifacts?name={name}&per_page=100")["artifacts"]
+    mine = [item for item in listed if item["name"] == name and _by_judge(repository, item)]
+    newest = _newest(mine)
+    if newest is None and mine:
+        raise BadArtifact("The verdict has expired. Run the check again.", reason="missing")
+    if newest is None:
+        raise BadArtifact(_no_verdict(repository, started), reason="missing")
+    path = f"/actions/artifacts/{newest['id']}/zip"
+    data = repository.download(path, limit=ZIP_LIMIT, what="the verdict")
+    run = newest["workflow_run"]["id"]
+    return artifact.unzip(data), job.page(f"actions/runs/{run}/artifacts/{newest['id']}")
+
+
+def _by_judge(repository: Repository, item: Mapping[str, Any]) -> bool:
+    number = (item.get("workflow_run") or {}).get("id")
+    run = repository.find(f"/actions/runs/{number}") if number else None
+    if run is None:
+        return False
+    home = (run.get("repository") or {}).get("full_name")
+    path = str(run.get("path") or "").partition("@")[0]
+    return (path, run["event"], home) == (JUDGE, "workflow_run", repository.name)
+
+
+def _no_verdict(repository: Repository, started: Mapping[str, Any]) -> str:
+    """Why nobody judged: the check says it, or a step of it that failed, or else the judge's log."""
+    if reason := NO_REPORT.get(str(started["conclusion"])):
+        return reason
+    if started["conclusion"] == "success" or _candidates(repository, started):
+        return "The judge ended without a verdict; the log of `publish` says why."
+    for job in repository.get(f"/actions/runs/{started['id']}/jobs?per_page=100")["jobs"]:
+        for step in job.get("steps") or ():
+            if (step["name"], step["conclusion"]) == (KEEP, "failure"):
+                return (
+                    "GitHub did not take the candidate that the check built: the storage of artifacts is full, or the "
+                    "file is too large. Delete old artifacts, or use a data storage (docs/GITHUB.md)."
+                )
+    return "The check ended without a candidate; its log says why."
 
 
 def changed_files(repository: Repository, pull: Pull | None, sha: str) -> list[str]:

@@ -9,6 +9,7 @@ import configparser
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import yaml
 
 from gitops_model.delivery import programs
 from gitops_model.delivery.git import Git
-from gitops_model.errors import BadArtifact, BadInput, ExternalFailure
+from gitops_model.errors import BadArtifact, BadInput, ExternalFailure, os_words
 from gitops_model.files import size_words
 from gitops_model.progress import waiting
 
@@ -113,6 +114,16 @@ def default_remote(root: Path) -> str | None:
     return found[0] if found else None
 
 
+def remote_in(text: str) -> str | None:
+    """The name of the remote that a `.dvc/config` of this text makes the default, or None."""
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:
+        raise BadInput(f".dvc/config cannot be read: {str(error).splitlines()[0]}") from None
+    return parser.get("core", "remote", fallback="").strip() or None
+
+
 def remote_url(root: Path, name: str) -> str | None:
     """The address of a DVC remote as it stands in the configuration."""
     found = setting(root, f"'remote \"{name}\"'", "url")
@@ -193,11 +204,18 @@ def from_remote(
     """Copy one object straight from a DVC remote to `target`. Returns "" on success, else why not.
 
     `dvc fetch` and `dvc push` exit with 0 even when an object is neither here nor there, and answer from an index
-    that can be wrong; this asks for the object itself, needs no commit, and passes every cache by.
+    that can be wrong; this asks for the object itself, needs no commit, and passes every cache by. A remote that is a
+    folder is read without DVC.
     """
     absent = absent_folder(root, remote)
     if absent is not None:
         return absent
+    if folder := remote_folder(root, remote):
+        try:
+            shutil.copyfile(folder / "files" / "md5" / md5[:2] / md5[2:], target)
+        except OSError as error:
+            return os_words(error)
+        return ""
     source = f"remote://{remote}/files/md5/{md5[:2]}/{md5[2:]}"
     try:
         done = dvc(root, "get-url", "--force", source, str(target), doing=doing)

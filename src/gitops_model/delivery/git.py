@@ -148,6 +148,11 @@ class Git:
         done = self._run("cat-file", "blob", f"{rev}:{path}")
         return done.stdout if done.returncode == 0 else None
 
+    def bring(self, commit: str) -> None:
+        """Fetch a commit by its hash, unless it is here. Raises ExternalFailure."""
+        if self.commit(commit) is None:
+            self.out("fetch", "--quiet", "--no-tags", "origin", commit, timeout=FETCH_SECONDS)
+
     def contains(self, *, ancestor: str, rev: str) -> bool:
         """Whether `rev` has `ancestor` in its history, or is it."""
         return self.ok("merge-base", "--is-ancestor", ancestor, rev)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gitops_model.actions import artifact, doctor, publish, runs
+from gitops_model.actions import artifact, doctor, publish, runs, storage
 from gitops_model.actions import check as check_job
 from gitops_model.actions import deploy as deploy_job
 from gitops_model.actions.job import Job
@@ -141,13 +141,13 @@ def test_when_credentials_are_missing(
 ) -> None:
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc" / "config").write_text(config)
-    found = check_job.missing_credentials(tmp_path, {"DVC_CONFIG_LOCAL": secret})
+    found = storage.missing_credentials(tmp_path, {"DVC_CONFIG_LOCAL": secret})
     assert (found is not None) is withheld
 
 
 def test_credentials_are_readable_by_nobody_else(tmp_path: Path) -> None:
     (tmp_path / ".dvc").mkdir()
-    check_job.write_credentials(tmp_path, {"DVC_CONFIG_LOCAL": "[core]"})
+    storage.write_credentials(tmp_path, {"DVC_CONFIG_LOCAL": "[core]"})
     path = tmp_path / ".dvc" / "config.local"
     assert path.stat().st_mode & 0o077 == 0 and path.read_text() == "[core]\n"
 

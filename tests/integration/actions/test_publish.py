@@ -72,15 +72,16 @@ class World:
         self.decided = False
         monkeypatch.setattr(recompute.Gates, "load", lambda path: cases.gates())
         monkeypatch.setattr(recompute.Contract, "load", lambda path: cases.contract())
-        monkeypatch.setattr(publish.Pointer, "load", lambda path: self.pointer)
+        monkeypatch.setattr(recompute.Pointer, "load", lambda path: self.pointer)
         monkeypatch.setattr(publish, "age", lambda *_, **__: None)
         monkeypatch.setattr(runs, "find_pull", lambda *_: SimpleNamespace(number=12))
         monkeypatch.setattr(runs, "twins", lambda *_: [])
         monkeypatch.setattr(runs, "changed_files", lambda *_: self.files)
-        monkeypatch.setattr(runs, "read_member", lambda *_: (self.member(), None))
+        monkeypatch.setattr(runs, "read_verdict", lambda *_: (self.member(), None))
         monkeypatch.setattr(runs, "load", lambda *_: STARTED)
         monkeypatch.setattr(runs, "is_decided", lambda *_: self.decided)
         monkeypatch.setattr(publish.Job, "from_environ", lambda *_, **__: JOB)
+        monkeypatch.setattr(runs, "of_event", lambda job: 7)
         monkeypatch.setattr(publish, "Repository", lambda job: self.repository)
         monkeypatch.setattr(client, "set_status", self.set_status)
         self.repository: Any = SimpleNamespace(name="acme/model")
@@ -186,7 +187,14 @@ def test_a_reports_own_warnings_come_last_as_its_own_and_few(world: World) -> No
     warned = replace(
         good(), warnings=("Undecided: no", *(f"own {i}" for i in range(50)), "gates.yaml differs x")
     )
-    said = recompute.warnings(recompute.recompute(warned, SERVES, []), [])
+    said = recompute.warnings(
+        recompute.recompute(
+            warned,
+            recompute.Rules(pointer=SERVES, gates=cases.gates(), contract=cases.contract()),
+            [],
+        ),
+        [],
+    )
     assert said == [f"The check says: own {i}" for i in range(recompute.OWN_WARNINGS)]
 
 

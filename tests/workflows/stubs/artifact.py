@@ -49,6 +49,9 @@ def main() -> int:
         target = store / name / os.path.relpath(path, base)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
+    page = "{GITHUB_SERVER_URL}/{GITHUB_REPOSITORY}/actions/runs/{GITHUB_RUN_ID}/artifacts/1"
+    with Path(os.environ["GITHUB_OUTPUT"]).open("a") as output:
+        output.write(f"artifact-url={page.format(**os.environ)}\n")
     return 0
 
 

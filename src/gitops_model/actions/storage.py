@@ -1,0 +1,39 @@
+"""The credentials of the data storage in a job: are they needed, are they there, and where DVC reads them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from gitops_model.delivery import dvc
+
+CREDENTIALS = "DVC_CONFIG_LOCAL"
+# Addresses that need no credentials: folders.
+OPEN_REMOTES = ("/", ".", "file://")
+
+
+def missing_credentials(root: Path, environ: Mapping[str, str]) -> str | None:
+    """Why the data cannot be fetched here, or None."""
+    remote = dvc.default_remote(root)
+    if remote is None or environ.get(CREDENTIALS, "").strip():
+        return None
+    url = dvc.remote_url(root, remote) or ""
+    if url.startswith(OPEN_REMOTES):
+        return None
+    return (
+        f"the data lies in the DVC remote '{remote}', and this run holds no credentials for it. Store them as the "
+        f"secret {CREDENTIALS}; `make doctor` says how."
+    )
+
+
+def write_credentials(root: Path, environ: Mapping[str, str]) -> None:
+    """Put the secret where DVC looks for credentials, readable by nobody else, and never into Git."""
+    text = environ.get(CREDENTIALS, "")
+    if not text.strip():
+        return
+    path = root / ".dvc" / "config.local"
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text if text.endswith("\n") else text + "\n")
