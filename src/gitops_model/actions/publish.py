@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gitops_model.actions import artifact, client, issues, pointer_gate, recompute, runs
+from gitops_model.actions import artifact, client, issues, pointer_gate, recompute, runs, storage
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
 from gitops_model.actions.pulls import Pull
@@ -50,6 +50,7 @@ def run(options: Options) -> int:
     job = Job.from_environ(os.environ)
     with client.calling("look at the check run"):
         repository = Repository(job)
+        storage.write_credentials(Path(), os.environ)
         started = runs.load(repository, options.run or runs.of_event(job))
         runs.require_check(repository, started)
     verdict = judge(repository, started, job=job)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gitops_model.actions import client, proposal, release_page
+from gitops_model.actions import client, proposal, release_page, storage
 from gitops_model.actions.build import FILES, FOLDER
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
@@ -31,6 +31,7 @@ def run() -> int:
     job = Job.from_environ(os.environ)
     git = Git.open(Path())
     repository = Repository(job)
+    storage.write_credentials(git.root, os.environ)
     data = (FOLDER / BUNDLE).read_bytes()
     bundle = Bundle.open(data, sha256=sha256_bytes(data), name=str(FOLDER / BUNDLE))
     # The record takes the verdict from here.
