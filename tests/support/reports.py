@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from gitops_model.actions import recompute
 from gitops_model.formats.check import (
     BaselineModel,
     Check,
@@ -24,6 +25,8 @@ from gitops_model.formats.check import (
     Suspect,
     TurnedOff,
 )
+from gitops_model.formats.gate_changes import weakened
+from gitops_model.report import comment
 from tests.support import cases
 
 GOLDEN = Path(__file__).parents[1] / "unit" / "report" / "golden"
@@ -32,11 +35,14 @@ PROBLEMS = ("binary", "multiclass", "regression")
 SITUATIONS = (
     "better",
     "equal",
-    "worse_on_one_slice",
+    "blocked_by_slice",
+    "blocked_by_primary",
+    "inconclusive",
     "first_release",
     "not_evaluated",
     "turned_off",
-    "undecided",
+    "other_test_rows",
+    "gates_weakened",
 )
 
 # Every text a pull request can influence, in one: none of it may do anything in a comment or a page.
@@ -76,16 +82,20 @@ RECORD: dict[str, Any] = {
 @functools.cache
 def make(situation: str, problem: str = "binary") -> Check:
     """The check of the situation."""
-    rows = 300 if situation == "undecided" else 1200
+    rows = 300 if situation == "inconclusive" else 1200
     world = cases.world(problem, rows=rows, depots=6)
     base = world.scores(0.8, draw=1)
     scores = base if situation != "better" else world.scores(0.1, draw=1)
-    if situation == "undecided":
+    if situation == "inconclusive":
         scores = world.scores(0.9, draw=1)
-    if situation == "worse_on_one_slice":
+    if situation == "blocked_by_primary":
+        scores = world.scores(3.0, draw=1)
+    if situation == "blocked_by_slice":
         hurt = world.depot == "d01"
         scores = world.scores(0.2, draw=1)
         scores[hurt] = world.scores(4.0, draw=2)[hurt]
+    if situation in ("other_test_rows", "gates_weakened"):
+        scores = world.scores(0.4, draw=1)
     given = cases.inputs(problem, of=world, candidate=scores, production=base, rows=rows)
     # A depot is split, so that every report has a slice that is too small to judge.
     depot = np.where(np.arange(rows) % 100 == 7, "corner", world.depot)
@@ -98,6 +108,20 @@ def make(situation: str, problem: str = "binary") -> Check:
             Difference(name="data.window.last_month", production="2024-02", candidate="2024-03")
         ],
     )
+    if situation == "other_test_rows":
+        given = cases.change(given, "facts", test_on_base="other")
+    if situation == "gates_weakened":
+        weaker = cases.gates(problem, primary={"rule": "not_worse", "margin": 0.5})
+        told = "; ".join(weakened(given["gates"], weaker))
+        given = cases.change(
+            given,
+            "facts",
+            warnings=[
+                "gates.yaml differs from main. This verdict uses the gates of main; a change counts only once it is "
+                "there.",
+                f"gates.yaml here allows more: {told}.",
+            ],
+        )
     if situation == "first_release":
         given["production"] = None
         given = cases.change(given, "facts", params_diff=[], data_diff=[])
@@ -115,6 +139,28 @@ def not_evaluated() -> NotEvaluated:
         "dvc.lock.",
         hint="A maintainer can run: `make check`",
     )
+
+
+def comment_of(situation: str) -> str:
+    """The comment on a pull request in the situation, as the publishing job writes it."""
+    found = outcome(situation)
+    check = found if isinstance(found, Check) else None
+    files = ["dvc.lock", "params.yaml"]
+    if situation == "gates_weakened":
+        files.append("gates.yaml")
+    footing = comment.Footing(
+        state=str(found.state),
+        sentence=found.sentence,
+        head_sha="3f2a9c1" + "0" * 33,
+        run_id=1,
+        run_url="https://example.invalid/run",
+        report_url=None if check is None else "https://example.invalid/report",
+        production=None if situation == "first_release" else "parcel-delay-v3",
+        production_age=None if situation == "first_release" else "2024-04-18 (14 days ago)",
+        warnings=recompute.warnings(check, files),
+        hint=None if check is not None else not_evaluated().hint,
+    )
+    return comment.render(check, footing)
 
 
 def outcome(situation: str, problem: str = "binary") -> Outcome:
@@ -136,7 +182,7 @@ def without_numbers(check: Check) -> Check:
 
 def hostile() -> Check:
     """A check in which every free text is hostile."""
-    made = make("worse_on_one_slice")
+    made = make("blocked_by_slice")
     difference = Difference(name=HOSTILE, production=HOSTILE, candidate=[HOSTILE])
     return replace(
         made,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadInput, shorten
+from gitops_model.formats.gate_changes import weakened
 from gitops_model.formats.gates import Gates
 from gitops_model.formats.params import Params
 from gitops_model.formats.pointer import Pointer, Ref
@@ -71,6 +72,7 @@ def find(ref: str | None, *, root: Path = Path()) -> Baseline:
             f"gates.yaml differs from {chosen}. This verdict uses the gates of {chosen}; a change counts only once "
             "it is there."
         )
+        warnings += _allows_more(gates_text, mine, name=f"{chosen}:gates.yaml")
     stable = None
     if pointer_text is None:
         warnings.append(f"{chosen} has no production.yaml yet.")
@@ -86,6 +88,15 @@ def find(ref: str | None, *, root: Path = Path()) -> Baseline:
         trusted_types=_trusted_types(params_text, name=f"{chosen}:params.yaml"),
         warnings=tuple(warnings),
     )
+
+
+def _allows_more(theirs: str, mine: str, *, name: str) -> list[str]:
+    """What a reviewer of the changed gates.yaml should see; nothing when it tightens, or cannot be read yet."""
+    try:
+        found = weakened(Gates.parse(theirs, name=name), Gates.parse(mine, name="gates.yaml"))
+    except BadInput:
+        return []
+    return [f"gates.yaml here allows more: {'; '.join(found)}."] if found else []
 
 
 def _trusted_types(text: str | None, *, name: str) -> tuple[str, ...]:

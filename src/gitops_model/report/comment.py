@@ -106,6 +106,7 @@ def _footer(check: Check | None, footing: Footing) -> str:
         parts.append("nothing is in production yet")
     if footing.run_url:
         parts.append(f"[run]({footing.run_url})")
-    if footing.report_url:
+    # With numbers the line "Next" links it.
+    if footing.report_url and check is None:
         parts.append(f"[full report]({footing.report_url})")
     return f"<sub>{' · '.join(parts)}</sub>"

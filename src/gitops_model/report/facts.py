@@ -104,6 +104,7 @@ def test_set(check: Check) -> list[tuple[str, str]]:
         ("confidence of each bound", confidence(check)),
         ("judged so far", looks),
         ("same rows as at production's release", same),
+        ("same rows as main's", {"same": "yes", "other": "no"}.get(test.on_base, "")),
         ("contract schema_version", version),
         ("test set sha256", test.sha256),
         ("gates.yaml digest", check.gates_digest),
