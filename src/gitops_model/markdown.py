@@ -28,7 +28,7 @@ _SPECIAL = re.compile(
 _SPACE_IN_NUMBER = re.compile(
     r"""
     (?:(?<=[▲▼→])|(?<=&[lg]t;))\x20(?=[-+×±]?\d)
-    |(?<=[\d%])\x20(?=→)
+    |(?:(?<=[\d%])|(?<=ms)|(?<=MB))\x20(?=→\x20[-+]?\d)
     |(?<=\d)\x20(?=(?:%|(?:ms|MB|rows?|days?)(?![\w-])))
     """,
     re.VERBOSE,

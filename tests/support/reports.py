@@ -27,6 +27,7 @@ from gitops_model.formats.check import (
 )
 from gitops_model.formats.gate_changes import weakened
 from gitops_model.report import comment
+from gitops_model.report.pointer_comment import Comparison, Delta, Move
 from tests.support import cases
 
 GOLDEN = Path(__file__).parents[1] / "unit" / "report" / "golden"
@@ -76,6 +77,69 @@ RECORD: dict[str, Any] = {
     "baseline": {"model": "parcel-delay-v3"},
     "rollback_target": "parcel-delay-v3",
     "released": {"by": "release workflow", "at": "2024-05-02T09:00:00Z"},
+}
+
+
+SHIP = Move(
+    change="parcel-delay-v3 → parcel-delay-v4",
+    comparison=Comparison(
+        old="parcel-delay-v3",
+        new="parcel-delay-v4",
+        deltas=(
+            Delta(metric="accuracy", old=0.7608, new=0.7967, gain=0.0358),
+            Delta(metric="expected_cost", old=0.6192, new=0.5383, gain=0.0808),
+            Delta(
+                metric="log_loss", old=0.4948, new=0.5103, gain=-0.0155, remark="the largest loss"
+            ),
+        ),
+        measured="On the same test rows, when parcel-delay-v4 was judged.",
+    ),
+    served="parcel-delay-v3 has served for 14 days, since 2024-04-18.",
+    way_back="A rollback would return to parcel-delay-v3.",
+    following="merge to deploy it · `make status` shows what is live · `make rollback` goes back",
+)
+MOVES = {
+    "ship": SHIP,
+    "revert": Move(
+        change="parcel-delay-v3 → parcel-delay-v2",
+        kind="rollback",
+        comparison=Comparison(
+            old="parcel-delay-v3",
+            new="parcel-delay-v2",
+            deltas=(
+                Delta(metric="accuracy", old=0.7608, new=0.7511, gain=-0.0097),
+                Delta(metric="expected_cost", old=0.6192, new=0.6412, gain=-0.0220),
+                Delta(
+                    metric="ece", old=0.0324, new=0.0511, gain=-0.0187, remark="the largest loss"
+                ),
+            ),
+            measured="Each on its own test rows.",
+        ),
+        notes=("going back although production is frozen since Tuesday.",),
+        served="parcel-delay-v3 has served for less than a day, since 2024-05-02.",
+        way_back="A rollback would return to parcel-delay-v3.",
+        following="merge to deploy it · `make status` shows what is live · `make rollback` goes back",
+    ),
+    "canary": replace(
+        SHIP,
+        change="parcel-delay-v4 gets 10 % of the traffic",
+        way_back="Reverting this change would return to: parcel-delay-v3.",
+        following="merge to start it · `make ship MODEL=parcel-delay-v4` gives it all traffic later · "
+        "`make rollback` takes it out",
+    ),
+    "ship_blocked": Move(
+        change="parcel-delay-v3 → parcel-delay-v4",
+        reasons=(
+            "production is frozen: the depots are counted until Friday. Only a rollback may ship; lift it: "
+            "make ship UNFREEZE=1",
+            "parcel-delay-v4 did not pass the gates: Blocked: accuracy fell from 0.7608 to 0.6442 (-0.1167, at best "
+            "-0.0964); allowed: a loss below 0.02. Ship another release, or take the responsibility: make ship "
+            "MODEL=parcel-delay-v4 ACCEPT='reason' (the gate of a pull request stays red all the same)",
+            "a rollback could not bring parcel-delay-v3 back: the bundle of parcel-delay-v3 is nowhere to be found.",
+        ),
+        served=SHIP.served,
+        following="`make status` says what can be restored; `make ship` writes the file again.",
+    ),
 }
 
 
@@ -143,24 +207,33 @@ def not_evaluated() -> NotEvaluated:
 
 def comment_of(situation: str) -> str:
     """The comment on a pull request in the situation, as the publishing job writes it."""
+    if situation in MOVES:
+        return comment.render(MOVES[situation], _footing(state=MOVES[situation].state, sentence=""))
     found = outcome(situation)
     check = found if isinstance(found, Check) else None
     files = ["dvc.lock", "params.yaml"]
     if situation == "gates_weakened":
         files.append("gates.yaml")
-    footing = comment.Footing(
-        state=str(found.state),
-        sentence=found.sentence,
+    footing = _footing(state=str(found.state), sentence=found.sentence)
+    footing = replace(footing, warnings=recompute.warnings(check, files))
+    if check is None:
+        footing = replace(footing, hint=not_evaluated().hint, report_url=None)
+    if situation == "first_release":
+        footing = replace(footing, production=None, production_age=None)
+    return comment.render(check, footing)
+
+
+def _footing(*, state: str, sentence: str) -> comment.Footing:
+    return comment.Footing(
+        state=state,
+        sentence=sentence,
         head_sha="3f2a9c1" + "0" * 33,
         run_id=1,
         run_url="https://example.invalid/run",
-        report_url=None if check is None else "https://example.invalid/report",
-        production=None if situation == "first_release" else "parcel-delay-v3",
-        production_age=None if situation == "first_release" else "2024-04-18 (14 days ago)",
-        warnings=recompute.warnings(check, files),
-        hint=None if check is not None else not_evaluated().hint,
+        report_url="https://example.invalid/report",
+        production="parcel-delay-v3",
+        production_age="2024-04-18 (14 days ago)",
     )
-    return comment.render(check, footing)
 
 
 def outcome(situation: str, problem: str = "binary") -> Outcome:

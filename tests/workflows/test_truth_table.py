@@ -203,7 +203,8 @@ def test_pointer_back_to_the_previous_release(served: World) -> None:
         served.git("show", f"{before}:production.yaml") + "\n"
     )
     state, body = judged(served)
-    assert state == "success" and "May ship" in body, body
+    assert state == "success" and "May roll back: **" in body, body
+    assert "A rollback would return to" in body
 
 
 def test_hostile_names_execute_nothing(served: World) -> None:

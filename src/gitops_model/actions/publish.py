@@ -25,6 +25,7 @@ from gitops_model.errors import BadArtifact, BadInput, ExternalFailure, GitopsEr
 from gitops_model.formats.check import Check, NotEvaluated, Outcome
 from gitops_model.formats.pointer import Pointer
 from gitops_model.report import comment
+from gitops_model.report.pointer_comment import Move
 
 ROUNDS = 4
 
@@ -142,7 +143,7 @@ def judge(repository: Repository, started: Mapping[str, Any], *, job: Job) -> Ve
             report_url=report_url,
             production=pointer.stable.model if pointer.stable else None,
             production_age=age(pointer, at=str(started.get("created_at") or "")),
-            warnings=recompute.warnings(found, files),
+            warnings=recompute.warnings(found if isinstance(found, Check) else None, files),
             hint=hint,
         )
         return _verdict(found, footing, pull)
@@ -157,7 +158,7 @@ def judge(repository: Repository, started: Mapping[str, Any], *, job: Job) -> Ve
         return decided(None, BadArtifact(f"The check's report cannot be judged ({name})."))
 
 
-def _verdict(check: Check | None, footing: comment.Footing, pull: Pull | None) -> Verdict:
+def _verdict(check: Check | Move | None, footing: comment.Footing, pull: Pull | None) -> Verdict:
     status = {"pass": "success", "nothing": "success", "blocked": "failure", "pending": "pending"}
     return Verdict(
         number=None if pull is None else pull.number,
@@ -194,14 +195,19 @@ def _decide(
     files: list[str],
     pointer: Pointer,
     job: Job,
-) -> tuple[str, str, str | None, Check | None]:
-    """(state, sentence, hint, the check as recomputed), from what the trusted side knows."""
+) -> tuple[str, str, str | None, Check | Move | None]:
+    """(state, sentence, hint, the check as recomputed or the pointer's move), from what the trusted side knows."""
     kind = changes.kind(files)
     if kind == "pointer":
         judged = pointer_gate.judge(
-            repository, job, started["head_sha"], files=files, current=pointer
+            repository,
+            job,
+            started["head_sha"],
+            files=files,
+            current=pointer,
+            at=str(started.get("created_at") or ""),
         )
-        return (*judged, None)
+        return judged.state, judged.sentence, judged.hint, judged.move
     if kind == "nothing":
         said = "This pull request changes nothing that the model is built from."
         return "nothing", said, None, None

@@ -16,7 +16,7 @@ from tests.support import reports
 FOOTER = ["<sub>commit 1234567 · [run](https://example.invalid/run)</sub>"]
 
 
-@pytest.mark.parametrize("situation", reports.SITUATIONS)
+@pytest.mark.parametrize("situation", [*reports.SITUATIONS, *reports.MOVES])
 def test_golden(situation: str) -> None:
     reports.check_golden(f"{situation}.md", reports.comment_of(situation))
 
