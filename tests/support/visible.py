@@ -10,7 +10,9 @@ from gitops_model.report.interval import WIDTH
 
 BLOCKS = ("heading_open", "paragraph_open", "tr_open")
 # A space at which a line may end, between a number and its sign, arrow or unit.
-BROKEN = re.compile(r"[▲▼±×→<>] [-+×±]?\d|(?:[\d%]|ms|MB) → [-+]?\d|\d (?:%|(?:ms|MB|rows|days)\b)")
+BROKEN = re.compile(
+    r"[▲▼±×→<>] [-+×±]?\d|(?:[\d%]|ms|MB) → [-+]?\d|(?:loss|gain) [<>]|\d (?:%|(?:ms|MB|rows|days)\b)"
+)
 
 
 def lines(body: str) -> list[str]:

@@ -204,7 +204,8 @@ def test_pointer_back_to_the_previous_release(served: World) -> None:
     )
     state, body = judged(served)
     assert state == "success" and "May roll back: **" in body, body
-    assert "A rollback would return to" in body
+    assert "It names no previous release" in body and "has served for less than a day" in body
+    assert "| production v2 | v1 | change |" in body
 
 
 def test_hostile_names_execute_nothing(served: World) -> None:

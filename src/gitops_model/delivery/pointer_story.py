@@ -84,7 +84,7 @@ def following(current: Pointer, wanted: Pointer, *, blocked: bool) -> str:
             f"merge to start it · `make ship MODEL={canary.model}` gives it all traffic later · "
             "`make rollback` takes it out"
         )
-    if stable is not None and stable != current.stable:
+    if stable is not None and stable != current.stable and not is_rollback(current, wanted):
         return "merge to deploy it · `make status` shows what is live · `make rollback` goes back"
     return "merge to deploy it · `make status` shows what is live"
 

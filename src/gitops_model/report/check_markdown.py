@@ -73,7 +73,7 @@ def _values(check: Check, head: Verdict) -> dict[str, object]:
     return {
         "check": check,
         "drawn": _drawn,
-        "production": facts.production(check),
+        "production": facts.column(facts.production(check)),
         "confidence": facts.confidence(check),
         "compared": facts.compared(check),
         "lines": lines,
@@ -112,7 +112,7 @@ def _hidden(gates: Sequence[GateLine], worse: Sequence[view.MetricLine]) -> str:
         return ""
     mark = "❌" if blocks else "⚠️"
     if len(found) == 1:
-        return f"{mark} {found[0][0]} more below, {found[0][1]}"
+        return f"{mark} {found[0][0]} more below: {found[0][1]}"
     told = ", ".join(f"{count} {words}" for count, words in found)
     return f"{mark} {len(gates) + len(worse)} more below: {told}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gitops_model.formats import record
 from gitops_model.formats.check import Check, Difference, GateKind
 from gitops_model.report import quantities
 from gitops_model.report.view import NOTHING
@@ -76,6 +77,11 @@ def production(check: Check) -> str:
     """What production is called, empty when there is none."""
     base = check.baseline
     return "" if base is None else base.model or base.sha256[:12]
+
+
+def column(model: str) -> str:
+    """What a release is called at the head of a column: `v12`, because a whole id is wider than its numbers."""
+    return f"v{record.parse_id(model).number}" if record.is_id(model) else model
 
 
 def confidence(check: Check) -> str:

@@ -12,8 +12,9 @@ from typing import Literal
 
 from gitops_model import templates
 from gitops_model.evaluation.metrics import CATALOGUE
+from gitops_model.formats import record
 from gitops_model.markdown import tidy, unbroken, units
-from gitops_model.report import quantities
+from gitops_model.report import facts, quantities
 from gitops_model.report.heading import LONGEST, VERDICTS, Verdict
 from gitops_model.report.sentences import capital
 
@@ -95,9 +96,12 @@ def render(move: Move, *, limit: int, footer: Sequence[str] = ()) -> str:
             "pointer.md.j2",
             head=verdict,
             move=move,
-            reasons=() if whole else tuple(capital(reason) for reason in move.reasons[:most]),
+            reasons=() if whole else tuple(map(_opened, move.reasons[:most])),
             left_out=0 if whole else max(0, len(move.reasons) - most),
-            notes=tuple(capital(note) for note in move.notes[:most]),
+            notes=tuple(map(_opened, move.notes[:most])),
+            columns=tuple(facts.column(m) for m in (move.comparison.old, move.comparison.new))
+            if move.comparison
+            else (),
             rows=_rows(move.comparison),
             shown_lines=LINES,
             room=ROOM,
@@ -121,6 +125,11 @@ def _rows(comparison: Comparison | None) -> list[tuple[str, ...]]:
         )
         for delta in comparison.deltas
     ]
+
+
+def _opened(text: str) -> str:
+    """With a capital letter, unless it begins with the id of a release, which has none."""
+    return text if record.is_id(re.split(r"[\s:,]", text, maxsplit=1)[0]) else capital(text)
 
 
 def _first_sentence(text: str) -> str:

@@ -78,7 +78,7 @@ def test_what_was_left_out_is_counted_by_kind() -> None:
     assert "<summary>❌ 8 more below: 4 blocking, 2 not blocking, 2 clearly worse, no gate<" in of(
         crowded(failing=9)
     )
-    assert "<summary>⚠️ 5 more below, clearly worse, no gate<" in reports.comment_of(
+    assert "<summary>⚠️ 5 more below: clearly worse, no gate<" in reports.comment_of(
         "blocked_by_primary"
     )
 
