@@ -11,6 +11,7 @@ from gitops_model import markdown
 from gitops_model.formats.check import Check, GateKind, GateState
 from gitops_model.report import check_html, check_markdown, comment, heading, sentences
 from tests.support import reports, visible
+from tests.support.places import ROOT
 
 GOLDENS = sorted(path.name for path in reports.GOLDEN.glob("*.md"))
 TABLE = "|:--|--:|--:|:--|:--|\n"
@@ -136,3 +137,12 @@ def test_an_undecided_check_says_how_many_rows_it_would_take() -> None:
         g.state is GateState.INCONCLUSIVE and g.rows_needed
         for g in reports.make("inconclusive").gates
     )
+
+
+def test_every_golden_comment_has_a_small_picture_in_the_docs() -> None:
+    docs = ROOT / "docs"
+    shown = re.findall(r"\]\(comments/(\w+)\.png\)", (docs / "comments.md").read_text("utf-8"))
+    pictures = list((docs / "comments").glob("*.png"))
+    assert sorted(shown) == sorted(path.stem for path in pictures)
+    assert sorted(shown) == [name.removesuffix(".md") for name in GOLDENS]
+    assert all(path.stat().st_size <= 150_000 for path in pictures)
