@@ -29,7 +29,7 @@ $(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
 export $(VALUES)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-library test-template test-workflows test-slow test-mutations lint wheel bench bake golden lock
+.PHONY: help env demo test test-library test-template test-workflows test-slow test-mutations lint wheel bench bake golden pictures lock
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -90,6 +90,9 @@ bake: env ## Write every combination of options into build/bakes
 
 golden: env ## Accept the files a bake has now as the expected ones (read the diff before you commit it)
 	@python -m ci_scripts.bake --golden tests/template/files.txt
+
+pictures: env ## Draw each kind of comment into docs/comments (needs Chromium or Chrome; look at them before you commit)
+	@python -m ci_scripts.pictures
 
 lock: env ## Resolve all requirements anew; [UPGRADE=1] takes newer versions
 	@$(MAKE) -C '$(TEMPLATE)' --no-print-directory VENV='$(CURDIR)/$(VENV)' CI=1 lock

@@ -24,6 +24,16 @@ _SPECIAL = re.compile(
     """,
     re.VERBOSE,
 )
+# A space between a number and what it must stay with on a line: an arrow or sign before it, a unit or arrow after it.
+_SPACE_IN_NUMBER = re.compile(
+    r"""
+    (?:(?<=[▲▼→])|(?<=&[lg]t;))\x20(?=[-+×±]?\d)
+    |(?:(?<=[\d%])|(?<=ms)|(?<=MB))\x20(?=→\x20[-+]?\d)
+    |(?<=loss|gain)\x20(?=&[lg]t;)
+    |(?<=\d)\x20(?=(?:%|(?:ms|MB|rows?|days?)(?![\w-])))
+    """,
+    re.VERBOSE,
+)
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -78,6 +88,14 @@ def prose(text: object, *, limit: int = 600) -> str:
 def tidy(text: str) -> str:
     """What a template gave, with one blank line where there are several, and none around the whole."""
     return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ ]+\n", "\n", text)).strip("\n") + "\n"
+
+
+def unbroken(text: str) -> str:
+    """Finished Markdown in which no line ends inside a number with its sign, arrow or unit; code stays as it is."""
+    parts = re.split(r"((?<!\\)`[^`\n]*`)", text)
+    return "".join(
+        part if i % 2 else _SPACE_IN_NUMBER.sub("\u00a0", part) for i, part in enumerate(parts)
+    )
 
 
 def _clipped(source: str, room: int) -> str:

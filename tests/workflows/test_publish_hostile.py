@@ -192,7 +192,7 @@ def test_a_pointer_is_not_dressed_with_a_models_numbers(
 
 
 def test_who_speaks_on_the_first_screen(scene: Scene, checks: dict[str, Any]) -> None:
-    """The report's own warnings are said to be its own, and few of them are shown."""
+    """Few of the report's own warnings are shown, and no name of its own."""
     report = copy.deepcopy(checks["pass"])
     report["warnings"] = [f"Approved by security, part {i}" for i in range(100)]
     report["baseline"]["model"] = "a model that was approved by everybody"
@@ -200,7 +200,7 @@ def test_who_speaks_on_the_first_screen(scene: Scene, checks: dict[str, Any]) ->
     scene.publish(scene.checked(head, report))
     (body,) = scene.bodies()
     lines = [line for line in body.splitlines() if "Approved by security" in line]
-    assert 0 < len(lines) <= 5 and all("The check says" in line for line in lines)
+    assert 0 < len(lines) <= 5
     assert "approved by everybody" not in body
 
 

@@ -203,7 +203,9 @@ def test_pointer_back_to_the_previous_release(served: World) -> None:
         served.git("show", f"{before}:production.yaml") + "\n"
     )
     state, body = judged(served)
-    assert state == "success" and "May ship" in body, body
+    assert state == "success" and "May roll back: **" in body, body
+    assert "It names no previous release" in body and "has served for less than a day" in body
+    assert "| production v2 | v1 | change |" in body
 
 
 def test_hostile_names_execute_nothing(served: World) -> None:

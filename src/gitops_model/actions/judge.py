@@ -82,7 +82,7 @@ def judged(repository: Repository, job: Job, started: Mapping[str, Any]) -> Outc
                 "Run `make train` and commit dvc.lock."
             )
         storage.write_credentials(git.root, os.environ)
-        note = None
+        note: tuple[str, ...] = ()
         if remote is None:
             note = _from_check(repository, job, started, lock)
         else:
@@ -91,8 +91,11 @@ def judged(repository: Repository, job: Job, started: Mapping[str, Any]) -> Outc
         write_atomic(FOLDER / "data.json", git.read(sha, DATA) or b"")
         _require(FOLDER / "data.json", lock.out(DATA))
         files = Files(bundle=FOLDER / BUNDLE, folder=FOLDER, lock=lock.text)
-        found = checks.worded(candidate.evaluate(git, baseline.find(base), files))
-        return replace(found, warnings=(*found.warnings, note)) if note else found
+        rules = baseline.find(base)
+        theirs = (git.read(sha, "gates.yaml") or b"").decode(errors="replace")
+        weaker = baseline.allows_more(rules.gates, theirs)
+        found = checks.worded(candidate.evaluate(git, rules, files))
+        return replace(found, warnings=(*found.warnings, *weaker, *note))
     except (BadArtifact, BadInput, CannotEvaluate) as error:
         return checks.not_evaluated(str(error).replace("\n", " "))
 
@@ -125,7 +128,7 @@ def _from_storage(root: Path, remote: str, lock: lock_file.Lock) -> None:
 
 def _from_check(
     repository: Repository, job: Job, started: Mapping[str, Any], lock: lock_file.Lock
-) -> str | None:
+) -> tuple[str, ...]:
     """Take the candidate and its rows from the check's artifact. Returns a note when it is not dvc.lock's bundle.
 
     Raises BadArtifact; CannotEvaluate when its rows are not the ones that dvc.lock names.
@@ -137,7 +140,7 @@ def _from_check(
     for name in PARTS.keys() - {BUNDLE}:
         _require(FOLDER / name, lock.out(PARTS[name]))
     same = dvc.file_md5(FOLDER / BUNDLE) == lock.out(dvc.BUNDLE).md5
-    return None if same else check.BUILT_AGAIN
+    return () if same else (check.BUILT_AGAIN,)
 
 
 def _require(path: Path, out: dvc.Out) -> None:

@@ -6,46 +6,79 @@ Runs on the trusted side. Of the pull request it reads one file, as data, and ju
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 from pathlib import Path
 
 from gitops_model.actions import client
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
-from gitops_model.delivery import changes, pointer_checks, pointer_file
+from gitops_model.delivery import changes, pointer_checks, pointer_file, pointer_story
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadInput
+from gitops_model.formats.contract import Contract
 from gitops_model.formats.pointer import Pointer
+from gitops_model.report.pointer_comment import Comparison, Move
 
 SIZE_LIMIT = 100_000
 
 
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """The verdict on a change of production.yaml, and what its comment shows."""
+
+    state: str
+    sentence: str
+    hint: str | None
+    move: Move
+
+
 def judge(
-    repository: Repository, job: Job, sha: str, *, files: list[str], current: Pointer
-) -> tuple[str, str, str | None]:
-    """(state, sentence, hint) for production.yaml at commit `sha`; `current` is what main says."""
+    repository: Repository, job: Job, sha: str, *, files: list[str], current: Pointer, at: str = ""
+) -> Judged:
+    """The verdict on production.yaml at commit `sha`; `current` is what main says, `at` when the check began."""
+    move = _move(repository, job, sha, files=files, current=current, at=at)
+    return Judged(state=move.state, sentence=move.sentence, hint=None, move=move)
+
+
+def _move(
+    repository: Repository, job: Job, sha: str, *, files: list[str], current: Pointer, at: str
+) -> Move:
+    reasons: list[str] = []
     others = [name for name in files if name != changes.POINTER]
     if others:
-        return (
-            "blocked",
-            f"Blocked: a pull request that changes {changes.POINTER} changes nothing else, so that its revert is "
-            f"clean; this one also changes {', '.join(others[:5])}.",
-            None,
+        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+        reasons.append(
+            f"a pull request that changes {changes.POINTER} changes nothing else, so that its revert is clean; this "
+            f"one also changes {', '.join(others[:5])}{more}."
         )
     try:
         wanted = Pointer.parse(read(repository, sha), name=changes.POINTER)
     except BadInput as error:
-        return "blocked", f"Blocked: {' '.join(error.problems[:5])}", None
+        unread = f"{pointer_file.describe(current)} → a file that cannot be used"
+        return Move(change=unread, reasons=(*reasons, *error.problems))
+    git = Git.open(Path())
     with job.git_access():
-        found = pointer_checks.examine(Git.open(Path()), current, wanted)
-    change = f"{pointer_file.describe(current)} → {pointer_file.describe(wanted)}"
-    if found.problems:
-        return "blocked", f"Blocked: {change}: {' '.join(str(p) for p in found.problems[:5])}", None
-    notes = " ".join(found.notes[:5])
-    return (
-        "pass",
-        f"May ship: {change}. Releases, bundles and the way back were verified. {notes}".strip(),
-        None,
+        found = pointer_checks.examine(git, current, wanted)
+    reasons += dict.fromkeys(map(str, found.problems))
+    return Move(
+        change=pointer_story.change(current, wanted),
+        kind="rollback" if pointer_story.is_rollback(current, wanted) else "ship",
+        reasons=tuple(reasons),
+        notes=tuple(dict.fromkeys(found.notes)),
+        # Numbers of a release that may not ship would only be taken for a reason to ship it.
+        comparison=None if reasons else _comparison(git, current, wanted),
+        served=pointer_story.served(git, current.stable, at=at),
+        way_back=None if reasons else pointer_story.way_back(current, wanted),
+        following=pointer_story.following(current, wanted, blocked=bool(reasons)),
     )
+
+
+def _comparison(git: Git, current: Pointer, wanted: Pointer) -> Comparison | None:
+    try:
+        contract = Contract.load(Path("contract.yaml"))
+    except BadInput:
+        return None
+    return pointer_story.compare(git, current, wanted, contract)
 
 
 def read(repository: Repository, sha: str) -> str:

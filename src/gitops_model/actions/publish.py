@@ -25,6 +25,7 @@ from gitops_model.errors import BadArtifact, ExternalFailure, GitopsError
 from gitops_model.formats.check import Check, NotEvaluated, Outcome
 from gitops_model.formats.pointer import Pointer
 from gitops_model.report import comment
+from gitops_model.report.pointer_comment import Move
 
 ROUNDS = 4
 # Where the workflow puts what its first job found.
@@ -136,7 +137,7 @@ def judge(repository: Repository, started: Mapping[str, Any], *, job: Job) -> Ve
             report_url=report_url,
             production=pointer.stable.model if pointer.stable else None,
             production_age=age(pointer, at=str(started.get("created_at") or "")),
-            warnings=recompute.warnings(found, files),
+            warnings=recompute.warnings(found if isinstance(found, Check) else None, files),
             hint=hint,
         )
         return _verdict(found, footing, pull)
@@ -172,7 +173,7 @@ def _verdict_of(
     return runs.read_verdict(repository, job, started)
 
 
-def _verdict(check: Check | None, footing: comment.Footing, pull: Pull | None) -> Verdict:
+def _verdict(check: Check | Move | None, footing: comment.Footing, pull: Pull | None) -> Verdict:
     status = {"pass": "success", "nothing": "success", "blocked": "failure", "pending": "pending"}
     return Verdict(
         number=None if pull is None else pull.number,
@@ -209,14 +210,19 @@ def _decide(
     files: list[str],
     rules: recompute.Rules,
     job: Job,
-) -> tuple[str, str, str | None, Check | None]:
-    """(state, sentence, hint, the check as recomputed), from what the trusted side knows."""
+) -> tuple[str, str, str | None, Check | Move | None]:
+    """(state, sentence, hint, the check as recomputed or the pointer's move), from what the trusted side knows."""
     kind = changes.kind(files)
     if kind == "pointer":
         judged = pointer_gate.judge(
-            repository, job, started["head_sha"], files=files, current=rules.pointer
+            repository,
+            job,
+            started["head_sha"],
+            files=files,
+            current=rules.pointer,
+            at=str(started.get("created_at") or ""),
         )
-        return (*judged, None)
+        return judged.state, judged.sentence, judged.hint, judged.move
     if kind == "nothing":
         said = "This pull request changes nothing that the model is built from."
         return "nothing", said, None, None

@@ -86,7 +86,7 @@ def recompute(check: Check, rules: Rules, files: Sequence[str]) -> Check:
 def warnings(check: Check | None, files: Sequence[str]) -> list[str]:
     """What a reader must know before the numbers; `check` is a recomputed one, or None without numbers.
 
-    The report's own warnings come last, few, and as its own.
+    The judge's own warnings come last, and are few.
     """
     said = []
     if "gates.yaml" in files:
@@ -105,7 +105,7 @@ def warnings(check: Check | None, files: Sequence[str]) -> list[str]:
         )
     undecided = [warning for warning in check.warnings if warning.startswith(UNDECIDED)]
     own = [warning for warning in check.warnings if not warning.startswith(KNOWN)]
-    return [*said, *undecided, *(f"The check says: {warning}" for warning in own[:OWN_WARNINGS])]
+    return [*said, *undecided, *own[:OWN_WARNINGS]]
 
 
 def _redecided(check: Check, gates: Gates, pointer: Pointer) -> Check:

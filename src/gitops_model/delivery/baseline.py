@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadInput, shorten
+from gitops_model.formats.gate_changes import weakened
 from gitops_model.formats.gates import Gates
 from gitops_model.formats.params import Params
 from gitops_model.formats.pointer import Pointer, Ref
@@ -77,6 +78,7 @@ def find(ref: str | None, *, root: Path = Path()) -> Baseline:
     else:
         stable = Pointer.parse(pointer_text, name=f"{chosen}:production.yaml").stable
     rules = Gates.parse(gates_text, name=f"{chosen}:gates.yaml")
+    warnings += allows_more(rules, mine)
     return Baseline(
         ref=chosen,
         commit=commit,
@@ -86,6 +88,15 @@ def find(ref: str | None, *, root: Path = Path()) -> Baseline:
         trusted_types=_trusted_types(params_text, name=f"{chosen}:params.yaml"),
         warnings=tuple(warnings),
     )
+
+
+def allows_more(gates: Gates, mine: str) -> list[str]:
+    """What a reviewer of the changed gates.yaml should see; nothing when it tightens, or cannot be read yet."""
+    try:
+        found = weakened(gates, Gates.parse(mine, name="gates.yaml"))
+    except BadInput:
+        return []
+    return [f"gates.yaml here allows more: {'; '.join(found)}."] if found else []
 
 
 def _trusted_types(text: str | None, *, name: str) -> tuple[str, ...]:

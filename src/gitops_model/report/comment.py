@@ -14,7 +14,8 @@ from typing import Any
 
 from gitops_model.formats.check import Check
 from gitops_model.markdown import escape, plain
-from gitops_model.report import check_markdown, heading
+from gitops_model.report import check_markdown, heading, pointer_comment
+from gitops_model.report.pointer_comment import Move
 
 __all__ = ["Footing", "escape", "marker", "read_marker", "render", "title"]
 
@@ -38,12 +39,15 @@ class Footing:
     hint: str | None = None
 
 
-def render(check: Check | None, footing: Footing) -> str:
-    """The whole comment; `check` is None when there is nothing to show.
+def render(check: Check | Move | None, footing: Footing) -> str:
+    """The whole comment on a check or on a change of the pointer; None when there is nothing to show.
 
     Verdict, blocking gates and footer are always kept; the rest is cut between rows, with a note.
     """
     first = marker(footing) + "\n"
+    if isinstance(check, Move):
+        room = check_markdown.LIMIT - len(first)
+        return first + pointer_comment.render(check, limit=room, footer=[_footer(None, footing)])
     return first + check_markdown.render(
         check,
         head=_head(check, footing),
@@ -76,12 +80,13 @@ def read_marker(body: str) -> dict[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
-def title(check: Check | None, footing: Footing) -> str:
+def title(check: Check | Move | None, footing: Footing) -> str:
     """The verdict in one short line with its numbers; also the commit status and a line of the job's log.
 
     `plain`, and no `##[`: a line that begins with `::` or holds that mark would be a command to the runner.
     """
-    return plain(_head(check, footing).line).replace("##[", "## [")
+    head = pointer_comment.head(check) if isinstance(check, Move) else _head(check, footing)
+    return plain(head.line).replace("##[", "## [")
 
 
 def _head(check: Check | None, footing: Footing) -> heading.Verdict:
@@ -106,6 +111,7 @@ def _footer(check: Check | None, footing: Footing) -> str:
         parts.append("nothing is in production yet")
     if footing.run_url:
         parts.append(f"[run]({footing.run_url})")
-    if footing.report_url:
+    # With numbers the line "Next" links it.
+    if footing.report_url and check is None:
         parts.append(f"[full report]({footing.report_url})")
     return f"<sub>{' · '.join(parts)}</sub>"

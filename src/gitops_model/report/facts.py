@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gitops_model.formats import record
 from gitops_model.formats.check import Check, Difference, GateKind
 from gitops_model.report import quantities
 from gitops_model.report.view import NOTHING
@@ -78,6 +79,11 @@ def production(check: Check) -> str:
     return "" if base is None else base.model or base.sha256[:12]
 
 
+def column(model: str) -> str:
+    """What a release is called at the head of a column: `v12`, because a whole id is wider than its numbers."""
+    return f"v{record.parse_id(model).number}" if record.is_id(model) else model
+
+
 def confidence(check: Check) -> str:
     """Confidence of each one-sided bound: `95%`."""
     return f"{(1 - check.alpha) * 100:.4g}%"
@@ -104,6 +110,7 @@ def test_set(check: Check) -> list[tuple[str, str]]:
         ("confidence of each bound", confidence(check)),
         ("judged so far", looks),
         ("same rows as at production's release", same),
+        ("same rows as main's", {"same": "yes", "other": "no"}.get(test.on_base, "")),
         ("contract schema_version", version),
         ("test set sha256", test.sha256),
         ("gates.yaml digest", check.gates_digest),

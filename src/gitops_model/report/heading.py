@@ -25,18 +25,28 @@ VERDICTS = {
 }
 # Characters of a reason; a longer one is said in full below.
 LONGEST = 300
+# What stands beside the verdict when the rows that judged are not the ones main knows, and what it means.
+OTHER_ROWS = "judged on other test rows than main's"
+OTHER_ROWS_MEAN = (
+    "This pull request brings its own test rows or labels, and both models were scored on them. Read that change "
+    "before you trust these numbers."
+)
 # How the sentence of check.json begins, which a heading says in its own way.
 PREFIXES = ("May ship as the first release: ", "May ship: ", "Blocked: ", "Not evaluated: ")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a report says first. `reason` is short; `said` is longer, `hint` a command that helps."""
+    """What a report says first. `reason` is short; `said` is longer, `hint` a command that helps.
+
+    `beware` is a remark on the verdict itself, for the first line; empty when there is none.
+    """
 
     state: str
     mark: str
     word: str
     reason: str
+    beware: str = ""
     said: str = ""
     hint: str | None = None
     turned_off: tuple[TurnedOff, ...] = ()
@@ -45,7 +55,12 @@ class Verdict:
     @property
     def line(self) -> str:
         """The verdict in one short line."""
-        return f"{self.word}: {self.reason}" if self.reason else self.word
+        return f"{self.opening}: {self.reason}" if self.reason else self.opening
+
+    @property
+    def opening(self) -> str:
+        """The verdict without its reason, with the remark on it."""
+        return f"{self.word}, {self.beware}" if self.beware else self.word
 
 
 def verdict(
@@ -72,6 +87,7 @@ def verdict(
         mark=mark,
         word=word,
         reason=reason if len(reason) <= LONGEST else f"{reason[: LONGEST - 1]}…",
+        beware=OTHER_ROWS if compared is not None and _other_rows(compared) else "",
         said="" if len(reason) <= LONGEST else capital(reason),
         hint=hint or own,
         turned_off=off,
@@ -94,6 +110,10 @@ def _explained(head: Verdict, check: Check, sentence: str) -> Verdict:
     )
 
 
+def _other_rows(check: Check) -> bool:
+    return check.test_set.on_base == "other"
+
+
 def _warnings(check: Check | None, given: Sequence[str] | None) -> tuple[str, ...]:
     if check is None:
         return tuple(dict.fromkeys(given or ()))
@@ -103,6 +123,8 @@ def _warnings(check: Check | None, given: Sequence[str] | None) -> tuple[str, ..
             0,
             "The test set changed since production was released: production was scored again on the new rows.",
         )
+    if _other_rows(check):
+        found.insert(0, OTHER_ROWS_MEAN)
     return tuple(dict.fromkeys(found))
 
 

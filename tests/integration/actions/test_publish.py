@@ -195,7 +195,7 @@ def test_a_reports_own_warnings_come_last_as_its_own_and_few(world: World) -> No
         ),
         [],
     )
-    assert said == [f"The check says: own {i}" for i in range(recompute.OWN_WARNINGS)]
+    assert said == [f"own {i}" for i in range(recompute.OWN_WARNINGS)]
 
 
 @pytest.mark.parametrize(("decided", "statuses"), [(False, [(HEAD, "pending")]), (True, [])])

@@ -33,3 +33,20 @@ def test_without_a_list_nothing_is_trusted(clone: Clone) -> None:
     clone.write("params.yaml", "trusted_types: [posix.system]\n")
     clone.commit("Params that are no params", "params.yaml")
     assert _trusted(clone) == ()
+
+
+def test_a_weaker_gates_yaml_is_spelled_out_for_its_reviewer(clone: Clone) -> None:
+    clone.write("gates.yaml", strict_yaml.dump(gates_data()))
+    clone.commit("Gates", "gates.yaml")
+
+    def said(**changes: object) -> str:
+        clone.write("gates.yaml", strict_yaml.dump(gates_data(**changes)))
+        return " ".join(baseline.find("main", root=clone.root).warnings)
+
+    weaker = {"rule": "not_worse", "margin": 0.5}
+    assert "gates.yaml here allows more: primary.margin 0.02 → 0.5." in said(primary=weaker)
+    assert "allows more" not in said(confidence=0.99) and "differs from main" in said(
+        confidence=0.99
+    )
+    clone.write("gates.yaml", "confidence: [")
+    assert "differs from main" in " ".join(baseline.find("main", root=clone.root).warnings)

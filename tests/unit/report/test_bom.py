@@ -22,7 +22,7 @@ FULL: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("situation", ["better", "worse_on_one_slice", "first_release"])
+@pytest.mark.parametrize("situation", ["better", "blocked_by_slice", "first_release"])
 @pytest.mark.parametrize("problem", reports.PROBLEMS)
 def test_it_is_cyclonedx(problem: str, situation: str) -> None:
     check = reports.make(situation, problem)

@@ -58,7 +58,7 @@ class Page(HTMLParser):
 
 def test_golden() -> None:
     """One page, without its style sheet, which is a file of its own."""
-    page = check_html.render(reports.make("worse_on_one_slice"))
+    page = check_html.render(reports.make("blocked_by_slice"))
     head, _, rest = page.partition("<style>")
     reports.check_golden("page.html", f"{head}<style></style>{rest.partition('</style>')[2]}")
     assert check_html.style() in rest
@@ -89,7 +89,7 @@ def test_the_curves_fit_the_problem_and_show_both_models(problem: str, titles: l
 
 
 def test_every_picture_has_words() -> None:
-    page = check_html.render(reports.make("worse_on_one_slice"))
+    page = check_html.render(reports.make("blocked_by_slice"))
     for picture in re.findall(r"<svg .*?</svg>", page, re.DOTALL):
         assert "<title>" in picture or 'aria-hidden="true"' in picture
     for chart in re.findall(r'<svg class="chart".*?</svg>', page):
@@ -97,7 +97,7 @@ def test_every_picture_has_words() -> None:
 
 
 def test_the_state_is_a_shape_and_a_word_as_well_as_a_colour() -> None:
-    page = check_html.render(reports.make("worse_on_one_slice"))
+    page = check_html.render(reports.make("blocked_by_slice"))
     row = re.search(r"<tr><td class=\"name\">depot=d01.*?</tr>", page, re.DOTALL)
     assert row is not None
     assert "✕ fail" in row[0] and re.search(

@@ -16,11 +16,9 @@ from tests.support import reports
 FOOTER = ["<sub>commit 1234567 · [run](https://example.invalid/run)</sub>"]
 
 
-@pytest.mark.parametrize("situation", reports.SITUATIONS)
+@pytest.mark.parametrize("situation", [*reports.SITUATIONS, *reports.MOVES])
 def test_golden(situation: str) -> None:
-    reports.check_golden(
-        f"{situation}.md", check_markdown.render(reports.outcome(situation), footer=FOOTER)
-    )
+    reports.check_golden(f"{situation}.md", reports.comment_of(situation))
 
 
 @pytest.mark.parametrize("problem", reports.PROBLEMS)
@@ -33,7 +31,7 @@ def test_every_situation_is_well_formed(situation: str, problem: str) -> None:
     ("situation", "first"),
     [
         ("better", "### ✅ May ship: **accuracy rises 0."),
-        ("worse_on_one_slice", "### ❌ Do not merge: **accuracy at depot=d01 falls 0."),
+        ("blocked_by_slice", "### ❌ Do not merge: **accuracy at depot=d01 falls 0."),
         ("first_release", "### ✅ May ship as the first release: **accuracy is 0."),
         (
             "not_evaluated",
@@ -59,24 +57,24 @@ def test_a_changed_test_set_is_a_warning() -> None:
 
 
 def test_failing_rows_come_first_and_in_bold() -> None:
-    lines = check_markdown.render(reports.make("worse_on_one_slice")).splitlines()
+    lines = check_markdown.render(reports.make("blocked_by_slice")).splitlines()
     rows = lines[lines.index("|:--|--:|--:|:--|:--|") + 1 :]
     failing = [row.startswith("| ❌ **") for row in rows[: rows.index("")]]
     assert failing[0] and failing == sorted(failing, reverse=True)
 
 
 def test_the_row_of_a_failing_slice_says_both_numbers_and_draws_them() -> None:
-    check = reports.make("worse_on_one_slice")
+    check = reports.make("blocked_by_slice")
     row = next(row for row in check.slices if row.slice == "depot=d01")
     assert (
-        f"| ❌ **depot=d01** · accuracy, {row.rows} rows | {row.production:.4f} | **{row.candidate:.4f}** "
-        f"| **▼ {-(row.delta or 0):.4f}** `·━━━●━━━━┆·│·` | loss &lt; 0.05 |"
+        f"| ❌ **depot=d01** · accuracy, {row.rows}\u00a0rows | {row.production:.4f} | **{row.candidate:.4f}** "
+        f"| **▼\u00a0{-(row.delta or 0):.4f}** `·━━━●━━━━┆·│·` | loss\u00a0&lt;\u00a00.05 |"
         in check_markdown.render(check)
     )
 
 
 def test_a_clear_loss_that_no_gate_looks_at_is_named() -> None:
-    check = reports.make("worse_on_one_slice")
+    check = reports.make("blocked_by_slice")
     lost = {row.title for row in check.metrics if row.upper is not None and row.upper < 0}
     assert lost == {"PR AUC", "log loss"}
     for title in lost:
@@ -99,7 +97,7 @@ def test_the_arrow_knows_the_direction() -> None:
     cost = next(m for m in check.metrics if m.metric == "expected_cost")
     assert cost.better == "lower" and cost.candidate < cost.production
     assert (
-        f"{cost.production:.4f} | {cost.candidate:.4f} | ▲ {cost.delta:.4f}"
+        f"{cost.production:.4f} | {cost.candidate:.4f} | ▲\u00a0{cost.delta:.4f}"
         in check_markdown.render(check)
     )
 
@@ -122,7 +120,7 @@ def test_the_trusted_side_may_replace_verdict_and_warnings() -> None:
 
 def test_what_the_trusted_side_decided_goes_before_what_the_gates_say() -> None:
     said = "Blocked: v4 is in production now, and this check compared with another model."
-    for situation in ("better", "worse_on_one_slice"):
+    for situation in ("better", "blocked_by_slice"):
         head = heading.verdict(reports.make(situation), state="blocked", sentence=said)
         assert head.line.startswith("Do not merge: v4 is in production now")
 

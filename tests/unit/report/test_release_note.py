@@ -20,9 +20,7 @@ def test_the_record_of_these_tests_is_valid() -> None:
     strict_yaml.check(reports.RECORD, kind="record", name="record")
 
 
-@pytest.mark.parametrize(
-    "situation", ["better", "worse_on_one_slice", "first_release", "turned_off"]
-)
+@pytest.mark.parametrize("situation", ["better", "blocked_by_slice", "first_release", "turned_off"])
 @pytest.mark.parametrize("problem", reports.PROBLEMS)
 def test_every_number_of_the_note_is_in_the_report(situation: str, problem: str) -> None:
     check = reports.make(situation, problem)
@@ -62,7 +60,7 @@ def test_the_note_says_what_a_release_needs() -> None:
 
 
 def test_the_trade_off_names_what_clearly_became_worse() -> None:
-    worse = reports.make("worse_on_one_slice")
+    worse = reports.make("blocked_by_slice")
     assert "accuracy on the slice depot=d01 " in release_note.trade_off(worse)
     assert release_note.trade_off(reports.make("equal")) == "nothing measured became clearly worse"
     assert (
