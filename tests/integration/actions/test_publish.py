@@ -183,7 +183,7 @@ def test_a_change_that_reaches_no_model_is_green_whatever_its_report_says(world:
     assert world.judge(bad()).status == "success"
 
 
-def test_a_reports_own_warnings_come_last_as_its_own_and_few(world: World) -> None:
+def test_a_reports_own_warnings_come_last_and_are_few(world: World) -> None:
     warned = replace(
         good(), warnings=("Undecided: no", *(f"own {i}" for i in range(50)), "gates.yaml differs x")
     )
