@@ -18,6 +18,7 @@ from tests.workflows.bare_git import BareGit
 from tests.workflows.commands import Commands, Done, Running
 from tests.workflows.fake_github import FakeGitHub
 from tests.workflows.fake_state import BOT
+from tests.workflows.links import ready_branch
 
 WORKFLOWS = filters.load_all(TEMPLATE / ".github" / "workflows")
 MODULES = {
@@ -198,10 +199,11 @@ def test_button_where_actions_may_not_open_pull_requests(site: Site) -> None:
     site.fake.settings.actions_may_create_prs = False
     done = site.rollback()
     assert done.code == 1
-    assert site.branches() == ["main"] and site.pointer()["stable"]["model"] == site.v2
-    assert "/compare/" in done.output and "make rollback" in done.output
+    branch = ready_branch(site.fake, done.output)
+    assert site.branches() == ["main", branch] and site.pointer()["stable"]["model"] == site.v2
+    assert "nothing is rolled back yet" in done.output and "make rollback" in done.output
     (incident,) = site.fake.state.issues.values()
-    assert "/compare/" in incident["body"]
+    assert ready_branch(site.fake, incident["body"]) == branch
     assert site.fake.take_events() == []
 
 
@@ -313,8 +315,8 @@ def test_revert_where_actions_may_not_open_pull_requests(site: Site) -> None:
     site.fake.settings.actions_may_create_prs = False
     assert site.run("deploy.yml", "revert").code == 0
     (issue,) = site.fake.state.issues.values()
-    assert "/compare/" in issue["body"]
-    assert site.branches() == ["main"]
+    branch = ready_branch(site.fake, issue["body"])
+    assert site.branches() == ["main", branch] and branch == ready_branch(site.fake, site.summary())
 
 
 def put(git: BareGit, path: str, text: str) -> str:

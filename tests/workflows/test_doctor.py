@@ -11,7 +11,9 @@ import pytest
 
 from tests.workflows.bare_git import BareGit
 from tests.workflows.commands import Commands, Done
+from tests.workflows.fake_api import HANDLERS
 from tests.workflows.fake_github import FakeGitHub
+from tests.workflows.links import ready_branch
 
 PROTECTED = {
     "rulesets": [
@@ -132,3 +134,35 @@ def test_wrong_owner_lines(fake: FakeGitHub, consult) -> None:  # type: ignore[n
     assert "GitHub says: Unknown owner" in consult().output
     (consult.folder / ".github" / "CODEOWNERS").write_text("/production.yaml @acme\n")
     assert "without an owner: gates.yaml" in consult().output
+
+
+def test_proposals_that_nobody_opened(fake: FakeGitHub, consult, bare: BareGit) -> None:  # type: ignore[no-untyped-def]
+    """Open, closed and outdated proposals are left alone; of the rest, each gets its link."""
+    write_pointer(bare, "main", "stable: null\n")
+    for name in ("waits", "opened", "closed"):
+        write_pointer(bare, f"ship/{name}", f"stable: {name}\n")
+    for name in ("opened", "closed"):
+        body = {"title": name, "head": f"ship/{name}", "base": "main"}
+        with fake.state.lock:
+            HANDLERS["POST /repos/{owner}/{repo}/pulls"](fake.call(body=body))
+    fake.pull(2)["state"] = "closed"
+    done = consult()
+    assert done.output.count("quick_pull=1") == 1, done.output
+    assert ready_branch(fake, done.output) == "ship/waits"
+    write_pointer(bare, "main", "stable: other\n")
+    assert "quick_pull=1" not in consult().output
+
+
+def write_pointer(bare: BareGit, branch: str, text: str) -> None:
+    """Commit production.yaml on `branch`, which begins at main."""
+    tip = bare.ref(f"refs/heads/{branch}") or bare.ref("refs/heads/main")
+    blob = bare.text("hash-object", "-w", "--stdin", stdin=text.encode())
+    lines = [
+        line
+        for line in bare.text("ls-tree", str(tip)).splitlines()
+        if not line.endswith("\tproduction.yaml")
+    ]
+    tree = bare.text(
+        "mktree", stdin="\n".join([*lines, f"100644 blob {blob}\tproduction.yaml", ""]).encode()
+    )
+    bare.update(f"refs/heads/{branch}", bare.commit_tree(tree, [str(tip)], f"Point {branch}\n"))

@@ -23,6 +23,7 @@ from tests.workflows.bare_git import BareGit
 from tests.workflows.commands import Commands, Done, Running
 from tests.workflows.fake_github import FakeGitHub
 from tests.workflows.fake_state import BOT, Recorded
+from tests.workflows.links import ready_branch
 from tests.workflows.world import World, empty_origin
 
 RELEASE = filters.load((TEMPLATE / ".github/workflows/release.yml").read_text())
@@ -310,13 +311,22 @@ def test_lost_answers_and_limits_are_survived(shop: Shop, method: str, kind: int
 
 
 def test_actions_may_not_open_pull_requests(shop: Shop) -> None:
+    """GitHub's default. The branch stays, and everybody is led to the page that opens the pull request."""
     shop.fake.settings.actions_may_create_prs = False
     done = shop.release()
     assert done.code == 0, done.output
-    assert "::warning::" in done.output and "make ship MODEL=flight-delay-v1" in done.output
-    assert list(shop.git.refs("refs/heads/")) == ["refs/heads/main"]
+    branch = ready_branch(shop.fake, done.output)
+    assert branch in branches(shop) and "title=Ship%20flight-delay-v1" in done.output
     (release,) = shop.fake.state.releases.values()
-    assert not release["draft"]
+    assert not release["draft"] and ready_branch(shop.fake, release["body"]) == branch
+    note, head = release["body"], shop.git.ref(f"refs/heads/{branch}")
+    assert shop.fake.latest_status(str(head)) is None
+    assert shop.release().code == 0
+    assert branches(shop) == ["main", branch] and release["body"] == note
+
+
+def branches(shop: Shop) -> list[str]:
+    return sorted(name.removeprefix("refs/heads/") for name in shop.git.refs("refs/heads/"))
 
 
 def test_id_taken_on_github_by_another_bundle_is_refused(shop: Shop) -> None:

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gitops_model.actions import check as check_job
-from gitops_model.actions import client
+from gitops_model.actions import client, ready
 from gitops_model.actions.client import Refused, Repository
 from gitops_model.actions.job import Job
 from gitops_model.delivery import assets, dvc
 from gitops_model.delivery.git import Git
-from gitops_model.errors import BadInput
+from gitops_model.errors import BadInput, ExternalFailure
 from gitops_model.formats.contract import Contract
 
 GUARDED = ("production.yaml", "gates.yaml")
@@ -100,6 +100,13 @@ class Seen:
     def name(self) -> str:
         return self._job.repository
 
+    def waiting(self) -> tuple[list[ready.Waiting], State]:
+        """Proposals that nobody has opened a pull request for."""
+        try:
+            return ready.waiting(self._repository, self._job), "ok"
+        except ExternalFailure:
+            return [], "unknown"
+
 
 def examine(seen: Seen, root: Path) -> list[Finding]:
     """All protections, in the order in which they matter."""
@@ -115,6 +122,7 @@ def examine(seen: Seen, root: Path) -> list[Finding]:
         lambda: _environment(seen),
         lambda: _storage(seen, root),
         lambda: _pull_requests(seen),
+        lambda: _opened(seen),
         lambda: _tags(seen, task),
         lambda: _immutable(seen),
     ]
@@ -259,6 +267,18 @@ def _pull_requests(seen: Seen) -> Finding:
         state=_absent(allowed, state),
         mend=f"Command: gh api -X PUT repos/{seen.name}/actions/permissions/workflow -f "
         "default_workflow_permissions=read -F can_approve_pull_request_reviews=true",
+    )
+
+
+def _opened(seen: Seen) -> Finding:
+    waiting, state = seen.waiting()
+    links = f"\n{'':<21}".join(one.link for one in waiting)
+    return Finding(
+        what="every proposal (Ship, rollback, revert) has its pull request",
+        state="missing" if waiting else state,
+        mend=f"Click to open: {links}"
+        if waiting
+        else "The token may not read branches and pull requests.",
     )
 
 

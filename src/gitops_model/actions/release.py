@@ -110,13 +110,13 @@ def propose(git: Git, repository: Repository, job: Job, model: str, *, page: str
         ),
     )
     if made.number is None:
-        job.annotate(
-            "warning",
-            f"{model} is released, but GitHub Actions may not open pull requests here (`make doctor` says where to "
-            f"allow it). Ship it by hand: make ship MODEL={model}",
+        said = (
+            "GitHub Actions may not open pull requests here (`make doctor` says where to allow it)."
         )
-        job.summarise(
-            f"Not proposed: Actions may not open pull requests. By hand: `make ship MODEL={model}`"
-        )
+        job.annotate("warning", f"{model} is released, but {said} Open it yourself: {made.url}")
+        line = f"[Open the pull request that ships {model}]({made.url})"
+        job.summarise(f"Not proposed yet: {said} {line}.")
+        with client.calling(f"add the link to the release {model}"):
+            release_page.add_link(repository, model, line)
         return
     job.summarise(f"Proposed in [#{made.number}]({made.url}): merging it deploys {model}.")

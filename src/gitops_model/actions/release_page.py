@@ -16,6 +16,7 @@ from gitops_model.errors import BadArtifact, ExternalFailure
 from gitops_model.files import sha256_bytes
 
 BUNDLE = "model.tar"
+LINK = "\n\n<!-- proposal -->\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,20 @@ def publish(
     if known is None:
         raise ExternalFailure(f"the release {model} was published, but GitHub does not show it.")
     return known.url
+
+
+def add_link(repository: Repository, model: str, line: str) -> None:
+    """End the note of a published release with `line`, in place of an earlier one.
+
+    Title and note are what may still be changed once a release is published and immutable.
+    """
+    data = repository.find(f"/releases/tags/{quote(model)}")
+    if data is None:
+        return
+    note = str(data.get("body") or "")
+    wanted = f"{note.split(LINK, maxsplit=1)[0].rstrip()}{LINK}{line}\n"
+    if note != wanted:
+        repository.send("PATCH", f"/releases/{data['id']}", {"body": wanted})
 
 
 def _published(repository: Repository, model: str) -> Page | None:

@@ -65,7 +65,8 @@ def run() -> int:
         return 0
     body = (
         f"[The deployment]({job.run_url}) failed, and Actions may not open pull requests here. The previous model "
-        f"keeps serving, but main asks for another. What to revert: {made.compare}. The command: make rollback"
+        f"keeps serving, but main asks for another. Open the revert with one click, then merge it: {made.url} "
+        "(or in a clone: make rollback PUSH=1)"
     )
     with client.calling("open an issue about the failed deployment"):
         address = issues.open_or_find(
@@ -75,6 +76,6 @@ def run() -> int:
             label=LABEL,
             marker=f"deploy {head}",
         )
-    job.annotate("error", f"Revert production.yaml by hand: make rollback. {address or ''}")
+    job.annotate("error", f"Open the revert of production.yaml by hand: {made.url} {address or ''}")
     job.summarise(body)
     return 0

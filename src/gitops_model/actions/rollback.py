@@ -46,7 +46,6 @@ def run() -> int:
                 commit=earlier.head_sha,
                 number=earlier.number,
                 url=earlier.url,
-                compare=earlier.url,
             )
             # main says the new pointer by now; the incident is about what it said before.
             current = pointer_file.standing(git, f"{earlier.merge_commit}^")
@@ -58,9 +57,9 @@ def run() -> int:
     try:
         if made.number is None:
             raise Blocked(
-                "GitHub Actions may not open pull requests here (`make doctor` says where to allow it), so nothing was "
-                "rolled back. Roll back by hand, now: make rollback REASON='...'. What is to be taken back: "
-                f"{made.compare}"
+                "nothing is rolled back yet: GitHub Actions may not open pull requests here (`make doctor` says where "
+                f"to allow it). Open this one and merge it, now; the merge deploys: {made.url}\nOr in a clone: make "
+                "rollback REASON='...' PUSH=1"
             )
         with client.calling(f"merge pull request #{made.number}"):
             left = pulls.merge(repository, made.number, commit=made.commit, pace=job.pace)
@@ -157,7 +156,7 @@ def _tell(
             f"- **Model**: {comment.escape(model)}",
             f"- **Symptoms**: {comment.escape(reason, limit=1000)}",
             f"- **Rolled back by**: {comment.escape(job.actor)} ([run]({job.run_url}))",
-            f"- **Change**: {made.url or made.compare}",
+            f"- **Change**: {made.url}",
             "",
             comment.escape(outcome, limit=1500),
             "",
