@@ -24,6 +24,7 @@ class Settings:
     private: bool = False
     free_private_plan: bool = False
     actions_may_create_prs: bool = True
+    held_runs_reported: bool = False
     issues_enabled: bool = True
     immutable_releases: bool = True
     default_branch: str = "main"
@@ -47,6 +48,7 @@ class Token:
     permissions: dict[str, str] | None = None
     job: str = ""
     fork: bool = False
+    deploy_key: bool = False
 
     @property
     def is_job(self) -> bool:

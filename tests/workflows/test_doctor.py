@@ -14,6 +14,7 @@ from tests.workflows.commands import Commands, Done
 from tests.workflows.fake_api import HANDLERS
 from tests.workflows.fake_github import FakeGitHub
 from tests.workflows.links import ready_branch
+from tests.workflows.rules import GATE, REVIEW, ruleset
 
 PROTECTED = {
     "rulesets": [
@@ -81,6 +82,15 @@ def test_a_status_that_anybody_may_post_is_no_lock(fake: FakeGitHub, consult) ->
     done = consult()
     assert states(done).count("missing") == 1, done.output
     assert "require the status model-gate from the source GitHub Actions" in done.output
+
+
+def test_a_second_required_status_is_named(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
+    """It would come from runs that wait for an approval, and hold every Ship and rollback up."""
+    fake.settings.rulesets = [ruleset(REVIEW, GATE), ruleset(GATE, context="test")]
+    done = consult()
+    assert "require model-gate only, without: test" in done.output
+    fake.settings.rulesets.pop()
+    assert "require model-gate only" not in consult().output
 
 
 def test_fresh_repository_names_each_way_out(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]

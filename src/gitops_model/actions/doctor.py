@@ -117,6 +117,7 @@ def examine(seen: Seen, root: Path) -> list[Finding]:
         lambda: _default(seen),
         lambda: _reviewed(seen, rules or [], classic, rules_state),
         lambda: _gated(seen, rules or [], classic, rules_state),
+        lambda: _alone(seen, rules or [], classic, rules_state),
         lambda: _owned(seen, root),
         lambda: _owners_asked(seen, rules or [], classic, rules_state),
         lambda: _environment(seen),
@@ -161,20 +162,36 @@ def _reviewed(seen: Seen, rules: list[Any], classic: Any, state: State) -> Findi
     )
 
 
-def _gated(seen: Seen, rules: list[Any], classic: Any, state: State) -> Finding:
-    # Everybody with write access may post a status of this name; a rule can name who must have posted it.
-    required = [
+def _required(rules: list[Any], classic: Any) -> list[tuple[str, int | None]]:
+    """(status, app that must have set it) of everything that main requires."""
+    found = [
         (check["context"], check.get("integration_id"))
         for rule in _of_type(rules, "required_status_checks")
         for check in rule.get("required_status_checks", [])
     ]
     older = ((classic or {}).get("required_status_checks") or {}).get("checks", [])
-    required += [(check["context"], check.get("app_id")) for check in older]
+    return found + [(check["context"], check.get("app_id")) for check in older]
+
+
+def _gated(seen: Seen, rules: list[Any], classic: Any, state: State) -> Finding:
+    # Everybody with write access may post a status of this name; a rule can name who must have posted it.
+    required = _required(rules, classic)
     return Finding(
         what=f"main takes nothing without the status {client.STATUS}, set by GitHub Actions",
         state=_absent((client.STATUS, ACTIONS_APP) in required, state),
         mend=f"Click: {seen.page('settings/rules/new?target=branch')} (main; require the status {client.STATUS} from "
         f"the source GitHub Actions). {_without_plan(state)}",
+    )
+
+
+def _alone(seen: Seen, rules: list[Any], classic: Any, state: State) -> Finding:
+    # The runs of a pull request by the token wait for approval, so what they report does not come by itself.
+    others = sorted({name for name, _ in _required(rules, classic)} - {client.STATUS})
+    return Finding(
+        what=f"main requires no status besides {client.STATUS}, so that Ship and rollback need no approval of runs",
+        state="missing" if others else _absent(True, state),
+        mend=f"Click: {seen.page('settings/rules')} (the rule for main; require {client.STATUS} only, without: "
+        f"{', '.join(others)})",
     )
 
 

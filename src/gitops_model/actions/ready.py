@@ -27,7 +27,7 @@ class Waiting:
 def link(job: Job, *, branch: str, title: str, body: str = "") -> str:
     """The page that opens a pull request from `branch`, filled in. A long body is left to whoever opens it."""
     start = job.page(f"compare/{MAIN}...{quote(branch)}?quick_pull=1&title={quote(title, safe='')}")
-    whole = f"{start}&body={quote(body)}"
+    whole = f"{start}&body={quote(body, safe='')}"
     return whole if body and len(whole) <= LENGTH else start
 
 
