@@ -59,7 +59,8 @@ class Site:
             "GITHUB_TOKEN": self.fake.job_token(f"{file}/{job}", granted), "GITHUB_ACTOR": "ada",
             "GITHUB_STEP_SUMMARY": str(self.folder / "summary.md"), "DVC_NO_ANALYTICS": "1",
         }  # fmt: skip
-        return self.commands.start(MODULES[file, job], cwd=checkout, env={**base, **env})
+        command = f"ci-{job}" if file == "release.yml" else MODULES[file, job]
+        return self.commands.start(command, cwd=checkout, env={**base, **env})
 
     def run(self, file: str, job: str, **options: Any) -> Done:
         return self.start(file, job, **options).wait()

@@ -32,11 +32,15 @@ class Proposal:
 
 @dataclass(frozen=True, kw_only=True)
 class Proposed:
-    """The pull request at `url`. `number` None: Actions may not open one, and `url` is the page where a person does."""
+    """The pull request at `url`. `number` None: Actions may not open one, and `url` is the page where a person does.
+
+    `open` False: somebody has closed or merged it already.
+    """
 
     commit: str
     number: int | None
     url: str
+    open: bool = True
 
 
 def propose(git: Git, repository: Repository, job: Job, wanted: Proposal) -> Proposed:
@@ -71,7 +75,8 @@ def propose(git: Git, repository: Repository, job: Job, wanted: Proposal) -> Pro
         client.set_status(
             repository, commit, state="success", description=wanted.status, url=job.run_url
         )
-    return Proposed(commit=commit, number=pull.number, url=pull.url)
+    still = pull.state == "open"
+    return Proposed(commit=commit, number=pull.number, url=pull.url, open=still)
 
 
 def write_commit(git: Git, wanted: Proposal) -> str:

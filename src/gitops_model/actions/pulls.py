@@ -59,6 +59,11 @@ def into_main(repository: Repository, *, owner: str, branch: str, state: str) ->
         yield Pull.parse(data)
 
 
+def open_into_main(repository: Repository) -> list[Pull]:
+    """All open pull requests into main."""
+    return [Pull.parse(data) for data in repository.pages(f"/pulls?state=open&base={MAIN}")]
+
+
 def elsewhere(repository: Repository, *, owner: str, branch: str) -> Iterator[Pull]:
     """Pull requests, open or closed, from OWNER's `branch` into other branches than main."""
     head = quote(f"{owner}:{branch}", safe="")

@@ -88,6 +88,11 @@ def publish(
     return known.url
 
 
+def exists(repository: Repository, model: str) -> bool:
+    """Whether the release is published."""
+    return _published(repository, model) is not None
+
+
 def add_link(repository: Repository, model: str, line: str) -> None:
     """End the note of a published release with `line`, in place of an earlier one.
 
