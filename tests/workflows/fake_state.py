@@ -35,6 +35,7 @@ class Settings:
     environments: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     codeowners_errors: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     secrets: list[str] = dataclasses.field(default_factory=list)
+    self_hosted_runners: list[str] = dataclasses.field(default_factory=list)
     allow_merge_commit: bool = True
     allow_squash_merge: bool = True
     allow_rebase_merge: bool = True

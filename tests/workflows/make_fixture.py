@@ -94,6 +94,7 @@ OPERATIONS: list[tuple[str, str, list[str] | None]] = [
     ("GET", "/actions/artifacts/{artifact_id}/{archive_format}", ["actions:read"]),
     ("GET", "/actions/permissions/workflow", ["administration:read"]),
     ("GET", "/actions/secrets", ["secrets:read"]),
+    ("GET", "/actions/runners", ["administration:read"]),
     ("POST", "/dispatches", None),
     ("GET", "/branches/{branch}", None),
     ("GET", "/branches/{branch}/protection", None),

@@ -34,6 +34,8 @@ def test_button_puts_the_previous_release_back(site: Site) -> None:
     assert [p for _, p in site.git.changed(pull["head_sha"] + "^", pull["head_sha"])] == [
         "production.yaml"
     ]
+    message = site.git.text("log", "-1", "--format=%B", "main")
+    assert "Reason: scores are all alike" in message and "This reverts commit" in message
     (event,) = site.fake.take_events()
     assert event.name == "workflow_dispatch" and event.payload["workflow"].endswith("deploy.yml")
     (incident,) = site.fake.state.issues.values()
@@ -214,6 +216,18 @@ def test_rehearsal_deploys_what_main_says_and_records_it(site: Site) -> None:
 def test_unknown_way_of_deploying(site: Site) -> None:
     done = site.run("deploy.yml", "deploy", DEPLOY="kubernetes")
     assert done.code == 2 and "runner, agent, rehearsal" in done.output
+
+
+@pytest.mark.parametrize("store", ["", "store", "inside"])
+def test_store_that_checkout_would_delete(site: Site, store: str) -> None:
+    if store == "inside":
+        store = str(site.folder / f"checkout-{site.runs + 1}" / "store")
+    done = site.run("deploy.yml", "deploy", DEPLOY="runner", STORE=store)
+    assert done.code == 2, done.output
+    assert "gh variable set STORE --body /var/lib/models/store" in done.output
+    assert "DEPLOY_VENV" not in done.output
+    (history,) = site.fake.state.deployment_statuses.values()
+    assert history[-1]["state"] == "failure"
 
 
 def test_failed_deployment_is_recorded_and_a_revert_is_proposed(site: Site) -> None:

@@ -102,6 +102,14 @@ def test_fresh_repository_names_each_way_out(fake: FakeGitHub, consult) -> None:
     assert done.output.count("Click: http") + done.output.count("Command: gh ") == 7
 
 
+def test_self_hosted_runners_of_a_public_repository(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
+    fake.settings.self_hosted_runners = ["serving-host"]
+    done = consult()
+    assert "its runners are: serving-host" in done.output and "DEPLOY=agent" in done.output
+    fake.settings.private = True
+    assert "serving-host" not in consult().output
+
+
 def test_default_branch_of_another_name(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
     """Nothing would run: the workflows, the commands and the rules speak of main."""
     fake.settings.default_branch = "trunk"

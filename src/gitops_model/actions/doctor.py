@@ -121,6 +121,7 @@ def examine(seen: Seen, root: Path) -> list[Finding]:
         lambda: _owned(seen, root),
         lambda: _owners_asked(seen, rules or [], classic, rules_state),
         lambda: _environment(seen),
+        lambda: _runners(seen),
         lambda: _storage(seen, root),
         lambda: _pull_requests(seen),
         lambda: _opened(seen),
@@ -258,6 +259,21 @@ def _environment(seen: Seen) -> Finding:
         state=_absent(limited, state),
         mend=f"Command: gh api -X PUT repos/{seen.name}/environments/production --input - <<< "
         '\'{"deployment_branch_policy": {"protected_branches": true, "custom_branch_policies": false}}\'',
+    )
+
+
+def _runners(seen: Seen) -> Finding:
+    # A pull request of a fork can name any runner in its own workflow file.
+    public = (seen.get("")[0] or {}).get("visibility") == "public"
+    nothing: tuple[Any, State] = (None, "ok")
+    found, state = seen.get("/actions/runners?per_page=100") if public else nothing
+    names = [str(runner["name"]) for runner in (found or {}).get("runners", [])]
+    return Finding(
+        what="no stranger's pull request can reach a self-hosted runner",
+        state="missing" if names else state,
+        mend=f"This repository is public, and its runners are: {', '.join(names) or 'not to be seen by this token'}. "
+        f"Use DEPLOY=agent instead (make deploy WATCH=1 on the host), or make the repository private. At least "
+        f"require approval for all outside contributors: {seen.page('settings/actions')}",
     )
 
 
