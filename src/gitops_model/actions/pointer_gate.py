@@ -41,11 +41,8 @@ def judge(
     if found.problems:
         return "blocked", f"Blocked: {change}: {' '.join(str(p) for p in found.problems[:5])}", None
     notes = " ".join(found.notes[:5])
-    return (
-        "pass",
-        f"May ship: {change}. Releases, bundles and the way back were verified. {notes}".strip(),
-        None,
-    )
+    looked = "Releases, bundles and the way back" if found.way_back else "Releases and bundles"
+    return "pass", f"May ship: {change}. {looked} were verified. {notes}".strip(), None
 
 
 def read(repository: Repository, sha: str) -> str:

@@ -103,9 +103,10 @@ def _propose(
         refs = git.remote_refs(f"refs/heads/ship/{model}-on-*")
     bases = [ref[-8:] for ref in refs if BRANCH.fullmatch(ref.removeprefix("refs/heads/"))]
     base = next((known for name in bases if _fits(git, name, main) if (known := git.commit(name))), main)  # fmt: skip
+    back = f"; reverting the merge brings {current.stable.model} back" if current.stable else ""
     body = "\n".join(
         [
-            f"Points `production.yaml` at [{model}]({page}). Merging this deploys it; reverting the merge rolls back.",
+            f"Points `production.yaml` at [{model}]({page}). Merging this deploys it{back}.",
             *(f"- {comment.escape(text)}" for text in notes),
             "",
             report.markdown if report is not None and report.model == model else "",

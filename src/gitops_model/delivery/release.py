@@ -89,8 +89,10 @@ def run(options: Options) -> int:
             f"release: nothing to do, this bundle already is {outcome.model} (sha256 {outcome.sha256[:12]}…)."
         )
     if not made.passed:
-        print(f"  Mind: {outcome.model} {made.verdict}")
-        print(f"  Ship it all the same: make ship MODEL={outcome.model} ACCEPT='reason'")
+        print(f"  Mind: {outcome.model} {made.verdict} So it is not proposed for shipping.")
+        print(
+            f"  Only if you take the responsibility: make ship MODEL={outcome.model} ACCEPT='reason'"
+        )
     elif outcome.created:
         print(f"  Ship it:            make ship MODEL={outcome.model}")
     return 0
