@@ -175,6 +175,24 @@ def secrets(call: Call) -> Reply:
     return Reply(body={"total_count": len(listed), "secrets": listed}, paginate="secrets")
 
 
+@route("GET", REPO + "/environments/{environment_name}/secrets")
+def environment_secrets(call: Call) -> Reply:
+    names = call.state.settings.environment_secrets.get(call.params["environment_name"])
+    if names is None:
+        raise ApiError(404, "Not Found")
+    listed = [{"name": n, "created_at": "", "updated_at": ""} for n in names]
+    return Reply(body={"total_count": len(listed), "secrets": listed}, paginate="secrets")
+
+
+@route("GET", REPO + "/collaborators")
+def collaborators(call: Call) -> Reply:
+    if call.token.is_job:
+        raise ApiError(403, "Resource not accessible by integration")
+    rights = {"admin": True, "pull": True, "push": True, "maintain": True, "triage": True}
+    listed = [{**user(n), "permissions": rights} for n in call.state.settings.maintainers]
+    return Reply(body=listed, paginate="")
+
+
 @route("GET", REPO + "/actions/runners")
 def runners(call: Call) -> Reply:
     if call.token.is_job:

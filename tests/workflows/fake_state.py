@@ -35,6 +35,8 @@ class Settings:
     environments: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     codeowners_errors: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     secrets: list[str] = dataclasses.field(default_factory=list)
+    environment_secrets: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    maintainers: list[str] = dataclasses.field(default_factory=lambda: ["acme", "ada"])
     self_hosted_runners: list[str] = dataclasses.field(default_factory=list)
     allow_merge_commit: bool = True
     allow_squash_merge: bool = True

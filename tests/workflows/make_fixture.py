@@ -95,6 +95,8 @@ OPERATIONS: list[tuple[str, str, list[str] | None]] = [
     ("GET", "/actions/permissions/workflow", ["administration:read"]),
     ("GET", "/actions/secrets", ["secrets:read"]),
     ("GET", "/actions/runners", ["administration:read"]),
+    ("GET", "/environments/{environment_name}/secrets", ["environments:read"]),
+    ("GET", "/collaborators", ["metadata:read"]),
     ("POST", "/dispatches", None),
     ("GET", "/branches/{branch}", None),
     ("GET", "/branches/{branch}/protection", None),

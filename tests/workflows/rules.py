@@ -11,12 +11,13 @@ DEPLOY_KEY = {"actor_type": "DeployKey", "actor_id": None, "bypass_mode": "alway
 
 
 def ruleset(
-    *kinds: str, context: str = "model-gate", owners: bool = False, bypass: dict[str, Any] | None = None
+    *kinds: str, context: str = "model-gate", owners: bool = False, approvals: int = 1,
+    bypass: dict[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """An active ruleset for main with these kinds of rules."""
     parameters: dict[str, dict[str, Any]] = {
         REVIEW: {
-            "require_code_owner_review": owners, "required_approving_review_count": 1,
+            "require_code_owner_review": owners, "required_approving_review_count": approvals,
             "dismiss_stale_reviews_on_push": False, "require_last_push_approval": False,
             "required_review_thread_resolution": False,
         },

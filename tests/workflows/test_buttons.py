@@ -11,8 +11,9 @@ import yaml
 
 from tests.workflows.bare_git import BareGit
 from tests.workflows.commands import Commands, Running
-from tests.workflows.fake_state import BOT
+from tests.workflows.fake_state import BOT, Token
 from tests.workflows.links import ready_branch
+from tests.workflows.rules import ADMIN, DEPLOY_KEY, GATE, REVIEW, ruleset
 from tests.workflows.site import MODULES, WORKFLOWS, Site, put
 
 
@@ -143,12 +144,33 @@ def test_button_where_actions_may_not_open_pull_requests(site: Site) -> None:
 
 
 def test_button_where_a_review_is_required(site: Site) -> None:
-    site.fake.settings.required_reviews = 1
+    site.fake.settings.rulesets = [ruleset(REVIEW, GATE, bypass=ADMIN)]
     done = site.rollback()
     assert done.code == 1 and "Merge it by hand" in done.output, done.output
     (pull,) = site.fake.state.pulls.values()
-    assert pull["state"] == "open"
+    assert pull["state"] == "open" and site.pointer()["stable"]["model"] == site.v2
+    assert f"/pull/{pull['number']}/files → Review changes → Approve" in done.output
+    assert "the secret ROLLBACK_KEY is not set" in done.output
     assert site.fake.latest_status(pull["head_sha"])["state"] == "success"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_button_with_a_deploy_key(site: Site, listed: bool) -> None:
+    """The key ends it where the bypass list names deploy keys; elsewhere it helps as little as the token."""
+    bypass = DEPLOY_KEY if listed else ADMIN
+    site.fake.settings.rulesets = [ruleset(REVIEW, GATE, bypass=bypass)]
+    site.fake.state.tokens["key"] = Token(login="deploy-key", deploy_key=True)
+    through = site.fake.url.replace("http://", "http://key:key@")
+    env = {
+        "ROLLBACK_KEY": "-----BEGIN KEY-----", "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{through}/.insteadOf", "GIT_CONFIG_VALUE_0": "git@127.0.0.1:",
+    }  # fmt: skip
+    done = site.rollback(**env)
+    (pull,) = site.fake.state.pulls.values()
+    assert done.code == (0 if listed else 1), done.output
+    assert (pull["merged_at"] is not None) is listed
+    assert site.pointer()["stable"]["model"] == (site.v1 if listed else site.v2)
+    assert [e.name for e in site.fake.take_events()] == (["push"] if listed else [])
 
 
 def test_button_where_issues_are_switched_off(site: Site) -> None:

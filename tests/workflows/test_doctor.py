@@ -14,13 +14,14 @@ from tests.workflows.commands import Commands, Done
 from tests.workflows.fake_api import HANDLERS
 from tests.workflows.fake_github import FakeGitHub
 from tests.workflows.links import ready_branch
-from tests.workflows.rules import GATE, REVIEW, ruleset
+from tests.workflows.rules import DEPLOY_KEY, GATE, REVIEW, ruleset
 
 PROTECTED = {
     "rulesets": [
         {
             "id": 1, "name": "main", "target": "branch", "enforcement": "active",
             "conditions": {"ref_name": {"include": ["refs/heads/main"], "exclude": []}},
+            "bypass_actors": [DEPLOY_KEY],
             "rules": [
                 {"type": "pull_request", "parameters": {
                     "require_code_owner_review": True, "required_approving_review_count": 1,
@@ -69,6 +70,7 @@ def states(done: Done) -> list[str]:
 def test_everything_in_place(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
     fake.settings.rulesets = PROTECTED["rulesets"]  # type: ignore[assignment]
     fake.settings.environments = PROTECTED["environments"]  # type: ignore[assignment]
+    fake.settings.environment_secrets = {"rollback": ["ROLLBACK_KEY"]}
     done = consult()
     assert set(states(done)) == {"ok"} and done.code == 0, done.output
 
@@ -76,6 +78,7 @@ def test_everything_in_place(fake: FakeGitHub, consult) -> None:  # type: ignore
 def test_a_status_that_anybody_may_post_is_no_lock(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
     fake.settings.rulesets = copy.deepcopy(PROTECTED["rulesets"])  # type: ignore[assignment]
     fake.settings.environments = PROTECTED["environments"]  # type: ignore[assignment]
+    fake.settings.environment_secrets = {"rollback": ["ROLLBACK_KEY"]}
     rules = fake.settings.rulesets[0]["rules"]
     (status,) = [rule for rule in rules if rule["type"] == "required_status_checks"]
     del status["parameters"]["required_status_checks"][0]["integration_id"]
@@ -108,6 +111,34 @@ def test_self_hosted_runners_of_a_public_repository(fake: FakeGitHub, consult) -
     assert "its runners are: serving-host" in done.output and "DEPLOY=agent" in done.output
     fake.settings.private = True
     assert "serving-host" not in consult().output
+
+
+def test_two_ways_for_the_button_to_end(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
+    said = "gh secret set ROLLBACK_KEY --env rollback"
+    fake.settings.rulesets = [ruleset(REVIEW, GATE)]
+    assert said in consult().output
+    fake.settings.rulesets = [ruleset(REVIEW, GATE, bypass=DEPLOY_KEY)]
+    assert said in consult().output
+    fake.settings.environment_secrets = {"rollback": ["ROLLBACK_KEY"]}
+    assert said not in consult().output
+    # The other way: the review of owners only, and production.yaml has none.
+    fake.settings.rulesets = [ruleset(REVIEW, GATE, owners=True, approvals=0)]
+    assert said in consult().output
+    (consult.folder / ".github" / "CODEOWNERS").write_text("/gates.yaml @acme\n")
+    assert said not in consult().output
+
+
+def test_advice_does_not_lock_a_lone_maintainer_out(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
+    fake.settings.rulesets = [ruleset(REVIEW, GATE, owners=True)]
+    assert "You are the only one" not in consult().output
+    fake.settings.maintainers = ["acme"]
+    done = consult()
+    assert "ask for 0 approvals and for no code owner until there are two" in done.output
+    fake.settings.rulesets = [ruleset(GATE)]
+    done = consult()
+    assert "You are the only one" not in done.output
+    assert "require a pull request, 0 approvals" in done.output
+    assert "require review from code owners" not in done.output
 
 
 def test_default_branch_of_another_name(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gitops_model.actions import check as check_job
-from gitops_model.actions import client, ready
+from gitops_model.actions import client, deploy_key, ready, reviews
 from gitops_model.actions.client import Refused, Repository
 from gitops_model.actions.job import Job
 from gitops_model.delivery import assets, dvc
@@ -112,14 +112,18 @@ def examine(seen: Seen, root: Path) -> list[Finding]:
     """All protections, in the order in which they matter."""
     rules, rules_state = seen.get("/rules/branches/main")
     classic, _ = seen.get("/branches/main/protection")
+    people, people_state = seen.get("/collaborators?per_page=100")
+    lone = reviews.is_lone(people or [])
     task = Contract.load(root / "contract.yaml").task
     checks: list[Callable[[], Finding]] = [
         lambda: _default(seen),
-        lambda: _reviewed(seen, rules or [], classic, rules_state),
+        lambda: _reviewed(seen, rules or [], classic, rules_state, lone),
         lambda: _gated(seen, rules or [], classic, rules_state),
         lambda: _alone(seen, rules or [], classic, rules_state),
         lambda: _owned(seen, root),
-        lambda: _owners_asked(seen, rules or [], classic, rules_state),
+        lambda: _owners_asked(seen, rules or [], classic, rules_state, lone),
+        lambda: _ends(seen, root, rules or [], classic),
+        lambda: _approvable(seen, rules or [], classic, people_state, lone),
         lambda: _environment(seen),
         lambda: _runners(seen),
         lambda: _storage(seen, root),
@@ -151,14 +155,15 @@ def _default(seen: Seen) -> Finding:
     )
 
 
-def _reviewed(seen: Seen, rules: list[Any], classic: Any, state: State) -> Finding:
+def _reviewed(seen: Seen, rules: list[Any], classic: Any, state: State, lone: bool) -> Finding:
+    how = "require a pull request, 0 approvals" if lone else "require a pull request"
     there = bool(_of_type(rules, "pull_request")) or "required_pull_request_reviews" in (
         classic or {}
     )
     return Finding(
         what="main changes only through reviewed pull requests",
         state=_absent(there, state),
-        mend=f"Click: {seen.page('settings/rules/new?target=branch')} (main; require a pull request). "
+        mend=f"Click: {seen.page('settings/rules/new?target=branch')} (main; {how}). "
         + _without_plan(state),
     )
 
@@ -202,16 +207,14 @@ def _without_plan(state: State) -> str:
     return "Private repositories need a paid plan for it; until then look at the status before merging."
 
 
+def _codeowners(root: Path) -> str:
+    places = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
+    path = next((root / place for place in places if (root / place).is_file()), None)
+    return path.read_text(encoding="utf-8") if path else ""
+
+
 def _owned(seen: Seen, root: Path) -> Finding:
-    path = next(
-        (
-            p
-            for p in (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
-            if (root / p).is_file()
-        ),
-        None,
-    )
-    text = (root / path).read_text(encoding="utf-8") if path else ""
+    text = _codeowners(root)
     bare = [name for name in GUARDED if not owners(text, name)]
     errors, _ = seen.get("/codeowners/errors")
     wrong = [
@@ -236,7 +239,13 @@ def owners(text: str, path: str) -> list[str]:
     return found
 
 
-def _owners_asked(seen: Seen, rules: list[Any], classic: Any, state: State) -> Finding:
+def _owners_asked(seen: Seen, rules: list[Any], classic: Any, state: State, lone: bool) -> Finding:
+    what = "owners must approve changes of what they own"
+    if lone:
+        mend = (
+            "It needs a second person with write access: nobody can approve their own pull request."
+        )
+        return Finding(what=what, state="not offered", mend=mend)
     asked = any(rule.get("require_code_owner_review") for rule in _of_type(rules, "pull_request"))
     asked = asked or bool(
         ((classic or {}).get("required_pull_request_reviews") or {}).get(
@@ -244,10 +253,40 @@ def _owners_asked(seen: Seen, rules: list[Any], classic: Any, state: State) -> F
         )
     )
     return Finding(
-        what="owners must approve changes of what they own",
+        what=what,
         state=_absent(asked, state),
         mend=f"Click: {seen.page('settings/rules')} (the rule for main; require review from code owners). "
         + _without_plan(state),
+    )
+
+
+def _ends(seen: Seen, root: Path, rules: list[Any], classic: Any) -> Finding:
+    review = reviews.Review.parse(rules, classic)
+    owned = bool(owners(_codeowners(root), GUARDED[0]))
+    waits = reviews.button_waits(review, owned=owned)
+    if waits:
+        listed, _ = seen.get("/rulesets?per_page=100")
+        full = [seen.get(f"/rulesets/{item['id']}")[0] or item for item in listed or []]
+        found, _ = seen.get("/environments/rollback/secrets?per_page=100")
+        names = [secret["name"] for secret in (found or {}).get("secrets", [])]
+        waits = not (deploy_key.SECRET in names and reviews.lets_keys_through(full))
+    return Finding(
+        what="the rollback button ends by itself",
+        state="missing" if waits else "ok",
+        mend=reviews.two_ways(seen.name, seen.page("settings/rules")),
+    )
+
+
+def _approvable(seen: Seen, rules: list[Any], classic: Any, state: State, lone: bool) -> Finding:
+    review = reviews.Review.parse(rules, classic)
+    locked = lone and (review.approvals > 0 or review.owners)
+    return Finding(
+        what="somebody can approve what the only maintainer proposes",
+        state="missing" if locked else state,
+        mend="You are the only one who may write here, and nobody can approve their own pull request. Keep the pull "
+        f"request, but ask for 0 approvals and for no code owner until there are two: {seen.page('settings/rules')}"
+        if locked
+        else "The token may not list who may write here.",
     )
 
 
