@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tests.workflows.bare_git import BareGit
 from tests.workflows.fake_api import Call
 from tests.workflows.fake_repo_routes import latest_statuses
 from tests.workflows.fake_state import BOT, Settings, Token
@@ -63,3 +64,16 @@ def refusal(call: Call, pull: dict[str, Any], sha: str) -> str | None:
                     name = check["context"]
                     return f'Repository rule violations found\n\nRequired status check "{name}" is expected.\n\n'
     return None
+
+
+def stale_workflows(git: BareGit, token: Token, sha: str) -> bool:
+    """Whether a workflow's token may not name this commit: its workflow files are those of no branch.
+
+    For a push see hooks/update. With target_commitish GitHub answers 403 (vybestack/llxprt-code#3115).
+    """
+
+    def files(commit: str) -> str:
+        return git.text("ls-tree", "-r", commit, "--", ".github/workflows/")
+
+    branches = git.refs("refs/heads/").values()
+    return token.is_job and all(files(f"{sha}^{{commit}}") != files(tip) for tip in branches)

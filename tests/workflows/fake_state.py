@@ -25,6 +25,8 @@ class Settings:
     free_private_plan: bool = False
     actions_may_create_prs: bool = True
     held_runs_reported: bool = False
+    # Reported to work (RafPe/pod-certificate-signer#129), with limits (vercel/next.js#94596).
+    api_takes_stale_workflows: bool = True
     issues_enabled: bool = True
     immutable_releases: bool = True
     default_branch: str = "main"

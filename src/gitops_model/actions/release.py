@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gitops_model.actions import client, release_page, ships
+from gitops_model.actions import client, release_page, ships, tags
 from gitops_model.actions.build import FILES, FOLDER
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
@@ -43,7 +43,9 @@ def _release(git: Git, repository: Repository, job: Job) -> ships.Report:
     # The record takes the verdict from here.
     write_atomic(Path("reports/check.json"), (FOLDER / "check.json").read_bytes())
     with job.git_access():
-        outcome = release.release_bytes(git, commit=git.need("HEAD"), data=data)
+        outcome = release.release_bytes(
+            git, commit=git.need("HEAD"), data=data, create=tags.Creator(git, repository)
+        )
     print(f"ci-release: {outcome.model} is sha256 {outcome.sha256[:12]}…")
     record = releases.load(git, outcome.model).record
     report = check.read(json.loads((FOLDER / "check.json").read_bytes()))
@@ -52,7 +54,6 @@ def _release(git: Git, repository: Repository, job: Job) -> ships.Report:
         page = release_page.publish(
             repository,
             outcome.model,
-            commit=outcome.commit,
             note=release_note.render_note(record, report),
             files=files,
         )

@@ -52,17 +52,19 @@ class Page:
         )
 
 
-def publish(
-    repository: Repository, model: str, *, commit: str, note: str, files: Mapping[str, bytes]
-) -> str:
-    """Draft, upload, publish. Returns the page's address. Raises BadArtifact when another release has the id."""
+def publish(repository: Repository, model: str, *, note: str, files: Mapping[str, bytes]) -> str:
+    """Draft, upload, publish. Returns the page's address. Raises BadArtifact when another release has the id.
+
+    The tag is there already. No target is named: GitHub asks for the right to change workflows where the target's
+    workflow files are not those of a branch.
+    """
     known = _published(repository, model)
     if known is not None:
         return _same(repository, known, files)
     drafts = _drafts(repository, model)
     if not drafts:
         request = {"tag_name": model, "name": model, "body": note, "draft": True}
-        repository.send("POST", "/releases", {**request, "target_commitish": commit})
+        repository.send("POST", "/releases", request)
         drafts = _drafts(repository, model)
     if not drafts:
         # Another run has published it meanwhile, and deleted the draft of this one.
