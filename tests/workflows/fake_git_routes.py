@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.workflows.bare_git import GitError
 from tests.workflows.fake_api import REPO, ApiError, Call, Reply, route
+from tests.workflows.fake_rules import stale_workflows
 
 
 def protected(call: Call, ref: str) -> bool:
@@ -165,6 +166,10 @@ def create_ref(call: Call) -> Reply:
         raise ApiError(422, "Reference already exists")
     if ref.startswith("refs/tags/") and ref.removeprefix("refs/tags/") in call.state.burned_tags:
         raise ApiError(422, "tag_name was used by an immutable release")
+    if not call.state.settings.api_takes_stale_workflows and stale_workflows(
+        call.git, call.token, sha
+    ):
+        raise ApiError(422, "refusing to allow a GitHub App to create or update workflow")
     call.git.update(ref, sha, "0" * 40)
     push_event(call, ref, "0" * 40, sha)
     return Reply(status=201, body=_ref_json(call, ref, sha))

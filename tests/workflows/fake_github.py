@@ -28,6 +28,7 @@ from tests.workflows import (
     fake_pull_routes,
     fake_release_routes,  # noqa: F401
     fake_repo_routes,  # noqa: F401
+    fake_rules,
 )
 from tests.workflows.bare_git import BareGit
 from tests.workflows.fake_api import HANDLERS, ApiError, Call, Reply
@@ -386,6 +387,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(403, b"", {})
             return
         before = fake.git.refs() if rest == "git-receive-pack" else {}
+        # GitHub answers "GH013: Repository rule violations found for refs/heads/main".
+        bound = any(fake_rules.binding(fake.settings, token, api=False))
+        if rest == "git-receive-pack" and b" refs/heads/main" in raw[:400] and bound:
+            self._send(403, b"GH013: Repository rule violations found for refs/heads/main", {})
+            return
         if self.headers.get("Content-Encoding") == "gzip":
             import gzip
 
@@ -402,7 +408,10 @@ class _Handler(BaseHTTPRequestHandler):
             "REMOTE_USER": token.login,
             "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
             "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CONFIG_COUNT": "2",
+            "FAKE_JOB": "yes" if token.is_job else "no",
+            "GIT_CONFIG_COUNT": "3",
+            "GIT_CONFIG_KEY_2": "core.hooksPath",
+            "GIT_CONFIG_VALUE_2": str(Path(__file__).with_name("hooks")),
             "GIT_CONFIG_KEY_0": "http.receivepack",
             "GIT_CONFIG_VALUE_0": "true",
             "GIT_CONFIG_KEY_1": "safe.directory",
@@ -433,6 +442,12 @@ class _Handler(BaseHTTPRequestHandler):
             old, new = before.get(ref, "0" * 40), after.get(ref, "0" * 40)
             if old != new:
                 call.emit("push", {"ref": ref, "before": old, "after": new})
+        main = after.get("refs/heads/main")
+        for pull in fake.state.pulls.values():
+            # "Indirect merges": a pull request whose head reaches the base branch by a push is marked as merged.
+            if pull["state"] == "open" and main and fake.git.is_ancestor(pull["head_sha"], main):
+                at = fake.state.now()
+                pull |= {"state": "closed", "merged_at": at, "merge_commit_sha": pull["head_sha"]}
 
 
 def main() -> int:

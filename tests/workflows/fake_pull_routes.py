@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.workflows.fake_actions_routes import run_json, workflow_files
 from tests.workflows.fake_api import REPO, ApiError, Call, Reply, route, user
 from tests.workflows.fake_git_routes import files_json, push_event
-from tests.workflows.fake_repo_routes import latest_statuses
+from tests.workflows.fake_rules import refusal
+from tests.workflows.fake_state import BOT, Event
 
 
 def head_ref(pull: dict[str, Any], full_name: str) -> str:
@@ -165,11 +167,36 @@ def create_pull(call: Call) -> Reply:
     }
     call.state.pulls[pull["number"]] = pull
     call.git.update(f"refs/pull/{pull['number']}/head", sha)
+    if call.token.is_job:
+        hold_runs(call, pull)
     call.emit(
         "pull_request",
         {"action": "opened", "number": pull["number"], "pull_request": pull_json(call, pull)},
     )
     return Reply(status=201, body=pull_json(call, pull, full=True))
+
+
+def hold_runs(call: Call, pull: dict[str, Any]) -> None:
+    """The runs of a pull request that a workflow's token opened: they are there, and nothing runs until approved.
+
+    "GITHUB_TOKEN-created pull requests now create workflow runs in an approval-required state" (change log,
+    2026-06-11); they arrive as status completed, conclusion action_required (pytorch/test-infra#8029).
+    """
+    for file, parsed in workflow_files(call).items():
+        on = parsed.get("on", {})
+        if "pull_request" not in on:
+            continue
+        number, at = next(call.state.ids), call.state.now()
+        run = {
+            "id": number, "name": parsed.get("name", file), "event": "pull_request", "head_sha": pull["head_sha"],
+            "head_branch": pull["head"], "head_repository": pull["head_repo"], "conclusion": "action_required",
+            "run_attempt": 1, "workflow_file": file, "created_at": at, "updated_at": at, "actor": {"login": BOT},
+        }  # fmt: skip
+        call.state.runs[number] = run
+        # Whether workflow_run is raised for them is not documented, so both are tried.
+        if call.state.settings.held_runs_reported:
+            payload = {"action": "completed", "workflow_run": run_json(call, run)}
+            call.state.events.append(Event(name="workflow_run", payload=payload, actor=BOT))
 
 
 def _pull(call: Call) -> dict[str, Any]:
@@ -213,14 +240,8 @@ def merge_pull(call: Call) -> Reply:
         raise ApiError(405, f"{how.capitalize()} merges are not allowed on this repository.")
     if body.get("sha") not in (None, sha):
         raise ApiError(409, "Head branch was modified. Review and try the merge again.")
-    latest = latest_statuses(call, sha)
-    missing = [c for c in settings.required_statuses if latest.get(c, {}).get("state") != "success"]
-    if missing:
-        raise ApiError(405, f'Required status check "{missing[0]}" is expected.')
-    if settings.required_reviews and not pull.get("approved"):
-        raise ApiError(
-            405, "At least 1 approving review is required by reviewers with write access."
-        )
+    if why := refusal(call, pull, sha):
+        raise ApiError(405, why)
     ref = f"refs/heads/{pull['base']}"
     base = call.git.ref(ref)
     assert base is not None

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from tests.workflows.fake_api import REPO, ApiError, Call, Reply, found, route, user
+from tests.workflows.fake_rules import stale_workflows
 
 
 def _asset_json(call: Call, release: dict[str, Any], asset: dict[str, Any]) -> dict[str, Any]:
@@ -89,6 +90,9 @@ def create_release(call: Call) -> Reply:
             "Validation Failed",
             [{"code": "custom", "message": "tag_name was used by an immutable release"}],
         )
+    target = call.git.resolve(body["target_commitish"]) if "target_commitish" in body else None
+    if target is not None and stale_workflows(call.git, call.token, target):
+        raise ApiError(403, "Resource not accessible by integration")
     release = {
         "id": next(call.state.ids),
         "tag_name": body["tag_name"],

@@ -175,6 +175,34 @@ def secrets(call: Call) -> Reply:
     return Reply(body={"total_count": len(listed), "secrets": listed}, paginate="secrets")
 
 
+@route("GET", REPO + "/environments/{environment_name}/secrets")
+def environment_secrets(call: Call) -> Reply:
+    names = call.state.settings.environment_secrets.get(call.params["environment_name"])
+    if names is None:
+        raise ApiError(404, "Not Found")
+    listed = [{"name": n, "created_at": "", "updated_at": ""} for n in names]
+    return Reply(body={"total_count": len(listed), "secrets": listed}, paginate="secrets")
+
+
+@route("GET", REPO + "/collaborators")
+def collaborators(call: Call) -> Reply:
+    if call.token.is_job:
+        raise ApiError(403, "Resource not accessible by integration")
+    rights = {"admin": True, "pull": True, "push": True, "maintain": True, "triage": True}
+    listed = [{**user(n), "permissions": rights} for n in call.state.settings.maintainers]
+    return Reply(body=listed, paginate="")
+
+
+@route("GET", REPO + "/actions/runners")
+def runners(call: Call) -> Reply:
+    if call.token.is_job:
+        raise ApiError(403, "Resource not accessible by integration")
+    names = enumerate(call.state.settings.self_hosted_runners, start=1)
+    fixed = {"os": "linux", "status": "online", "busy": False, "labels": []}
+    listed = [{"id": number, "name": name, **fixed} for number, name in names]
+    return Reply(body={"total_count": len(listed), "runners": listed}, paginate="runners")
+
+
 def _status_json(call: Call, status: dict[str, Any]) -> dict[str, Any]:
     return {**{k: v for k, v in status.items() if k != "login"}, "creator": user(status["login"])}
 

@@ -24,6 +24,9 @@ class Settings:
     private: bool = False
     free_private_plan: bool = False
     actions_may_create_prs: bool = True
+    held_runs_reported: bool = False
+    # Reported to work (RafPe/pod-certificate-signer#129), with limits (vercel/next.js#94596).
+    api_takes_stale_workflows: bool = True
     issues_enabled: bool = True
     immutable_releases: bool = True
     default_branch: str = "main"
@@ -34,6 +37,9 @@ class Settings:
     environments: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     codeowners_errors: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     secrets: list[str] = dataclasses.field(default_factory=list)
+    environment_secrets: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    maintainers: list[str] = dataclasses.field(default_factory=lambda: ["acme", "ada"])
+    self_hosted_runners: list[str] = dataclasses.field(default_factory=list)
     allow_merge_commit: bool = True
     allow_squash_merge: bool = True
     allow_rebase_merge: bool = True
@@ -47,6 +53,7 @@ class Token:
     permissions: dict[str, str] | None = None
     job: str = ""
     fork: bool = False
+    deploy_key: bool = False
 
     @property
     def is_job(self) -> bool:

@@ -3,83 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from tests.support import trees
-from tests.support.places import TEMPLATE
-from tests.workflows import filters
 from tests.workflows.bare_git import BareGit
-from tests.workflows.commands import Commands, Done, Running
-from tests.workflows.fake_github import FakeGitHub
-from tests.workflows.fake_state import BOT
-
-WORKFLOWS = filters.load_all(TEMPLATE / ".github" / "workflows")
-MODULES = {
-    ("deploy.yml", "deploy"): "ci-deploy",
-    ("deploy.yml", "revert"): "ci-revert",
-    ("rollback.yml", "rollback"): "ci-rollback",
-}
-
-
-class Site:
-    """The repository of `shipped`, and jobs run in fresh checkouts of its main."""
-
-    def __init__(self, shipped: Path, commands: Commands, folder: Path) -> None:
-        self.commands, self.folder = commands, folder
-        trees.copy(shipped / "origin.git", folder / "origin.git")
-        self.git = BareGit(folder / "origin.git")
-        self.fake = FakeGitHub(folder / "origin.git")
-        self.v1, self.v2 = sorted(
-            ref.removeprefix("refs/tags/") for ref in self.git.refs("refs/tags/")
-        )
-        self.runs = 900
-
-    def checkout(self) -> Path:
-        self.runs += 1
-        folder = self.folder / f"checkout-{self.runs}"
-        subprocess.run(
-            ["git", "clone", "-q", str(self.folder / "origin.git"), str(folder)], check=True
-        )
-        origin = f"{self.fake.url}/acme/model.git"
-        subprocess.run(["git", "remote", "set-url", "origin", origin], cwd=folder, check=True)
-        return folder
-
-    def start(
-        self, file: str, job: str, *, without: str = "", run_id: int | None = None, **env: str
-    ) -> Running:
-        """Begin the command of a job with the permissions its workflow declares, less `without`."""
-        declared = WORKFLOWS[file]["jobs"][job]["permissions"]
-        granted = {name: level for name, level in declared.items() if name != without}
-        checkout = self.checkout()
-        base = {
-            "GITHUB_REPOSITORY": "acme/model", "GITHUB_API_URL": self.fake.url, "GITHUB_SERVER_URL": self.fake.url,
-            "GITHUB_ACTIONS": "true", "GITHUB_API_PACE": "0", "GITHUB_RUN_ID": str(run_id or self.runs),
-            "GITHUB_TOKEN": self.fake.job_token(f"{file}/{job}", granted), "GITHUB_ACTOR": "ada",
-            "GITHUB_STEP_SUMMARY": str(self.folder / "summary.md"), "DVC_NO_ANALYTICS": "1",
-        }  # fmt: skip
-        return self.commands.start(MODULES[file, job], cwd=checkout, env={**base, **env})
-
-    def run(self, file: str, job: str, **options: Any) -> Done:
-        return self.start(file, job, **options).wait()
-
-    def rollback(self, reason: str = "wrong", **options: Any) -> Done:
-        return self.run("rollback.yml", "rollback", REASON=reason, **options)
-
-    def pointer(self) -> dict[str, Any]:
-        loaded: dict[str, Any] = yaml.safe_load(self.git.read("main", "production.yaml") or b"")
-        return loaded
-
-    def branches(self) -> list[str]:
-        return [name.removeprefix("refs/heads/") for name in self.git.refs("refs/heads/")]
-
-    def summary(self) -> str:
-        return (self.folder / "summary.md").read_text()
+from tests.workflows.commands import Commands, Running
+from tests.workflows.fake_state import BOT, Token
+from tests.workflows.links import ready_branch
+from tests.workflows.rules import ADMIN, DEPLOY_KEY, GATE, REVIEW, ruleset
+from tests.workflows.site import MODULES, WORKFLOWS, Site, put
 
 
 @pytest.fixture
@@ -100,6 +35,8 @@ def test_button_puts_the_previous_release_back(site: Site) -> None:
     assert [p for _, p in site.git.changed(pull["head_sha"] + "^", pull["head_sha"])] == [
         "production.yaml"
     ]
+    message = site.git.text("log", "-1", "--format=%B", "main")
+    assert "Reason: scores are all alike" in message and "This reverts commit" in message
     (event,) = site.fake.take_events()
     assert event.name == "workflow_dispatch" and event.payload["workflow"].endswith("deploy.yml")
     (incident,) = site.fake.state.issues.values()
@@ -198,20 +135,42 @@ def test_button_where_actions_may_not_open_pull_requests(site: Site) -> None:
     site.fake.settings.actions_may_create_prs = False
     done = site.rollback()
     assert done.code == 1
-    assert site.branches() == ["main"] and site.pointer()["stable"]["model"] == site.v2
-    assert "/compare/" in done.output and "make rollback" in done.output
+    branch = ready_branch(site.fake, done.output)
+    assert site.branches() == ["main", branch] and site.pointer()["stable"]["model"] == site.v2
+    assert "nothing is rolled back yet" in done.output and "make rollback" in done.output
     (incident,) = site.fake.state.issues.values()
-    assert "/compare/" in incident["body"]
+    assert ready_branch(site.fake, incident["body"]) == branch
     assert site.fake.take_events() == []
 
 
 def test_button_where_a_review_is_required(site: Site) -> None:
-    site.fake.settings.required_reviews = 1
+    site.fake.settings.rulesets = [ruleset(REVIEW, GATE, bypass=ADMIN)]
     done = site.rollback()
     assert done.code == 1 and "Merge it by hand" in done.output, done.output
     (pull,) = site.fake.state.pulls.values()
-    assert pull["state"] == "open"
+    assert pull["state"] == "open" and site.pointer()["stable"]["model"] == site.v2
+    assert f"/pull/{pull['number']}/files → Review changes → Approve" in done.output
+    assert "the secret ROLLBACK_KEY is not set" in done.output
     assert site.fake.latest_status(pull["head_sha"])["state"] == "success"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_button_with_a_deploy_key(site: Site, listed: bool) -> None:
+    """The key ends it where the bypass list names deploy keys; elsewhere it helps as little as the token."""
+    bypass = DEPLOY_KEY if listed else ADMIN
+    site.fake.settings.rulesets = [ruleset(REVIEW, GATE, bypass=bypass)]
+    site.fake.state.tokens["key"] = Token(login="deploy-key", deploy_key=True)
+    through = site.fake.url.replace("http://", "http://key:key@")
+    env = {
+        "ROLLBACK_KEY": "-----BEGIN KEY-----", "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{through}/.insteadOf", "GIT_CONFIG_VALUE_0": "git@127.0.0.1:",
+    }  # fmt: skip
+    done = site.rollback(**env)
+    (pull,) = site.fake.state.pulls.values()
+    assert done.code == (0 if listed else 1), done.output
+    assert (pull["merged_at"] is not None) is listed
+    assert site.pointer()["stable"]["model"] == (site.v1 if listed else site.v2)
+    assert [e.name for e in site.fake.take_events()] == (["push"] if listed else [])
 
 
 def test_button_where_issues_are_switched_off(site: Site) -> None:
@@ -281,6 +240,18 @@ def test_unknown_way_of_deploying(site: Site) -> None:
     assert done.code == 2 and "runner, agent, rehearsal" in done.output
 
 
+@pytest.mark.parametrize("store", ["", "store", "inside"])
+def test_store_that_checkout_would_delete(site: Site, store: str) -> None:
+    if store == "inside":
+        store = str(site.folder / f"checkout-{site.runs + 1}" / "store")
+    done = site.run("deploy.yml", "deploy", DEPLOY="runner", STORE=store)
+    assert done.code == 2, done.output
+    assert "gh variable set STORE --body /var/lib/models/store" in done.output
+    assert "DEPLOY_VENV" not in done.output
+    (history,) = site.fake.state.deployment_statuses.values()
+    assert history[-1]["state"] == "failure"
+
+
 def test_failed_deployment_is_recorded_and_a_revert_is_proposed(site: Site) -> None:
     # The bundle of v2 is damaged everywhere.
     sha256 = site.pointer()["stable"]["sha256"]
@@ -313,22 +284,8 @@ def test_revert_where_actions_may_not_open_pull_requests(site: Site) -> None:
     site.fake.settings.actions_may_create_prs = False
     assert site.run("deploy.yml", "revert").code == 0
     (issue,) = site.fake.state.issues.values()
-    assert "/compare/" in issue["body"]
-    assert site.branches() == ["main"]
-
-
-def put(git: BareGit, path: str, text: str) -> str:
-    """Commit one file on main."""
-    tip = git.ref("refs/heads/main")
-    assert tip is not None
-    blob = git.text("hash-object", "-w", "--stdin", stdin=text.encode())
-    lines = [
-        line for line in git.text("ls-tree", tip).splitlines() if not line.endswith("\t" + path)
-    ]
-    tree = git.text("mktree", stdin="\n".join([*lines, f"100644 blob {blob}\t{path}", ""]).encode())
-    sha = git.commit_tree(tree, [tip], f"Change {path}\n")
-    git.update("refs/heads/main", sha)
-    return sha
+    branch = ready_branch(site.fake, issue["body"])
+    assert site.branches() == ["main", branch] and branch == ready_branch(site.fake, site.summary())
 
 
 def test_three_merges_in_a_moment_end_with_what_main_says(site: Site) -> None:

@@ -11,13 +11,17 @@ import pytest
 
 from tests.workflows.bare_git import BareGit
 from tests.workflows.commands import Commands, Done
+from tests.workflows.fake_api import HANDLERS
 from tests.workflows.fake_github import FakeGitHub
+from tests.workflows.links import ready_branch
+from tests.workflows.rules import DEPLOY_KEY, GATE, REVIEW, ruleset
 
 PROTECTED = {
     "rulesets": [
         {
             "id": 1, "name": "main", "target": "branch", "enforcement": "active",
             "conditions": {"ref_name": {"include": ["refs/heads/main"], "exclude": []}},
+            "bypass_actors": [DEPLOY_KEY],
             "rules": [
                 {"type": "pull_request", "parameters": {
                     "require_code_owner_review": True, "required_approving_review_count": 1,
@@ -66,6 +70,7 @@ def states(done: Done) -> list[str]:
 def test_everything_in_place(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
     fake.settings.rulesets = PROTECTED["rulesets"]  # type: ignore[assignment]
     fake.settings.environments = PROTECTED["environments"]  # type: ignore[assignment]
+    fake.settings.environment_secrets = {"rollback": ["ROLLBACK_KEY"]}
     done = consult()
     assert set(states(done)) == {"ok"} and done.code == 0, done.output
 
@@ -73,12 +78,22 @@ def test_everything_in_place(fake: FakeGitHub, consult) -> None:  # type: ignore
 def test_a_status_that_anybody_may_post_is_no_lock(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
     fake.settings.rulesets = copy.deepcopy(PROTECTED["rulesets"])  # type: ignore[assignment]
     fake.settings.environments = PROTECTED["environments"]  # type: ignore[assignment]
+    fake.settings.environment_secrets = {"rollback": ["ROLLBACK_KEY"]}
     rules = fake.settings.rulesets[0]["rules"]
     (status,) = [rule for rule in rules if rule["type"] == "required_status_checks"]
     del status["parameters"]["required_status_checks"][0]["integration_id"]
     done = consult()
     assert states(done).count("missing") == 1, done.output
     assert "require the status model-gate from the source GitHub Actions" in done.output
+
+
+def test_a_second_required_status_is_named(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
+    """It would come from runs that wait for an approval, and hold every Ship and rollback up."""
+    fake.settings.rulesets = [ruleset(REVIEW, GATE), ruleset(GATE, context="test")]
+    done = consult()
+    assert "require model-gate only, without: test" in done.output
+    fake.settings.rulesets.pop()
+    assert "require model-gate only" not in consult().output
 
 
 def test_fresh_repository_names_each_way_out(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
@@ -88,6 +103,42 @@ def test_fresh_repository_names_each_way_out(fake: FakeGitHub, consult) -> None:
     assert done.code == 1
     assert states(done).count("missing") == 7, done.output
     assert done.output.count("Click: http") + done.output.count("Command: gh ") == 7
+
+
+def test_self_hosted_runners_of_a_public_repository(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
+    fake.settings.self_hosted_runners = ["serving-host"]
+    done = consult()
+    assert "its runners are: serving-host" in done.output and "DEPLOY=agent" in done.output
+    fake.settings.private = True
+    assert "serving-host" not in consult().output
+
+
+def test_two_ways_for_the_button_to_end(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
+    said = "gh secret set ROLLBACK_KEY --env rollback"
+    fake.settings.rulesets = [ruleset(REVIEW, GATE)]
+    assert said in consult().output
+    fake.settings.rulesets = [ruleset(REVIEW, GATE, bypass=DEPLOY_KEY)]
+    assert said in consult().output
+    fake.settings.environment_secrets = {"rollback": ["ROLLBACK_KEY"]}
+    assert said not in consult().output
+    # The other way: the review of owners only, and production.yaml has none.
+    fake.settings.rulesets = [ruleset(REVIEW, GATE, owners=True, approvals=0)]
+    assert said in consult().output
+    (consult.folder / ".github" / "CODEOWNERS").write_text("/gates.yaml @acme\n")
+    assert said not in consult().output
+
+
+def test_advice_does_not_lock_a_lone_maintainer_out(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
+    fake.settings.rulesets = [ruleset(REVIEW, GATE, owners=True)]
+    assert "You are the only one" not in consult().output
+    fake.settings.maintainers = ["acme"]
+    done = consult()
+    assert "ask for 0 approvals and for no code owner until there are two" in done.output
+    fake.settings.rulesets = [ruleset(GATE)]
+    done = consult()
+    assert "You are the only one" not in done.output
+    assert "require a pull request, 0 approvals" in done.output
+    assert "require review from code owners" not in done.output
 
 
 def test_default_branch_of_another_name(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
@@ -132,3 +183,35 @@ def test_wrong_owner_lines(fake: FakeGitHub, consult) -> None:  # type: ignore[n
     assert "GitHub says: Unknown owner" in consult().output
     (consult.folder / ".github" / "CODEOWNERS").write_text("/production.yaml @acme\n")
     assert "without an owner: gates.yaml" in consult().output
+
+
+def test_proposals_that_nobody_opened(fake: FakeGitHub, consult, bare: BareGit) -> None:  # type: ignore[no-untyped-def]
+    """Open, closed and outdated proposals are left alone; of the rest, each gets its link."""
+    write_pointer(bare, "main", "stable: null\n")
+    for name in ("waits", "opened", "closed"):
+        write_pointer(bare, f"ship/{name}", f"stable: {name}\n")
+    for name in ("opened", "closed"):
+        body = {"title": name, "head": f"ship/{name}", "base": "main"}
+        with fake.state.lock:
+            HANDLERS["POST /repos/{owner}/{repo}/pulls"](fake.call(body=body))
+    fake.pull(2)["state"] = "closed"
+    done = consult()
+    assert done.output.count("quick_pull=1") == 1, done.output
+    assert ready_branch(fake, done.output) == "ship/waits"
+    write_pointer(bare, "main", "stable: other\n")
+    assert "quick_pull=1" not in consult().output
+
+
+def write_pointer(bare: BareGit, branch: str, text: str) -> None:
+    """Commit production.yaml on `branch`, which begins at main."""
+    tip = bare.ref(f"refs/heads/{branch}") or bare.ref("refs/heads/main")
+    blob = bare.text("hash-object", "-w", "--stdin", stdin=text.encode())
+    lines = [
+        line
+        for line in bare.text("ls-tree", str(tip)).splitlines()
+        if not line.endswith("\tproduction.yaml")
+    ]
+    tree = bare.text(
+        "mktree", stdin="\n".join([*lines, f"100644 blob {blob}\tproduction.yaml", ""]).encode()
+    )
+    bare.update(f"refs/heads/{branch}", bare.commit_tree(tree, [str(tip)], f"Point {branch}\n"))

@@ -19,10 +19,11 @@ from tests.support.once import once, shared_folder
 from tests.support.places import TEMPLATE
 from tests.support.warm import Warm
 from tests.workflows import filters
-from tests.workflows.bare_git import BareGit
+from tests.workflows.bare_git import BareGit, put_workflow
 from tests.workflows.commands import Commands, Done, Running
 from tests.workflows.fake_github import FakeGitHub
 from tests.workflows.fake_state import BOT, Recorded
+from tests.workflows.links import ready_branch
 from tests.workflows.world import World, empty_origin
 
 RELEASE = filters.load((TEMPLATE / ".github/workflows/release.yml").read_text())
@@ -65,7 +66,7 @@ class Shop:
         self.fake = FakeGitHub(folder / "origin.git")
         self.count = 0
 
-    def start(self, without: str = "", **env: str) -> Running:
+    def start(self, without: str = "", at: str = "main", **env: str) -> Running:
         self.count += 1
         checkout = self.folder / f"checkout-{self.count}"
         subprocess.run(
@@ -76,6 +77,7 @@ class Shop:
             cwd=checkout,
             check=True,
         )
+        subprocess.run(["git", "checkout", "-q", at], cwd=checkout, check=True)
         shutil.copytree(self.judged / "release", checkout / "release")
         base = {
             "GITHUB_REPOSITORY": "acme/model", "GITHUB_API_URL": self.fake.url, "GITHUB_SERVER_URL": self.fake.url,
@@ -310,13 +312,48 @@ def test_lost_answers_and_limits_are_survived(shop: Shop, method: str, kind: int
 
 
 def test_actions_may_not_open_pull_requests(shop: Shop) -> None:
+    """GitHub's default. The branch stays, and everybody is led to the page that opens the pull request."""
     shop.fake.settings.actions_may_create_prs = False
     done = shop.release()
     assert done.code == 0, done.output
-    assert "::warning::" in done.output and "make ship MODEL=flight-delay-v1" in done.output
-    assert list(shop.git.refs("refs/heads/")) == ["refs/heads/main"]
+    branch = ready_branch(shop.fake, done.output)
+    assert branch in branches(shop) and "title=Ship%20flight-delay-v1" in done.output
     (release,) = shop.fake.state.releases.values()
-    assert not release["draft"]
+    assert not release["draft"] and ready_branch(shop.fake, release["body"]) == branch
+    note, head = release["body"], shop.git.ref(f"refs/heads/{branch}")
+    assert shop.fake.latest_status(str(head)) is None
+    assert shop.release().code == 0
+    assert branches(shop) == ["main", branch] and release["body"] == note
+
+
+def branches(shop: Shop) -> list[str]:
+    return sorted(name.removeprefix("refs/heads/") for name in shop.git.refs("refs/heads/"))
+
+
+def change_workflows(shop: Shop) -> str:
+    """Main moves on by a commit that changes a workflow file; the commit before."""
+    before = str(shop.git.ref("refs/heads/main"))
+    put_workflow(shop.git, "name: other\non: push\njobs: {}\n", "other.yml")
+    return before
+
+
+def test_main_that_moved_on_with_other_workflows_stops_no_release(shop: Shop) -> None:
+    """The token may not push this tag by Git, nor name its commit as a target; through the API it may."""
+    commit = change_workflows(shop)
+    done = shop.start(at=commit).wait()
+    assert done.code == 0, done.output
+    shop.check_whole()
+    assert shop.git.text("rev-parse", "flight-delay-v1^{commit}") == commit
+
+
+def test_refused_tag_names_the_command_and_the_next_push_recovers(shop: Shop) -> None:
+    shop.fake.settings.api_takes_stale_workflows = False
+    done = shop.start(at=change_workflows(shop)).wait()
+    assert done.code == 5 and "gh workflow run release.yml --ref main" in done.output, done.output
+    assert shop.git.refs("refs/tags/") == {} and shop.fake.state.releases == {}
+    done = shop.release()
+    assert done.code == 0, done.output
+    shop.check_whole()
 
 
 def test_id_taken_on_github_by_another_bundle_is_refused(shop: Shop) -> None:

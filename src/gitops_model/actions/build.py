@@ -10,9 +10,10 @@ import shutil
 from pathlib import Path
 
 from gitops_model.actions import check as check_job
-from gitops_model.actions import storage
+from gitops_model.actions import client, release_page, ships, storage
+from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
-from gitops_model.delivery import candidate, check, releases
+from gitops_model.delivery import check, dvc, releases
 from gitops_model.delivery.git import Git
 from gitops_model.errors import Blocked
 from gitops_model.formats.contract import Contract
@@ -22,13 +23,17 @@ FILES = ("check.json", "check.md", "check.html")
 
 
 def run() -> int:
-    """Exit 0 with the output `release`: true when release/ holds a bundle to release, false when there is none."""
+    """Exit 0 with the output `release`: true when release/ holds a bundle to release, false when there is none.
+
+    The output `proposals` says whether the Ship pull requests are to be looked after.
+    """
     job = Job.from_environ(os.environ, token=False)
     git = Git.open(Path())
-    known = released(git)
     if git.read("HEAD", "dvc.lock") is None:
         return _nothing(job, "There is no dvc.lock yet: train a model and commit it (make train).")
-    if known is not None:
+    known = released(git)
+    if known is not None and not _unfinished(git, job, known):
+        job.set_output("proposals", str(ships.is_due(git)).lower())
         return _nothing(job, f"This bundle already is {known}.")
     withheld = storage.missing_credentials(git.root, os.environ)
     if withheld is not None:
@@ -47,8 +52,9 @@ def run() -> int:
     FOLDER.mkdir(exist_ok=True)
     for name in FILES:
         shutil.copy(check.REPORTS / name, FOLDER / name)
-    shutil.copy(candidate.CANDIDATE, FOLDER / "model.tar")
+    shutil.copy(dvc.BUNDLE, FOLDER / "model.tar")
     job.set_output("release", "true")
+    job.set_output("proposals", "true")
     return 0
 
 
@@ -65,6 +71,14 @@ def released(git: Git) -> str | None:
         if tag.commit != head and git.read(tag.commit, "dvc.lock") == lock:
             return model
     return None
+
+
+def _unfinished(git: Git, job: Job, model: str) -> bool:
+    """Whether `model` waits for its pull request and has no page: the run that tagged it died, or was refused."""
+    if not job.token or ships.pending(git, "HEAD") != model:
+        return False
+    with client.calling(f"look for the release {model}"):
+        return not release_page.exists(Repository(job), model)
 
 
 def _nothing(job: Job, sentence: str) -> int:

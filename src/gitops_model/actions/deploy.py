@@ -8,16 +8,19 @@ store, service and golden requests on this runner, which is then thrown away.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
-from gitops_model.actions import storage
+from gitops_model.actions import deployments, storage
 from gitops_model.actions.client import Repository
 from gitops_model.actions.deployments import Deployment
 from gitops_model.actions.job import Job
@@ -62,7 +65,7 @@ def run() -> int:
     record.say("in_progress", f"{mode}: deploying {stable.model}")
     try:
         storage.write_credentials(git.root, os.environ)
-        with job.git_access():
+        with job.git_access(), stoppable():
             sentence = DEPLOYS[mode](git, wanted)
     except (GitopsError, OSError) as error:
         record.say("failure", str(error))
@@ -73,6 +76,21 @@ def run() -> int:
     job.summarise(f"### ✅ {sentence}")
     print(f"ci-deploy: {sentence}")
     return 0
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Make a failure like any other of a cancelled run: the runner sends SIGINT, then SIGTERM, then kills."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise ExternalFailure(deployments.STOPPED)
+
+    before = {which: signal.signal(which, stop) for which in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)
 
 
 def chosen_mode(text: str) -> str:
@@ -87,13 +105,34 @@ def chosen_mode(text: str) -> str:
 
 def on_this_host(git: Git, wanted: Desired) -> str:
     """Fill the store of this host and see its service serve it."""
-    store = os.environ.get("STORE", "").strip()
-    goal = deploy.target(git, store=Path(store) if store else None, required=True)
+    goal = deploy.target(git, store=lasting_store(git.root), required=True)
     deploy.deploy(git, goal)
     # main may have moved on since the job began, and what it says now was deployed.
     stored = goal.store.read()
     words = describe(stored.pointer if stored else wanted.pointer)
     return f"{words} is live on this host, its golden requests answered as recorded"
+
+
+def lasting_store(root: Path) -> Path:
+    """The store of a runner on the serving host. Raises BadInput for one, or an environment, that checkout deletes."""
+    named = os.environ.get("STORE", "").strip()
+    store = Path(named or service.settings(root).get("store", "store"))
+    workspace, environment = root.resolve(), Path(sys.prefix).resolve()
+    why = "checkout empties the workspace of a self-hosted runner before each run"
+    problems = []
+    if not store.is_absolute() or store.resolve().is_relative_to(workspace):
+        problems.append(
+            f"the store is '{store}'; allowed with DEPLOY=runner: an absolute folder outside {workspace}, because "
+            f"{why}. Command: gh variable set STORE --body /var/lib/models/store"
+        )
+    if environment.is_relative_to(workspace):
+        problems.append(
+            f"the environment is {environment}; allowed with DEPLOY=runner: a folder outside {workspace}, because "
+            f"{why}. Command: gh variable set DEPLOY_VENV --body /var/lib/models/venv"
+        )
+    if problems:
+        raise BadInput(problems)
+    return store
 
 
 def by_agent(git: Git, wanted: Desired) -> str:

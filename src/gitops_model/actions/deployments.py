@@ -10,6 +10,7 @@ from gitops_model.actions.job import Job
 from gitops_model.errors import ExternalFailure, shorten
 
 LOOKED_AT = 10
+STOPPED = "the deployment was cancelled or ran out of time. Start it again: Actions → deploy → Run workflow."
 
 
 class Deployment:
@@ -68,3 +69,16 @@ class Deployment:
                 "warning", f"The deployment goes on without a record on GitHub. {error}"
             )
             return None
+
+
+def conclude(repository: Repository, job: Job) -> None:
+    """Call the Deployment that this run began and never ended a failure: its job was cancelled, or ran out of time."""
+    with client.calling("look for the unfinished deployment"):
+        for item in repository.get(f"/deployments?per_page={LOOKED_AT}"):
+            path = f"/deployments/{item['id']}/statuses"
+            last = next(iter(repository.get(path)), None)
+            if last is None or (last["state"], last["log_url"]) != ("in_progress", job.run_url):
+                continue
+            body = {"state": "failure", "description": shorten(STOPPED, client.DESCRIPTION_LIMIT)}
+            repository.send("POST", path, {**body, "log_url": job.run_url})
+            job.summarise(f"### ❌ {item['description']} is not live\n\n{STOPPED}")

@@ -14,12 +14,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
-from gitops_model.actions import client, storage
+from gitops_model.actions import client, deploy_key, ready, reviews, storage
 from gitops_model.actions.client import Refused, Repository
 from gitops_model.actions.job import Job
 from gitops_model.delivery import assets, dvc
 from gitops_model.delivery.git import Git
-from gitops_model.errors import BadInput
+from gitops_model.errors import BadInput, ExternalFailure
 from gitops_model.formats.contract import Contract
 
 GUARDED = ("production.yaml", "gates.yaml")
@@ -99,21 +99,35 @@ class Seen:
     def name(self) -> str:
         return self._job.repository
 
+    def waiting(self) -> tuple[list[ready.Waiting], State]:
+        """Proposals that nobody has opened a pull request for."""
+        try:
+            return ready.waiting(self._repository, self._job), "ok"
+        except ExternalFailure:
+            return [], "unknown"
+
 
 def examine(seen: Seen, root: Path) -> list[Finding]:
     """All protections, in the order in which they matter."""
     rules, rules_state = seen.get("/rules/branches/main")
     classic, _ = seen.get("/branches/main/protection")
+    people, people_state = seen.get("/collaborators?per_page=100")
+    lone = reviews.is_lone(people or [])
     task = Contract.load(root / "contract.yaml").task
     checks: list[Callable[[], Finding]] = [
         lambda: _default(seen),
-        lambda: _reviewed(seen, rules or [], classic, rules_state),
+        lambda: _reviewed(seen, rules or [], classic, rules_state, lone),
         lambda: _gated(seen, rules or [], classic, rules_state),
+        lambda: _alone(seen, rules or [], classic, rules_state),
         lambda: _owned(seen, root),
-        lambda: _owners_asked(seen, rules or [], classic, rules_state),
+        lambda: _owners_asked(seen, rules or [], classic, rules_state, lone),
+        lambda: _ends(seen, root, rules or [], classic),
+        lambda: _approvable(seen, rules or [], classic, people_state, lone),
         lambda: _environment(seen),
+        lambda: _runners(seen),
         lambda: _storage(seen, root),
         lambda: _pull_requests(seen),
+        lambda: _opened(seen),
         lambda: _tags(seen, task),
         lambda: _immutable(seen),
     ]
@@ -140,32 +154,49 @@ def _default(seen: Seen) -> Finding:
     )
 
 
-def _reviewed(seen: Seen, rules: list[Any], classic: Any, state: State) -> Finding:
+def _reviewed(seen: Seen, rules: list[Any], classic: Any, state: State, lone: bool) -> Finding:
+    how = "require a pull request, 0 approvals" if lone else "require a pull request"
     there = bool(_of_type(rules, "pull_request")) or "required_pull_request_reviews" in (
         classic or {}
     )
     return Finding(
         what="main changes only through reviewed pull requests",
         state=_absent(there, state),
-        mend=f"Click: {seen.page('settings/rules/new?target=branch')} (main; require a pull request). "
+        mend=f"Click: {seen.page('settings/rules/new?target=branch')} (main; {how}). "
         + _without_plan(state),
     )
 
 
-def _gated(seen: Seen, rules: list[Any], classic: Any, state: State) -> Finding:
-    # Everybody with write access may post a status of this name; a rule can name who must have posted it.
-    required = [
+def _required(rules: list[Any], classic: Any) -> list[tuple[str, int | None]]:
+    """(status, app that must have set it) of everything that main requires."""
+    found = [
         (check["context"], check.get("integration_id"))
         for rule in _of_type(rules, "required_status_checks")
         for check in rule.get("required_status_checks", [])
     ]
     older = ((classic or {}).get("required_status_checks") or {}).get("checks", [])
-    required += [(check["context"], check.get("app_id")) for check in older]
+    return found + [(check["context"], check.get("app_id")) for check in older]
+
+
+def _gated(seen: Seen, rules: list[Any], classic: Any, state: State) -> Finding:
+    # Everybody with write access may post a status of this name; a rule can name who must have posted it.
+    required = _required(rules, classic)
     return Finding(
         what=f"main takes nothing without the status {client.STATUS}, set by GitHub Actions",
         state=_absent((client.STATUS, ACTIONS_APP) in required, state),
         mend=f"Click: {seen.page('settings/rules/new?target=branch')} (main; require the status {client.STATUS} from "
         f"the source GitHub Actions). {_without_plan(state)}",
+    )
+
+
+def _alone(seen: Seen, rules: list[Any], classic: Any, state: State) -> Finding:
+    # The runs of a pull request by the token wait for approval, so what they report does not come by itself.
+    others = sorted({name for name, _ in _required(rules, classic)} - {client.STATUS})
+    return Finding(
+        what=f"main requires no status besides {client.STATUS}, so that Ship and rollback need no approval of runs",
+        state="missing" if others else _absent(True, state),
+        mend=f"Click: {seen.page('settings/rules')} (the rule for main; require {client.STATUS} only, without: "
+        f"{', '.join(others)})",
     )
 
 
@@ -175,16 +206,14 @@ def _without_plan(state: State) -> str:
     return "Private repositories need a paid plan for it; until then look at the status before merging."
 
 
+def _codeowners(root: Path) -> str:
+    places = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
+    path = next((root / place for place in places if (root / place).is_file()), None)
+    return path.read_text(encoding="utf-8") if path else ""
+
+
 def _owned(seen: Seen, root: Path) -> Finding:
-    path = next(
-        (
-            p
-            for p in (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
-            if (root / p).is_file()
-        ),
-        None,
-    )
-    text = (root / path).read_text(encoding="utf-8") if path else ""
+    text = _codeowners(root)
     bare = [name for name in GUARDED if not owners(text, name)]
     errors, _ = seen.get("/codeowners/errors")
     wrong = [
@@ -209,7 +238,13 @@ def owners(text: str, path: str) -> list[str]:
     return found
 
 
-def _owners_asked(seen: Seen, rules: list[Any], classic: Any, state: State) -> Finding:
+def _owners_asked(seen: Seen, rules: list[Any], classic: Any, state: State, lone: bool) -> Finding:
+    what = "owners must approve changes of what they own"
+    if lone:
+        mend = (
+            "It needs a second person with write access: nobody can approve their own pull request."
+        )
+        return Finding(what=what, state="not offered", mend=mend)
     asked = any(rule.get("require_code_owner_review") for rule in _of_type(rules, "pull_request"))
     asked = asked or bool(
         ((classic or {}).get("required_pull_request_reviews") or {}).get(
@@ -217,10 +252,40 @@ def _owners_asked(seen: Seen, rules: list[Any], classic: Any, state: State) -> F
         )
     )
     return Finding(
-        what="owners must approve changes of what they own",
+        what=what,
         state=_absent(asked, state),
         mend=f"Click: {seen.page('settings/rules')} (the rule for main; require review from code owners). "
         + _without_plan(state),
+    )
+
+
+def _ends(seen: Seen, root: Path, rules: list[Any], classic: Any) -> Finding:
+    review = reviews.Review.parse(rules, classic)
+    owned = bool(owners(_codeowners(root), GUARDED[0]))
+    waits = reviews.button_waits(review, owned=owned)
+    if waits:
+        listed, _ = seen.get("/rulesets?per_page=100")
+        full = [seen.get(f"/rulesets/{item['id']}")[0] or item for item in listed or []]
+        found, _ = seen.get("/environments/rollback/secrets?per_page=100")
+        names = [secret["name"] for secret in (found or {}).get("secrets", [])]
+        waits = not (deploy_key.SECRET in names and reviews.lets_keys_through(full))
+    return Finding(
+        what="the rollback button ends by itself",
+        state="missing" if waits else "ok",
+        mend=reviews.two_ways(seen.name, seen.page("settings/rules")),
+    )
+
+
+def _approvable(seen: Seen, rules: list[Any], classic: Any, state: State, lone: bool) -> Finding:
+    review = reviews.Review.parse(rules, classic)
+    locked = lone and (review.approvals > 0 or review.owners)
+    return Finding(
+        what="somebody can approve what the only maintainer proposes",
+        state="missing" if locked else state,
+        mend="You are the only one who may write here, and nobody can approve their own pull request. Keep the pull "
+        f"request, but ask for 0 approvals and for no code owner until there are two: {seen.page('settings/rules')}"
+        if locked
+        else "The token may not list who may write here.",
     )
 
 
@@ -232,6 +297,21 @@ def _environment(seen: Seen) -> Finding:
         state=_absent(limited, state),
         mend=f"Command: gh api -X PUT repos/{seen.name}/environments/production --input - <<< "
         '\'{"deployment_branch_policy": {"protected_branches": true, "custom_branch_policies": false}}\'',
+    )
+
+
+def _runners(seen: Seen) -> Finding:
+    # A pull request of a fork can name any runner in its own workflow file.
+    public = (seen.get("")[0] or {}).get("visibility") == "public"
+    nothing: tuple[Any, State] = (None, "ok")
+    found, state = seen.get("/actions/runners?per_page=100") if public else nothing
+    names = [str(runner["name"]) for runner in (found or {}).get("runners", [])]
+    return Finding(
+        what="no stranger's pull request can reach a self-hosted runner",
+        state="missing" if names else state,
+        mend=f"This repository is public, and its runners are: {', '.join(names) or 'not to be seen by this token'}. "
+        f"Use DEPLOY=agent instead (make deploy WATCH=1 on the host), or make the repository private. At least "
+        f"require approval for all outside contributors: {seen.page('settings/actions')}",
     )
 
 
@@ -258,6 +338,18 @@ def _pull_requests(seen: Seen) -> Finding:
         state=_absent(allowed, state),
         mend=f"Command: gh api -X PUT repos/{seen.name}/actions/permissions/workflow -f "
         "default_workflow_permissions=read -F can_approve_pull_request_reviews=true",
+    )
+
+
+def _opened(seen: Seen) -> Finding:
+    waiting, state = seen.waiting()
+    links = f"\n{'':<21}".join(one.link for one in waiting)
+    return Finding(
+        what="every proposal (Ship, rollback, revert) has its pull request",
+        state="missing" if waiting else state,
+        mend=f"Click to open: {links}"
+        if waiting
+        else "The token may not read branches and pull requests.",
     )
 
 

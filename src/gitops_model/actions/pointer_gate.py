@@ -68,6 +68,7 @@ def _move(
         # Numbers of a release that may not ship would only be taken for a reason to ship it.
         comparison=None if reasons else _comparison(git, current, wanted),
         served=pointer_story.served(git, current.stable, at=at),
+        restorable=found.way_back,
         way_back=None if reasons else pointer_story.way_back(current, wanted),
         following=pointer_story.following(current, wanted, blocked=bool(reasons)),
     )

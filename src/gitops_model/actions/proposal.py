@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gitops_model.actions import client, pulls
-from gitops_model.actions.client import Refused, Repository
+from gitops_model.actions import client, pulls, ready
+from gitops_model.actions.client import Repository
 from gitops_model.actions.job import BOT, BOT_ADDRESS, Job
 from gitops_model.delivery.git import Git
 from gitops_model.delivery.releases import POINTER
@@ -32,19 +32,23 @@ class Proposal:
 
 @dataclass(frozen=True, kw_only=True)
 class Proposed:
-    """The pull request; `number` None where GitHub Actions may not open one. `compare` shows the change in any case."""
+    """The pull request at `url`. `number` None: Actions may not open one, and `url` is the page where a person does.
+
+    `open` False: somebody has closed or merged it already.
+    """
 
     commit: str
     number: int | None
     url: str
-    compare: str
+    open: bool = True
 
 
 def propose(git: Git, repository: Repository, job: Job, wanted: Proposal) -> Proposed:
-    """Push the branch, open the pull request, set the status on it. Leaves no branch without a pull request.
+    """Push the branch, open the pull request, set the status on it. The branch stays in any case.
 
-    Pull requests that Actions open start no workflow, so the status, which says that the releases were verified here,
-    is set by hand. Raises ExternalFailure.
+    The checks of a pull request that Actions open wait until somebody approves them, so the status, which says that the
+    releases were verified here, is set by hand. Where a person opens it, the checks run by themselves and set it.
+    Raises ExternalFailure.
     """
     commit = write_commit(git, wanted)
     with job.git_access():
@@ -55,7 +59,6 @@ def propose(git: Git, repository: Repository, job: Job, wanted: Proposal) -> Pro
             raise ExternalFailure(
                 f"branch {wanted.branch} cannot be pushed: {problem}. Run the command again."
             )
-    compare = job.page(f"compare/{wanted.base[:12]}...{commit[:12]}")
     with client.calling(f"open the pull request '{wanted.title}'"):
         pull = pulls.open_or_find(
             repository,
@@ -65,14 +68,15 @@ def propose(git: Git, repository: Repository, job: Job, wanted: Proposal) -> Pro
             body=wanted.body,
         )
     if pull is None:
-        with client.calling(f"delete the branch {wanted.branch}"):
-            _delete_branch(repository, wanted.branch)
-        return Proposed(commit=commit, number=None, url="", compare=compare)
+        first = wanted.body.split("\n\n")[0]
+        link = ready.link(job, branch=wanted.branch, title=wanted.title, body=first)
+        return Proposed(commit=commit, number=None, url=link)
     if pull.state == "open":
         client.set_status(
             repository, commit, state="success", description=wanted.status, url=job.run_url
         )
-    return Proposed(commit=commit, number=pull.number, url=pull.url, compare=compare)
+    still = pull.state == "open"
+    return Proposed(commit=commit, number=pull.number, url=pull.url, open=still)
 
 
 def write_commit(git: Git, wanted: Proposal) -> str:
@@ -91,11 +95,3 @@ def write_commit(git: Git, wanted: Proposal) -> str:
     return git.out(
         "hash-object", "-t", "commit", "-w", "--stdin", stdin=(text + wanted.message).encode()
     )
-
-
-def _delete_branch(repository: Repository, branch: str) -> None:
-    try:
-        repository.send("DELETE", f"/git/refs/heads/{branch}")
-    except Refused as error:
-        if error.status not in (404, 422):  # it is gone already
-            raise

@@ -59,6 +59,11 @@ def into_main(repository: Repository, *, owner: str, branch: str, state: str) ->
         yield Pull.parse(data)
 
 
+def open_into_main(repository: Repository) -> list[Pull]:
+    """All open pull requests into main."""
+    return [Pull.parse(data) for data in repository.pages(f"/pulls?state=open&base={MAIN}")]
+
+
 def elsewhere(repository: Repository, *, owner: str, branch: str) -> Iterator[Pull]:
     """Pull requests, open or closed, from OWNER's `branch` into other branches than main."""
     head = quote(f"{owner}:{branch}", safe="")
@@ -99,9 +104,10 @@ def open_or_find(
         return known
 
 
-def merge(repository: Repository, number: int, *, commit: str, pace: float) -> str:
+def merge(repository: Repository, number: int, *, commit: str, message: str, pace: float) -> str:
     """Merge the pull request at exactly this commit. Returns "" on success, else why GitHub will not.
 
+    `message` is what main's commit says: by default the repository's settings decide, and may leave the reason out.
     Right after a pull request was opened, or main moved, GitHub may refuse with "Base branch was modified" until it
     has computed whether the two fit; that passes. `pace` stretches the pauses meanwhile.
     """
@@ -111,7 +117,9 @@ def merge(repository: Repository, number: int, *, commit: str, pace: float) -> s
     reason = ""
     for method in METHODS:
         while True:
-            reason = _refusal(repository, number, {"merge_method": method, "sha": commit})
+            subject, _, body = message.strip().partition("\n")
+            words = {"commit_title": f"{subject} (#{number})", "commit_message": body.strip()}
+            reason = _refusal(repository, number, {"merge_method": method, "sha": commit, **words})
             pause = next(pauses, None) if "Base branch was modified" in reason else None
             if pause is None:
                 break

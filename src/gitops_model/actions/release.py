@@ -11,33 +11,42 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gitops_model.actions import client, proposal, release_page, storage
+from gitops_model.actions import client, release_page, ships, storage, tags
 from gitops_model.actions.build import FILES, FOLDER
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
 from gitops_model.actions.release_page import BUNDLE
-from gitops_model.delivery import release, releases, ship
+from gitops_model.delivery import release, releases
 from gitops_model.delivery.git import Git
-from gitops_model.errors import GitopsError
 from gitops_model.files import sha256_bytes, write_atomic
 from gitops_model.formats import check
 from gitops_model.formats.bundle import Bundle
-from gitops_model.formats.pointer import Pointer
-from gitops_model.report import bom, comment, release_note
+from gitops_model.report import bom, release_note
 
 
 def run() -> int:
-    """Exit 0 when the release is published, whether or not Actions may open the pull request."""
+    """Exit 0 when the release is published, whether or not Actions may open the pull request.
+
+    Without a folder from `ci-build` there is nothing to release; the proposals are looked after all the same.
+    """
     job = Job.from_environ(os.environ)
     git = Git.open(Path())
     repository = Repository(job)
     storage.write_credentials(git.root, os.environ)
+    report = _release(git, repository, job) if (FOLDER / BUNDLE).exists() else None
+    ships.settle(git, repository, job, report)
+    return 0
+
+
+def _release(git: Git, repository: Repository, job: Job) -> ships.Report:
     data = (FOLDER / BUNDLE).read_bytes()
     bundle = Bundle.open(data, sha256=sha256_bytes(data), name=str(FOLDER / BUNDLE))
     # The record takes the verdict from here.
     write_atomic(Path("reports/check.json"), (FOLDER / "check.json").read_bytes())
     with job.git_access():
-        outcome = release.release_bytes(git, commit=git.need("HEAD"), data=data)
+        outcome = release.release_bytes(
+            git, commit=git.need("HEAD"), data=data, create=tags.Creator(git, repository)
+        )
     print(f"ci-release: {outcome.model} is sha256 {outcome.sha256[:12]}…")
     record = releases.load(git, outcome.model).record
     report = check.read(json.loads((FOLDER / "check.json").read_bytes()))
@@ -46,13 +55,13 @@ def run() -> int:
         page = release_page.publish(
             repository,
             outcome.model,
-            commit=outcome.commit,
             note=release_note.render_note(record, report),
             files=files,
         )
     job.summarise(f"Released [{outcome.model}]({page}).")
-    propose(git, repository, job, outcome.model, page=page)
-    return 0
+    path = FOLDER / "check.md"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return ships.Report(model=outcome.model, markdown=text)
 
 
 def assets(
@@ -69,55 +78,3 @@ def assets(
     files |= {name: (FOLDER / name).read_bytes() for name in FILES if (FOLDER / name).exists()}
     sums = "".join(f"{sha256_bytes(content)}  {name}\n" for name, content in sorted(files.items()))
     return {**files, "SHA256SUMS": sums.encode()}
-
-
-def propose(git: Git, repository: Repository, job: Job, model: str, *, page: str) -> None:
-    """Open "Ship <id>" on what main says now; a pull request that cannot be opened is said, and is no failure."""
-    base = git.need("refs/remotes/origin/main")
-    text = git.read(base, releases.POINTER)
-    current = Pointer.parse((text or b"").decode(), name=releases.POINTER)
-    if any(ref.model == model for ref in current.refs()):
-        print(f"ci-release: production.yaml names {model} already")
-        return
-    try:
-        with job.git_access():
-            _, wanted, notes = ship.plan(git, current, ship.Wish(model=model))
-    except GitopsError as error:
-        job.annotate("warning", f"{model} is released, but not proposed for shipping. {error}")
-        return
-    report = (
-        (FOLDER / "check.md").read_text(encoding="utf-8") if (FOLDER / "check.md").exists() else ""
-    )
-    body = "\n".join(
-        [
-            f"Points `production.yaml` at [{model}]({page}). Merging this deploys it; reverting the merge rolls back.",
-            *(f"- {comment.escape(text)}" for text in notes),
-            "",
-            report,
-        ]
-    )
-    made = proposal.propose(
-        git,
-        repository,
-        job,
-        proposal.Proposal(
-            branch=f"ship/{model}-on-{base[:8]}",
-            base=base,
-            pointer=wanted,
-            message=f"Ship {model}\n",
-            title=f"Ship {model}",
-            body=body,
-            status=f"{model} passed the gates on main and its bundle was verified",
-        ),
-    )
-    if made.number is None:
-        job.annotate(
-            "warning",
-            f"{model} is released, but GitHub Actions may not open pull requests here (`make doctor` says where to "
-            f"allow it). Ship it by hand: make ship MODEL={model}",
-        )
-        job.summarise(
-            f"Not proposed: Actions may not open pull requests. By hand: `make ship MODEL={model}`"
-        )
-        return
-    job.summarise(f"Proposed in [#{made.number}]({made.url}): merging it deploys {model}.")

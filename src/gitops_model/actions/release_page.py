@@ -16,6 +16,7 @@ from gitops_model.errors import BadArtifact, ExternalFailure
 from gitops_model.files import sha256_bytes
 
 BUNDLE = "model.tar"
+LINK = "\n\n<!-- proposal -->\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,17 +52,19 @@ class Page:
         )
 
 
-def publish(
-    repository: Repository, model: str, *, commit: str, note: str, files: Mapping[str, bytes]
-) -> str:
-    """Draft, upload, publish. Returns the page's address. Raises BadArtifact when another release has the id."""
+def publish(repository: Repository, model: str, *, note: str, files: Mapping[str, bytes]) -> str:
+    """Draft, upload, publish. Returns the page's address. Raises BadArtifact when another release has the id.
+
+    The tag is there already. No target is named: GitHub asks for the right to change workflows where the target's
+    workflow files are not those of a branch.
+    """
     known = _published(repository, model)
     if known is not None:
         return _same(repository, known, files)
     drafts = _drafts(repository, model)
     if not drafts:
         request = {"tag_name": model, "name": model, "body": note, "draft": True}
-        repository.send("POST", "/releases", {**request, "target_commitish": commit})
+        repository.send("POST", "/releases", request)
         drafts = _drafts(repository, model)
     if not drafts:
         # Another run has published it meanwhile, and deleted the draft of this one.
@@ -85,6 +88,25 @@ def publish(
     if known is None:
         raise ExternalFailure(f"the release {model} was published, but GitHub does not show it.")
     return known.url
+
+
+def exists(repository: Repository, model: str) -> bool:
+    """Whether the release is published."""
+    return _published(repository, model) is not None
+
+
+def add_link(repository: Repository, model: str, line: str) -> None:
+    """End the note of a published release with `line`, in place of an earlier one.
+
+    Title and note are what may still be changed once a release is published and immutable.
+    """
+    data = repository.find(f"/releases/tags/{quote(model)}")
+    if data is None:
+        return
+    note = str(data.get("body") or "")
+    wanted = f"{note.split(LINK, maxsplit=1)[0].rstrip()}{LINK}{line}\n"
+    if note != wanted:
+        repository.send("PATCH", f"/releases/{data['id']}", {"body": wanted})
 
 
 def _published(repository: Repository, model: str) -> Page | None:

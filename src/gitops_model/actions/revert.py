@@ -1,6 +1,7 @@
-"""`ci-revert`: after a deployment that failed, propose to put production.yaml back. It is not merged by a machine.
+"""`ci-revert`: after a deployment that failed or was stopped, propose to put production.yaml back.
 
-The previous model keeps serving; main asks for one that could not be deployed. People decide: revert, or repair.
+The previous model keeps serving; main asks for one that could not be deployed. People decide:
+revert, or repair; no machine merges this.
 """
 
 from __future__ import annotations
@@ -8,12 +9,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from gitops_model.actions import client, issues, proposal
+from gitops_model.actions import client, deployments, issues, proposal
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
 from gitops_model.delivery import pointer_file, releases, rollback
 from gitops_model.delivery.git import Git
-from gitops_model.errors import Blocked
+from gitops_model.errors import Blocked, ExternalFailure
 from gitops_model.report import comment
 
 LABEL = "incident"
@@ -27,6 +28,10 @@ def run() -> int:
     job = Job.from_environ(os.environ)
     git = Git.open(Path())
     repository = Repository(job)
+    try:
+        deployments.conclude(repository, job)
+    except ExternalFailure as error:
+        job.annotate("warning", f"The deployment may still be shown as under way. {error}")
     head = git.need("HEAD")
     failed = os.environ.get("FAILED", "").strip()
     if failed and git.read(failed, releases.POINTER) != git.read(head, releases.POINTER):
@@ -65,7 +70,8 @@ def run() -> int:
         return 0
     body = (
         f"[The deployment]({job.run_url}) failed, and Actions may not open pull requests here. The previous model "
-        f"keeps serving, but main asks for another. What to revert: {made.compare}. The command: make rollback"
+        f"keeps serving, but main asks for another. Open the revert with one click, then merge it: {made.url} "
+        "(or in a clone: make rollback PUSH=1)"
     )
     with client.calling("open an issue about the failed deployment"):
         address = issues.open_or_find(
@@ -75,6 +81,6 @@ def run() -> int:
             label=LABEL,
             marker=f"deploy {head}",
         )
-    job.annotate("error", f"Revert production.yaml by hand: make rollback. {address or ''}")
+    job.annotate("error", f"Open the revert of production.yaml by hand: {made.url} {address or ''}")
     job.summarise(body)
     return 0

@@ -10,7 +10,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gitops_model.actions import client, issues, proposal, pulls
+from gitops_model.actions import client, deploy_key, issues, proposal, pulls
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
 from gitops_model.actions.proposal import Proposed
@@ -46,7 +46,6 @@ def run() -> int:
                 commit=earlier.head_sha,
                 number=earlier.number,
                 url=earlier.url,
-                compare=earlier.url,
             )
             # main says the new pointer by now; the incident is about what it said before.
             current = pointer_file.standing(git, f"{earlier.merge_commit}^")
@@ -58,17 +57,23 @@ def run() -> int:
     try:
         if made.number is None:
             raise Blocked(
-                "GitHub Actions may not open pull requests here (`make doctor` says where to allow it), so nothing was "
-                "rolled back. Roll back by hand, now: make rollback REASON='...'. What is to be taken back: "
-                f"{made.compare}"
+                "nothing is rolled back yet: GitHub Actions may not open pull requests here (`make doctor` says where "
+                f"to allow it). Open this one and merge it, now; the merge deploys: {made.url}\nOr in a clone: make "
+                "rollback REASON='...' PUSH=1"
             )
         with client.calling(f"merge pull request #{made.number}"):
-            left = pulls.merge(repository, made.number, commit=made.commit, pace=job.pace)
-        if left:
-            raise Blocked(
-                f"nothing is rolled back yet: GitHub does not merge {made.url} ({left}). Merge it by hand, now."
+            left = pulls.merge(
+                repository,
+                made.number,
+                commit=made.commit,
+                message=_words(git, made.commit),
+                pace=job.pace,
             )
-        start_deploy(repository, made)
+        problem = deploy_key.push(git, job, made.commit, os.environ) if left else ""
+        if left and problem:
+            raise Blocked(_next_click(made, left, problem))
+        if not left:
+            start_deploy(repository, made)
     except GitopsError as error:
         job.annotate("error", str(error))
         _tell(repository, job, current, made, reason=reason, outcome=str(error))
@@ -82,6 +87,25 @@ def run() -> int:
         outcome=f"Rolled back by #{made.number}; the deployment is started.",
     )
     return 0
+
+
+def _next_click(made: Proposed, left: str, problem: str) -> str:
+    """What is left to do where GitHub does not merge, by what it said."""
+    said = " ".join(left.split())
+    if "review" in said:
+        click = f"Somebody else than its author approves it: {made.url}/files → Review changes → Approve. Then: "
+    else:
+        click = ""
+    return (
+        f"nothing is rolled back yet: GitHub does not merge {made.url} ({said}). {click}Merge it by hand, now: "
+        f"{made.url} → Merge pull request; the merge deploys. The deploy key did not help either: {problem} "
+        "(`make doctor` says how the button ends by itself)."
+    )
+
+
+def _words(git: Git, commit: str) -> str:
+    """The commit's message. After a run that died, the commit is on GitHub only, and merged already."""
+    return git.out("log", "-1", "--format=%B", commit) if git.commit(commit) else "Roll back"
 
 
 def _propose(
@@ -157,7 +181,7 @@ def _tell(
             f"- **Model**: {comment.escape(model)}",
             f"- **Symptoms**: {comment.escape(reason, limit=1000)}",
             f"- **Rolled back by**: {comment.escape(job.actor)} ([run]({job.run_url}))",
-            f"- **Change**: {made.url or made.compare}",
+            f"- **Change**: {made.url}",
             "",
             comment.escape(outcome, limit=1500),
             "",

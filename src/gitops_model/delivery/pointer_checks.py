@@ -18,10 +18,14 @@ from gitops_model.formats.pointer import Pointer, Ref
 
 @dataclass(kw_only=True)
 class Findings:
-    """What stands against a change, and what people should know though it does not."""
+    """What stands against a change, and what people should know though it does not.
+
+    `way_back`: what serves now was found restorable, so that a rollback from the new pointer can bring it back.
+    """
 
     problems: list[GitopsError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    way_back: bool = False
 
     def error(self) -> GitopsError | None:
         """All problems as one error: BadArtifact if any is one, BadInput if all are, else Blocked; None if none."""
@@ -211,6 +215,7 @@ def _leaving(git: Git, current: Pointer, back: bool, found: Findings, *, offline
         return
     own = Findings()
     _bundle(git, stable, own, offline=offline)
+    found.way_back = not own.problems
     for problem in own.problems:
         if back:
             found.notes.append(f"going back from {stable.model}, which is itself lost: {problem}")

@@ -13,7 +13,7 @@ import json
 import random
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,8 +89,10 @@ def run(options: Options) -> int:
             f"release: nothing to do, this bundle already is {outcome.model} (sha256 {outcome.sha256[:12]}…)."
         )
     if not made.passed:
-        print(f"  Mind: {outcome.model} {made.verdict}")
-        print(f"  Ship it all the same: make ship MODEL={outcome.model} ACCEPT='reason'")
+        print(f"  Mind: {outcome.model} {made.verdict} So it is not proposed for shipping.")
+        print(
+            f"  Only if you take the responsibility: make ship MODEL={outcome.model} ACCEPT='reason'"
+        )
     elif outcome.created:
         print(f"  Ship it:            make ship MODEL={outcome.model}")
     return 0
@@ -120,11 +122,15 @@ def release(git: Git, *, rev: str = "HEAD", any_branch: bool = False, push: bool
     return _claim(git, task, sha256, commit, facts, push=push)
 
 
-def release_bytes(git: Git, *, commit: str, data: bytes) -> Outcome:
+# Makes a ref of origin name a tag like this local object: the object that origin then has, and "" or the problem.
+Create = Callable[[str, str], tuple[str, str]]
+
+
+def release_bytes(git: Git, *, commit: str, data: bytes, create: Create) -> Outcome:
     """Release a bundle that was built from `commit` just now, also where its bytes differ from dvc.lock.
 
     That is what happens where no DVC remote holds the bundle: CI builds it again, judges what it built, and releases
-    that very file. Raises like `release`.
+    that very file. `create` makes the tag on origin. Raises like `release`.
     """
     _update(git)
     _check_place(git, commit, any_branch=False)
@@ -138,7 +144,8 @@ def release_bytes(git: Git, *, commit: str, data: bytes) -> Outcome:
     out = dvc.Out(path=dvc.BUNDLE, md5=md5, size=len(data))
     if md5 == dvc.bundle_at(git, commit).md5:
         _make_safe(git, out, sha256, task)
-    return _claim(git, task, sha256, commit, _facts(git, bundle, out, commit), push=True)
+    facts = _facts(git, bundle, out, commit)
+    return _claim(git, task, sha256, commit, facts, push=True, create=create)
 
 
 def _update(git: Git) -> None:
@@ -249,7 +256,14 @@ def _make_safe(git: Git, out: dvc.Out, sha256: str, task: str) -> None:
 
 
 def _claim(
-    git: Git, task: str, sha256: str, commit: str, facts: Mapping[str, Any], *, push: bool
+    git: Git,
+    task: str,
+    sha256: str,
+    commit: str,
+    facts: Mapping[str, Any],
+    *,
+    push: bool,
+    create: Create | None = None,
 ) -> Outcome:
     """Take the next free id. Whoever creates the tag on origin first has it; the others try the one after."""
     problem = ""
@@ -269,7 +283,10 @@ def _claim(
         target = git.make_tag_object(name=model, commit=commit, message=message, when=when)
         ref = f"refs/tags/{model}"
         if push:
-            problem = git.push(f"{target}:{ref}")
+            if create is None:
+                problem = git.push(f"{target}:{ref}")
+            else:
+                target, problem = create(ref, target)
             # A lost answer is no lost push: what origin holds decides.
             holder = git.remote_refs(ref).get(ref) if problem else target
             if holder is None:
@@ -278,6 +295,10 @@ def _claim(
                 )
             if holder != target:
                 continue
+            if create is not None:
+                # The tag that origin made may have other bytes than ours.
+                _update(git)
+                return Outcome(model=model, sha256=sha256, commit=commit, created=True, pushed=True)
         if git.create_ref(ref, target) or git.commit(ref) == commit:
             return Outcome(model=model, sha256=sha256, commit=commit, created=True, pushed=push)
         problem = f"{model} appeared in this clone meanwhile"

@@ -159,10 +159,10 @@ def shas(git: Git, task: str) -> dict[str, str]:
     return dict(pair for _, pair in sorted(found.items()))
 
 
-def ids_in_history(git: Git) -> set[str]:
-    """Every id that any production.yaml of any branch ever named, also when its tag is gone."""
+def ids_in_history(git: Git, rev: str = "--all") -> set[str]:
+    """Every id that any production.yaml in the history of `rev` ever named, also when its tag is gone."""
     text = git.out(
-        "log", "--all", "-p", "-m", "--format=", "--no-color", "--no-ext-diff", "--", POINTER
+        "log", rev, "-p", "-m", "--format=", "--no-color", "--no-ext-diff", "--", POINTER
     )
     return set(_NAMED.findall(text))
 

@@ -185,7 +185,11 @@ def _ship(git: Git, current: Pointer, options: Options) -> Change:
         how = f" as canary at {wish.percent:g} %"
     elif wish.shadow:
         how = " as shadow"
-    body = f"Shipped although it did not pass the gates: {wish.accepted}" if wish.accepted else ""
+    body = ""
+    if wish.accepted:
+        passed = releases.load(git, ref.model).passed
+        body = "Reason" if passed else "Shipped although it did not pass the gates"
+        body += f": {wish.accepted.strip()}"
     return Change(pointer=new, subject=f"Ship {ref.model}{how}", body=body)
 
 

@@ -132,7 +132,22 @@ def test_an_unevaluated_release_needs_a_reason_that_is_kept(clone: Clone) -> Non
     assert done.code == 1
     assert "did not pass the gates: Not evaluated:" in done.err
     clone.ok("ship", "--accept-unevaluated", "first day", "--commit")
-    assert "first day" in clone.git("log", "-1", "--format=%b")
+    assert clone.git("log", "-1", "--format=%b") == (
+        "Shipped although it did not pass the gates: first day"
+    )
+
+
+def test_a_reason_for_a_release_that_passed_is_kept_and_accuses_it_of_nothing(two: Clone) -> None:
+    two.ok("ship", "flight-delay-v2", "--accept-unevaluated", "asked for by Ada", "--commit")
+    assert two.git("log", "-1", "--format=%b") == "Reason: asked for by Ada"
+
+
+def test_a_way_back_is_claimed_only_where_one_was_found(two: Clone) -> None:
+    empty, first = Pointer(), two.pointer
+    two.ship("flight-delay-v2")
+    git, second = Git.open(two.root), two.pointer
+    assert not pointer_checks.examine(git, empty, first, offline=True).way_back
+    assert pointer_checks.examine(git, first, second, offline=True).way_back
 
 
 def test_push_and_a_protected_branch(world: World, clone: Clone) -> None:

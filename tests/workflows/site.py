@@ -1,0 +1,93 @@
+"""A repository in which v2 serves and v1 served before, and the jobs of the buttons run in fresh checkouts of it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support import trees
+from tests.support.places import TEMPLATE
+from tests.workflows import filters
+from tests.workflows.bare_git import BareGit
+from tests.workflows.commands import Commands, Done, Running
+from tests.workflows.fake_github import FakeGitHub
+
+WORKFLOWS = filters.load_all(TEMPLATE / ".github" / "workflows")
+MODULES = {
+    ("deploy.yml", "deploy"): "ci-deploy",
+    ("deploy.yml", "revert"): "ci-revert",
+    ("rollback.yml", "rollback"): "ci-rollback",
+}
+
+
+class Site:
+    """The repository of `shipped`, and jobs run in fresh checkouts of its main."""
+
+    def __init__(self, shipped: Path, commands: Commands, folder: Path) -> None:
+        self.commands, self.folder = commands, folder
+        trees.copy(shipped / "origin.git", folder / "origin.git")
+        self.git = BareGit(folder / "origin.git")
+        self.fake = FakeGitHub(folder / "origin.git")
+        self.v1, self.v2 = sorted(
+            ref.removeprefix("refs/tags/") for ref in self.git.refs("refs/tags/")
+        )
+        self.runs = 900
+
+    def checkout(self) -> Path:
+        self.runs += 1
+        folder = self.folder / f"checkout-{self.runs}"
+        subprocess.run(
+            ["git", "clone", "-q", str(self.folder / "origin.git"), str(folder)], check=True
+        )
+        origin = f"{self.fake.url}/acme/model.git"
+        subprocess.run(["git", "remote", "set-url", "origin", origin], cwd=folder, check=True)
+        return folder
+
+    def start(
+        self, file: str, job: str, *, without: str = "", run_id: int | None = None, **env: str
+    ) -> Running:
+        """Begin the command of a job with the permissions its workflow declares, less `without`."""
+        declared = WORKFLOWS[file]["jobs"][job]["permissions"]
+        granted = {name: level for name, level in declared.items() if name != without}
+        checkout = self.checkout()
+        base = {
+            "GITHUB_REPOSITORY": "acme/model", "GITHUB_API_URL": self.fake.url, "GITHUB_SERVER_URL": self.fake.url,
+            "GITHUB_ACTIONS": "true", "GITHUB_API_PACE": "0", "GITHUB_RUN_ID": str(run_id or self.runs),
+            "GITHUB_TOKEN": self.fake.job_token(f"{file}/{job}", granted), "GITHUB_ACTOR": "ada",
+            "GITHUB_STEP_SUMMARY": str(self.folder / "summary.md"), "DVC_NO_ANALYTICS": "1",
+        }  # fmt: skip
+        command = f"ci-{job}" if file == "release.yml" else MODULES[file, job]
+        return self.commands.start(command, cwd=checkout, env={**base, **env})
+
+    def run(self, file: str, job: str, **options: Any) -> Done:
+        return self.start(file, job, **options).wait()
+
+    def rollback(self, reason: str = "wrong", **options: Any) -> Done:
+        return self.run("rollback.yml", "rollback", REASON=reason, **options)
+
+    def pointer(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = yaml.safe_load(self.git.read("main", "production.yaml") or b"")
+        return loaded
+
+    def branches(self) -> list[str]:
+        return [name.removeprefix("refs/heads/") for name in self.git.refs("refs/heads/")]
+
+    def summary(self) -> str:
+        return (self.folder / "summary.md").read_text()
+
+
+def put(git: BareGit, path: str, text: str) -> str:
+    """Commit one file on main."""
+    tip = git.ref("refs/heads/main")
+    assert tip is not None
+    blob = git.text("hash-object", "-w", "--stdin", stdin=text.encode())
+    lines = [
+        line for line in git.text("ls-tree", tip).splitlines() if not line.endswith("\t" + path)
+    ]
+    tree = git.text("mktree", stdin="\n".join([*lines, f"100644 blob {blob}\t{path}", ""]).encode())
+    sha = git.commit_tree(tree, [tip], f"Change {path}\n")
+    git.update("refs/heads/main", sha)
+    return sha
