@@ -49,8 +49,9 @@ class Comparison:
 class Move:
     """A change of production.yaml as its comment shows it. `reasons` stand against it, `notes` do not.
 
-    `change` is from → to. `restorable`: the release that serves now was found, so a rollback can bring it back. `served` says how long the current release has served, `way_back` what a rollback would
-    return to, `command` what to run next; each is None where nobody knows.
+    `change` is from → to. `restorable`: the release that serves now was found, so a rollback can bring it back.
+    `served` says how long the current release has served, `way_back` what a rollback would return to, `following` what
+    to run next; each is None where nobody knows.
     """
 
     change: str
