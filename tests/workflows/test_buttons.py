@@ -1,4 +1,4 @@
-"""Deploy, revert and rollback on GitHub: the right pointer, no stranded branch, no permission too many or too few."""
+"""Deploy, revert and rollback on GitHub: the right pointer, no forgotten branch, no permission too many or too few."""
 
 from __future__ import annotations
 

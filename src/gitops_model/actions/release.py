@@ -43,7 +43,7 @@ def _release(git: Git, repository: Repository, job: Job) -> ships.Report:
     bundle = Bundle.open(data, sha256=sha256_bytes(data), name=str(FOLDER / BUNDLE))
     # The record takes the verdict from here.
     write_atomic(Path("reports/check.json"), (FOLDER / "check.json").read_bytes())
-    with job.git_access():
+    with client.calling("create the release's tag"), job.git_access():
         outcome = release.release_bytes(
             git, commit=git.need("HEAD"), data=data, create=tags.Creator(git, repository)
         )
