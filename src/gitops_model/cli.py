@@ -55,7 +55,11 @@ COMMANDS: Mapping[str, Command] = {
 # What the workflows run, and what another command starts.
 INTERNAL: Mapping[str, Command] = {
     "publish": Command("actions.publish", "put a check's verdict on its pull request"),
-    "ci-check": Command("actions.check", "run check for a pull request"),
+    "ci-check": Command("actions.check", "is a pull request's dvc.lock fresh, must one be built?"),
+    "ci-candidate": Command(
+        "actions.candidate", "build a pull request's candidate, and preview it"
+    ),
+    "ci-look": Command("actions.look", "is there a candidate to judge?"),
     "ci-judge": Command("actions.judge", "judge a pull request's candidate by main's rules"),
     "ci-build": Command("actions.build", "have the bundle that is to be released, and judge it"),
     "ci-release": Command("actions.release", "tag, GitHub Release and the pull request that ships"),

@@ -112,7 +112,7 @@ def test_the_bundle_is_in_the_remote_before_the_tag_and_a_bare_clone_gets_it(wor
     held[0].unlink()
     done = bare.run("deploy")
     assert done.code == 4
-    assert "the DVC remote 'shelf': failed to get" in done.err
+    assert "the DVC remote 'shelf': not there" in done.err
 
     # A release that exists is found again, and one whose bytes the remote lost is seen by status.
     lost = bare.run("status")

@@ -120,12 +120,14 @@ STUB_INPUTS = {
         "repository": "", "ref": "", "path": "", "fetch-depth": "1", "persist-credentials": "true",
         "token": "", "fetch-tags": "false",
     },
+    "cache": {"path": "", "key": ""},
     "setup-python": {"python-version": "", "python-version-file": "", "cache": ""},
     "upload-artifact": {"name": "artifact", "path": "", "if-no-files-found": "warn", "retention-days": ""},
     "download-artifact": {"name": "artifact", "path": ""},
 }  # fmt: skip
 STUB_COMMANDS = {
     "checkout": "checkout.py",
+    "cache": None,
     "setup-python": None,
     "upload-artifact": "artifact.py upload",
     "download-artifact": "artifact.py download",
@@ -299,9 +301,7 @@ class ActRunner:
         command += ["--no-skip-checkout", "--actor", event.actor]
         for label in sorted(labels):
             command += ["-P", f"{label}=-self-hosted"]
-        for used in sorted(set(filters.pins(workflow))):
-            if used.startswith(("./", "$/")):
-                continue
+        for used in sorted(self._used(workflow)):
             action = used.split("@")[0].removeprefix("actions/")
             if not used.startswith("actions/") or action not in STUB_INPUTS:
                 raise HarnessError(f"no stub for {used}")
@@ -333,6 +333,15 @@ class ActRunner:
         for name, value in inputs.items():
             command += ["--input", f"{name}={value}"]
         return command
+
+    def _used(self, workflow: dict[str, Any]) -> set[str]:
+        """Actions of others that the workflow uses, by itself or through an action of the repository."""
+        used = set(filters.pins(workflow))
+        for own in {name for name in used if name.startswith(("./", "$/"))}:
+            used.remove(own)
+            text = self.fake.git.read("main", f"{own[2:]}/action.yml")
+            used |= set(filters.pins(filters.load(text))) if text is not None else set()
+        return used
 
     @staticmethod
     def _refuse_unknown_inputs(workflow: dict[str, Any]) -> None:

@@ -146,6 +146,8 @@ def steps(workflow: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def pins(workflow: dict[str, Any]) -> list[str]:
-    """Every `uses:` of the workflow, of steps and of reusable workflows."""
+    """Every `uses:` of the workflow, of steps and of reusable workflows; or of an action of the repository."""
+    if "runs" in workflow:
+        return [step["uses"] for step in workflow["runs"]["steps"] if "uses" in step]
     used = [step["uses"] for _, step in steps(workflow) if "uses" in step]
     return used + [spec["uses"] for spec in workflow["jobs"].values() if "uses" in spec]

@@ -269,7 +269,7 @@ def test_merge_queue(served: World, trained: Callable[..., Path], worse: bool) -
     served.git("commit", "-q", "--no-verify", "-m", "Change")
     event = queue(served, "Change")
     result = served.run("check.yml", event)
-    assert result.jobs["check"] == ("failure" if worse else "success"), result.log[-3000:]
+    assert result.jobs["check"] == "success", result.log[-3000:]
     served.settle()
     status = served.fake.latest_status(event.payload["merge_group"]["head_sha"])
     assert status is not None and status["state"] == ("failure" if worse else "success")

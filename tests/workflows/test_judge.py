@@ -57,7 +57,9 @@ class Court:
               for name in MEMBERS)
         )  # fmt: skip
 
-    def judge(self, *, permissions: dict[str, str] | None = None, code: int = 0) -> dict[str, Any]:
+    def judge(
+        self, job: str = "ci-judge", *, permissions: dict[str, str] | None = None, code: int = 0
+    ) -> dict[str, Any]:
         """Run the job in a fresh checkout of main; its report."""
         folder = self.town.folder / f"court-{self.run_id}"
         shutil.rmtree(folder, ignore_errors=True)
@@ -77,7 +79,7 @@ class Court:
             "GITHUB_OUTPUT": str(self.output), "GITHUB_STEP_SUMMARY": str(self.town.folder / "summary.md"),
             "DVC_CONFIG_LOCAL": self.town.runner.secrets["DVC_CONFIG_LOCAL"] if self.storage else "",
         }  # fmt: skip
-        self.done = self.commands.run("ci-judge", cwd=folder, env=env)
+        self.done = self.commands.run(job, cwd=folder, env=env)
         assert self.done.code == code, self.done.output
         path = folder / "reports" / "check.json"
         return json.loads(path.read_text()) if path.exists() else {}
@@ -223,24 +225,39 @@ def test_a_bundle_with_a_contract_of_its_own_is_not_evaluated(
     assert "built with another contract.yaml" in bare_court.judge()["sentence"]
 
 
-def test_a_change_without_a_model_is_not_judged(court: Court) -> None:
+@pytest.mark.parametrize("storage", [True, False])
+def test_a_change_without_a_model_is_not_judged(
+    served: World, commands: Commands, storage: bool
+) -> None:
+    court = Court(served, commands, storage=storage)
     (court.town.clone / "README.md").write_text("words\n")
     court.open()
-    assert court.judge() == {}
-    assert "verdict=false" in court.output.read_text()
+    court.judge("ci-look")
+    assert "changes no model" in court.done.output and court.output.read_text() == ""
 
 
 def test_a_check_without_a_candidate_is_not_judged(bare_court: Court) -> None:
     swap(bare_court, "params.yaml", lambda text: text.replace("seed: 13", "seed: 14"))
     bare_court.open(candidate=None, conclusion="failure")
-    assert bare_court.judge() == {}
+    bare_court.judge("ci-look")
+    assert "built no candidate" in bare_court.done.output and bare_court.output.read_text() == ""
+
+
+@pytest.mark.parametrize("storage", [True, False])
+def test_a_candidate_is_to_be_judged(served: World, commands: Commands, storage: bool) -> None:
+    court = Court(served, commands, storage=storage)
+    swap(court, "params.yaml", lambda text: text.replace("seed: 13", "seed: 14"))
+    court.open()
+    court.judge("ci-look")
+    assert "model=true" in court.output.read_text()
 
 
 @pytest.mark.parametrize("scope", NEEDED)
 def test_every_permission_is_needed(court: Court, scope: str) -> None:
     swap(court, "params.yaml", lambda text: text.replace("seed: 13", "seed: 14"))
     court.open()
-    court.judge(permissions={k: v for k, v in PERMISSIONS.items() if k != scope}, code=5)
+    rest = {k: v for k, v in PERMISSIONS.items() if k != scope}
+    court.judge("ci-look", permissions=rest, code=5)
     assert court.fake.state.denials, f"nothing needed {scope}"
 
 

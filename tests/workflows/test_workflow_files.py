@@ -15,7 +15,10 @@ from tests.workflows import filters
 
 BIN = Path(sys.executable).parent
 WORKFLOWS = filters.load_all(TEMPLATE / ".github" / "workflows")
-SIX = {"check.yml", "publish.yml", "release.yml", "deploy.yml", "rollback.yml", "monitor.yml"}
+SEVEN = {
+    "check.yml", "test.yml", "publish.yml", "release.yml", "deploy.yml", "rollback.yml", "monitor.yml",
+}  # fmt: skip
+SETUP = TEMPLATE / ".github" / "actions" / "setup" / "action.yml"
 FOLDERS = [TEMPLATE, *([ROOT] if (ROOT / ".github" / "workflows").exists() else [])]
 
 
@@ -30,7 +33,7 @@ def run(*words: str, cwd: Path) -> None:
 def test_linters_find_nothing(which: str, rendered: Path) -> None:
     folder = TEMPLATE if which == "template" else rendered
     files = sorted(str(p) for p in (folder / ".github" / "workflows").glob("*.yml"))
-    assert {Path(f).name for f in files} == SIX
+    assert {Path(f).name for f in files} == SEVEN
     run("zizmor", "--offline", "--persona=auditor", "--strict-collection", "--no-progress", *files,
         str(folder / ".github" / "dependabot.yml"), cwd=folder)  # fmt: skip
     run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *files, cwd=folder)
@@ -52,7 +55,7 @@ def test_linters_find_nothing(which: str, rendered: Path) -> None:
 
 
 def test_workflows_are_copied_verbatim(rendered: Path) -> None:
-    for name in SIX:
+    for name in SEVEN:
         baked = (rendered / ".github" / "workflows" / name).read_bytes()
         assert baked == (TEMPLATE / ".github" / "workflows" / name).read_bytes()
 
@@ -60,7 +63,7 @@ def test_workflows_are_copied_verbatim(rendered: Path) -> None:
 def test_at_most_one_ignore_and_it_has_a_reason() -> None:
     found = [
         (name, number, lines)
-        for name in SIX
+        for name in SEVEN
         for lines in [(TEMPLATE / ".github" / "workflows" / name).read_text().splitlines()]
         for number, line in enumerate(lines)
         if "zizmor: ignore" in line
@@ -70,7 +73,7 @@ def test_at_most_one_ignore_and_it_has_a_reason() -> None:
     assert name == "publish.yml" and lines[number - 1].strip().startswith("#")
 
 
-@pytest.mark.parametrize("name", sorted(SIX))
+@pytest.mark.parametrize("name", sorted(SEVEN))
 def test_rules_of_every_workflow(name: str) -> None:
     workflow = WORKFLOWS[name]
     text = (TEMPLATE / ".github" / "workflows" / name).read_text()
@@ -86,11 +89,29 @@ def test_rules_of_every_workflow(name: str) -> None:
             if step.get("uses", "").startswith("actions/checkout@"):
                 assert step["with"]["persist-credentials"] is False
     for used in filters.pins(workflow):
+        if used == "$/.github/actions/setup":
+            continue
         assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", used)
         assert re.search(re.escape(used) + r" # v\d+\.\d+\.\d+\n", text)
     for line in text.splitlines():
         if re.match(r"\s+[a-z-]+: (read|write)\b", line):
             assert "#" in line, f"{name}: {line.strip()} has no comment"
+
+
+def test_the_step_that_all_jobs_share() -> None:
+    text = SETUP.read_text()
+    action = filters.load(text)
+    for used in filters.pins(action):
+        assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", used)
+        assert re.search(re.escape(used) + r" # v\d+\.\d+\.\d+\n", text)
+    assert [step["run"] for step in action["runs"]["steps"] if "run" in step] == ["make setup"]
+    for workflow in WORKFLOWS.values():
+        for job in workflow["jobs"].values():
+            uses = [step.get("uses", "") for step in job["steps"]]
+            assert [use.split("@")[0] for use in uses[:2]] == [
+                "actions/checkout",
+                "$/.github/actions/setup",
+            ]
 
 
 def test_scripts_are_one_make_target_each() -> None:
@@ -139,7 +160,11 @@ TRIGGERS: list[tuple[str, dict[str, Any], set[str]]] = [
     ("push", {"ref": "refs/heads/ship/flight-delay-v2", "files": ["production.yaml"]}, set()),
     ("push", {"ref": "refs/tags/flight-delay-v2", "files": []}, set()),
     *[
-        ("pull_request", {"action": action, "ref": "main", "files": files}, {"check.yml"})
+        (
+            "pull_request",
+            {"action": action, "ref": "main", "files": files},
+            {"check.yml", "test.yml"},
+        )
         for action in ("opened", "synchronize", "reopened")
         for files in (
             ["README.md"],
@@ -153,9 +178,13 @@ TRIGGERS: list[tuple[str, dict[str, Any], set[str]]] = [
     (
         "pull_request",
         {"action": "opened", "ref": "release-1", "files": ["dvc.lock"]},
-        {"check.yml"},
+        {"check.yml", "test.yml"},
     ),
-    ("merge_group", {"action": "checks_requested", "ref": "main", "files": []}, {"check.yml"}),
+    (
+        "merge_group",
+        {"action": "checks_requested", "ref": "main", "files": []},
+        {"check.yml", "test.yml"},
+    ),
     ("workflow_run", {"action": "completed", "completed": "check"}, {"publish.yml"}),
     ("workflow_run", {"action": "requested", "completed": "check"}, set()),
     ("workflow_run", {"action": "completed", "completed": "release"}, set()),

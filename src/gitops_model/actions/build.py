@@ -9,8 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
-from gitops_model.actions import check as check_job
-from gitops_model.actions import client, release_page, ships, storage
+from gitops_model.actions import candidate, client, release_page, ships, storage
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
 from gitops_model.delivery import check, dvc, releases
@@ -39,7 +38,7 @@ def run() -> int:
     if withheld is not None:
         raise Blocked(f"nothing can be released: {withheld}")
     storage.write_credentials(git.root, os.environ)
-    note = check_job.bring(git.root)
+    note = candidate.bring(git.root)
     code = check.run(check.Options(base="HEAD"))
     job.summarise((check.REPORTS / "check.md").read_text(encoding="utf-8"))
     if note:

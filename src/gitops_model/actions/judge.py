@@ -14,10 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gitops_model.actions import artifact, check, client, runs, storage
+from gitops_model.actions import artifact, client, runs, storage
+from gitops_model.actions.candidate import BUILT_AGAIN
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
-from gitops_model.delivery import baseline, candidate, changes, dvc, lock_file
+from gitops_model.delivery import baseline, candidate, dvc, lock_file
 from gitops_model.delivery import check as checks
 from gitops_model.delivery.candidate import Files
 from gitops_model.delivery.git import Git
@@ -37,19 +38,12 @@ LARGEST = 1024**3
 
 
 def run() -> int:
-    """Exit 0, also when the verdict is bad: reports/check.json holds it. Output `verdict`: true when there is one."""
+    """Exit 0, also when the verdict is bad: reports/check.json holds it. Output `verdict`: true."""
     job = Job.from_environ(os.environ)
     with client.calling("look at the check run"):
         repository = Repository(job)
         started = runs.load(repository, runs.of_event(job))
         runs.require_check(repository, started)
-        pull = runs.find_pull(repository, started)
-        files = runs.changed_files(repository, pull, started["head_sha"])
-    kind = changes.kind(files)
-    if kind != "model":
-        return _nothing(job, f"This pull request changes no model ({kind}); `publish` says more.")
-    if dvc.default_remote(Path()) is None and not runs.built(repository, started):
-        return _nothing(job, "The check built no candidate; `publish` says why.")
     outcome = judged(repository, job, started)
     checks.write(outcome)
     job.summarise((checks.REPORTS / "check.md").read_text(encoding="utf-8"))
@@ -140,7 +134,7 @@ def _from_check(
     for name in PARTS.keys() - {BUNDLE}:
         _require(FOLDER / name, lock.out(PARTS[name]))
     same = dvc.file_md5(FOLDER / BUNDLE) == lock.out(dvc.BUNDLE).md5
-    return () if same else (check.BUILT_AGAIN,)
+    return () if same else (BUILT_AGAIN,)
 
 
 def _require(path: Path, out: dvc.Out) -> None:
@@ -159,10 +153,3 @@ def _require_contract(git: Git, sha: str) -> None:
             "the candidate was built with another contract.yaml than the one of this commit. Run `make train` and "
             "commit dvc.lock."
         )
-
-
-def _nothing(job: Job, sentence: str) -> int:
-    print(f"judge: {sentence}")
-    job.summarise(sentence)
-    job.set_output("verdict", "false")
-    return 0

@@ -213,6 +213,8 @@ def from_remote(
     if folder := remote_folder(root, remote):
         try:
             shutil.copyfile(folder / "files" / "md5" / md5[:2] / md5[2:], target)
+        except FileNotFoundError:
+            return "not there"
         except OSError as error:
             return os_words(error)
         return ""
