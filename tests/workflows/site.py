@@ -50,17 +50,23 @@ class Site:
         self, file: str, job: str, *, without: str = "", run_id: int | None = None, **env: str
     ) -> Running:
         """Begin the command of a job with the permissions its workflow declares, less `without`."""
+        checkout = self.checkout()
+        base = self.environment(file, job, without=without, run_id=run_id)
+        command = f"ci-{job}" if file == "release.yml" else MODULES[file, job]
+        return self.commands.start(command, cwd=checkout, env={**base, **env})
+
+    def environment(
+        self, file: str, job: str, *, without: str = "", run_id: int | None = None
+    ) -> dict[str, str]:
+        """What GitHub tells the job, and a token with the permissions its workflow declares, less `without`."""
         declared = WORKFLOWS[file]["jobs"][job]["permissions"]
         granted = {name: level for name, level in declared.items() if name != without}
-        checkout = self.checkout()
-        base = {
+        return {
             "GITHUB_REPOSITORY": "acme/model", "GITHUB_API_URL": self.fake.url, "GITHUB_SERVER_URL": self.fake.url,
             "GITHUB_ACTIONS": "true", "GITHUB_API_PACE": "0", "GITHUB_RUN_ID": str(run_id or self.runs),
             "GITHUB_TOKEN": self.fake.job_token(f"{file}/{job}", granted), "GITHUB_ACTOR": "ada",
             "GITHUB_STEP_SUMMARY": str(self.folder / "summary.md"), "DVC_NO_ANALYTICS": "1",
         }  # fmt: skip
-        command = f"ci-{job}" if file == "release.yml" else MODULES[file, job]
-        return self.commands.start(command, cwd=checkout, env={**base, **env})
 
     def run(self, file: str, job: str, **options: Any) -> Done:
         return self.start(file, job, **options).wait()
