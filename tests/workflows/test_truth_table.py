@@ -48,6 +48,7 @@ def test_equal_within_the_margin(served: World, trained: Callable[..., Path]) ->
     assert state == "success" and "✅ May ship" in body, body
 
 
+@pytest.mark.slow
 def test_worse_on_one_slice_only(
     served: World, trained: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -99,6 +100,7 @@ def test_changed_test_set_is_said(served: World, trained: Callable[..., Path]) -
     assert "The test set changed" in body.split("| | gate |")[0]
 
 
+@pytest.mark.slow
 def test_a_metric_without_a_value_blocks(
     served: World, trained: Callable[..., Path], tmp_path: Path
 ) -> None:
