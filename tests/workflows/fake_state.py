@@ -29,6 +29,7 @@ class Settings:
     api_takes_stale_workflows: bool = True
     issues_enabled: bool = True
     immutable_releases: bool = True
+    tags_are_rewritten: bool = False
     default_branch: str = "main"
     required_statuses: list[str] = dataclasses.field(default_factory=list)
     required_reviews: int = 0
