@@ -112,6 +112,7 @@ OPERATIONS: list[tuple[str, str, list[str] | None]] = [
 PLAIN_OPERATIONS: list[tuple[str, str, list[str]]] = [
     ("GET", "/rate_limit", ["metadata:read"]),
     ("GET", "/user", ["metadata:read"]),
+    ("GET", "/meta", ["metadata:read"]),
 ]
 PROSE = {"description", "example", "examples", "externalDocs", "summary", "title", "x-github"}
 DROPPED_FORMATS = {"uri", "uri-template", "email", "date-time"}
