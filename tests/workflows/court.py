@@ -33,9 +33,15 @@ class Court:
 
     def open(self, branch: str = "topic", *, candidate: Any = "built", **run: Any) -> str:
         """Push the working tree as a pull request and finish its check; the commit."""
-        head = self.head = self.town.push(branch)
+        head = self.town.push(branch)
         self.number = self.number or self.town.open_pull(branch, "Change")
         self.town.fake.take_events()
+        self.checked(head, branch, candidate=candidate, **run)
+        return head
+
+    def checked(self, head: str, branch: str, *, candidate: Any = "built", **run: Any) -> None:
+        """A finished check of this commit, with the candidate it built where there is no storage."""
+        self.head = head
         self.run_id += 1
         self.fake.state.runs[7000 + self.run_id] = {
             "id": 7000 + self.run_id, "name": "check", "event": "pull_request", "head_sha": head, "head_branch": branch,
@@ -46,7 +52,6 @@ class Court:
         if not self.storage and candidate is not None:
             data = self.built() if candidate == "built" else candidate
             self.fake.state.add_artifact(7000 + self.run_id, "candidate", data)
-        return head
 
     def built(self, **changed: bytes) -> bytes:
         """What the check uploads, with other bytes for some members."""
