@@ -11,6 +11,7 @@ import pytest
 from tests.support import trees
 from tests.workflows import world
 from tests.workflows.court import MEMBERS, PERMISSIONS, Court, bare_court, court
+from tests.workflows.forging import member, repacked
 from tests.workflows.scene import zipped
 
 __all__ = ["bare_court", "court"]  # the fixtures
@@ -122,10 +123,14 @@ def test_a_damaged_candidate_is_not_evaluated(
 def test_another_bundle_than_the_locks_is_judged_and_said(
     bare_court: Court, trained: Callable[..., Path]
 ) -> None:
-    """Another processor builds other bytes; a hostile one hands over a model of its own, which is judged as it is."""
+    """Another processor builds other bytes; a hostile one hands over a model of its own, which is judged as it is.
+
+    One whose manifest names other parameters than the commit is not judged at all: see test_forgeries.py.
+    """
     bare_court.town.bring(trained(trees=29))
     worse = (trained(trees=1) / "build" / "model.tar").read_bytes()
-    bare_court.open(candidate=bare_court.built(model=worse))
+    told = member(bare_court, "manifest.json").encode()
+    bare_court.open(candidate=bare_court.built(model=repacked(worse, **{"manifest.json": told})))
     report = bare_court.judge()
     assert report["state"] == "blocked"
     assert any("bytes differ from dvc.lock" in warning for warning in report["warnings"])

@@ -201,12 +201,6 @@ def test_every_way_to_merge_is_in_some_story() -> None:
 # Pull requests of people without write access, and of Dependabot
 
 
-@pytest.fixture
-def maintained(served: World, trained: Trained) -> World:
-    served.bring(trained(trees=29))
-    return served
-
-
 def from_fork(court: Court) -> str:
     """A pull request of eve's fork with what lies in the working tree."""
     town = court.town
@@ -225,26 +219,27 @@ def judged(court: Court, head: str, branch: str, **run: Any) -> tuple[str, str]:
 
 
 def test_a_fork_without_a_storage_gets_its_verdict(
-    maintained: World, commands: Commands, trained: Trained
+    served: World, commands: Commands, trained: Trained
 ) -> None:
-    court = Court(maintained, commands, storage=False)
-    maintained.bring(trained(trees=29))
+    court = Court(served, commands, storage=False)
+    served.bring(trained(trees=29))
     head = from_fork(court)
     state, body = judged(court, head, "topic", head_repository="eve/model", actor={"login": "eve"})
     assert state == "success" and "May ship" in body, body
 
 
 def test_a_fork_with_a_storage_waits_for_a_maintainer_whose_command_works(
-    maintained: World, commands: Commands
+    served: World, commands: Commands, trained: Trained
 ) -> None:
-    court = Court(maintained, commands)
+    court = Court(served, commands)
+    served.bring(trained(trees=29))
     head = from_fork(court)
     state, body = judged(court, head, "topic", head_repository="eve/model", actor={"login": "eve"})
     command = f"git push origin {head}:refs/heads/evaluate-{court.number}"
     assert state == "pending" and command in body, body
     # What `git fetch origin pull/N/head` brings is here already; the rest is the command's own words.
-    maintained.git(*command.split()[1:])
-    court.number = maintained.open_pull(f"evaluate-{court.number}", "Evaluate")
+    served.git(*command.split()[1:])
+    court.number = served.open_pull(f"evaluate-{court.number}", "Evaluate")
     state, body = judged(court, head, "evaluate-1")
     assert state == "success" and "May ship" in body, body
 
