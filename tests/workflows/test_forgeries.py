@@ -349,12 +349,15 @@ def another_bundle(court: Court, trained: Trained) -> None:
     court.open(candidate=court.built(model=(trained(trees=30) / MODEL).read_bytes()))
 
 
+def a_good_model(court: Court, trained: Trained) -> bytes:
+    """The artifact of a check with the model that serves, and the manifest of the commit's own candidate."""
+    told = member(court, "manifest.json").encode()
+    good = repacked((trained(trees=30) / MODEL).read_bytes(), **{"manifest.json": told})
+    return court.built(model=good)
+
+
 def another_bundle_with_the_parameters_of_the_commit(court: Court, trained: Trained) -> None:
-    told = json.loads(member(court, "manifest.json"))
-    good = (trained(trees=30) / MODEL).read_bytes()
-    court.open(
-        candidate=court.built(model=repacked(good, **{"manifest.json": json.dumps(told).encode()}))
-    )
+    court.open(candidate=a_good_model(court, trained))
 
 
 def training_rows_without_the_test_rows(court: Court, trained: Trained) -> None:
@@ -429,10 +432,7 @@ def a_verdict_of_a_run_that_a_push_started(court: Court, trained: Trained) -> No
 
 def a_run_of_another_workflow_named_check(court: Court, trained: Trained) -> None:
     """M6: it starts publish like check.yml does, and its author wrote what it runs."""
-    court.open(
-        workflow_file="innocent.yml",
-        candidate=court.built(model=(trained(trees=30) / MODEL).read_bytes()),
-    )
+    court.open(workflow_file="innocent.yml", candidate=a_good_model(court, trained))
 
 
 def a_check_that_a_push_started(court: Court, trained: Trained) -> None:
@@ -447,7 +447,7 @@ def second_pull(court: Court) -> None:
 
 def a_second_pull_request_of_the_commit(court: Court, trained: Trained) -> None:
     """H2: into a branch of the author's, whose check is of that branch's files."""
-    court.open(candidate=court.built(model=(trained(trees=30) / MODEL).read_bytes()))
+    court.open(candidate=a_good_model(court, trained))
     second_pull(court)
 
 
