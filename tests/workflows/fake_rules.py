@@ -21,7 +21,13 @@ REVIEW = "At least 1 approving review is required by reviewers with write access
 
 
 def binding(settings: Settings, token: Token, *, api: bool) -> Iterator[dict[str, Any]]:
-    """The rules for main that this caller cannot get around, by merge or (not `api`) by push."""
+    """The rules for main that this caller cannot get around, by merge or (not `api`) by push.
+
+    "Rulesets are available in public repositories with GitHub Free and GitHub Free for organizations, and in public and
+    private repositories with GitHub Pro, GitHub Team, and GitHub Enterprise Cloud." (docs.github.com, "About rulesets")
+    """
+    if settings.private and settings.free_private_plan:
+        return
     for ruleset in settings.rulesets:
         included = ((ruleset.get("conditions") or {}).get("ref_name") or {}).get("include", [])
         if ruleset.get("target") != "branch" or ruleset.get("enforcement") != "active":
