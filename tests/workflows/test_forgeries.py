@@ -35,6 +35,7 @@ from tests.workflows.forging import (
     lock_as,
     md5,
     member,
+    publish,
     rebuild,
     recontract,
     relock,
@@ -473,19 +474,6 @@ def a_status_by_the_token_of_the_check(court: Court, trained: Trained) -> None:
     assert court.fake.latest_status(head) is None
 
 
-def publish(court: Court, model: str, data: bytes, *, login: str) -> None:
-    """A release page whose bundle everybody can fetch."""
-    body = {"tag_name": model, "name": model, "draft": True}
-    page = court.town.call("POST /repos/{owner}/{repo}/releases", login=login, body=body)
-    params = {"release_id": str(page["id"])}
-    court.town.call(
-        "POST /repos/{owner}/{repo}/releases/{release_id}/assets", login=login, params=params, raw=data,
-        query={"name": "model.tar"}, headers={"content-type": "application/x-tar"},
-    )  # fmt: skip
-    key = "PATCH /repos/{owner}/{repo}/releases/{release_id}"
-    court.town.call(key, login=login, params=params, body={"draft": False})
-
-
 def a_release_by_hand(court: Court, trained: Trained, *, login: str = "ada") -> None:
     """H1: a tag with a record that passed, for a bundle that no commit built; then the pull request that ships it.
 
@@ -511,8 +499,8 @@ def a_release_by_hand(court: Court, trained: Trained, *, login: str = "ada") -> 
     if court.storage:
         store(court, bad)
     else:
-        publish(court, V2, served, login=BOT)
-        publish(court, new, bad, login=login)
+        publish(court.town, V2, served, login=BOT)
+        publish(court.town, new, bad, login=login)
     pointer = court.town.clone / "production.yaml"
     stable, _, rest = pointer.read_text().partition("previous:")
     stable = stable.replace(V2, new).replace(sha256_bytes(served), sha256_bytes(bad))
@@ -609,6 +597,31 @@ def test_a_bundle_that_ci_built_again_and_released_may_ship(
     a_release_by_hand(court, trained, login=BOT)
     state, body = court.decide()
     assert state == "success" and "is not proven" in body, body
+
+
+@pytest.mark.slow
+def test_nothing_that_a_pull_request_runs_decides(served: World, trained: Trained) -> None:
+    """Under the runner: its own check and Makefile run, and say that all is well; publish is main's."""
+    served.bring(trained(trees=1))
+    for path, old, new in (
+        ("Makefile", "\t@gitops-model ci-$*", '\t@echo "forged: May ship"'),
+        ("Makefile", "publish:", "publish:\n\t@echo forged; exit 0\nold-publish:"),
+        (".github/workflows/check.yml", "name: check\n    runs-on", "name: publish\n    runs-on"),
+        (".github/workflows/publish.yml", "run: make publish", "run: echo forged"),
+    ):
+        target = served.clone / path
+        text = target.read_text()
+        assert old in text, old
+        target.write_text(text.replace(old, new))
+    head = served.push("topic")
+    number = served.open_pull("topic", "Change")
+    check, publish = served.settle()
+    assert (check.workflow, publish.workflow) == ("check.yml", "publish.yml")
+    assert check.said("forged: May ship") and not publish.said("forged")
+    status = served.fake.latest_status(head)
+    assert status is not None and status["state"] == "failure"
+    (comment,) = served.fake.comments_on(number)
+    assert BLOCKED in comment["body"]
 
 
 def test_the_table_is_long_enough() -> None:
