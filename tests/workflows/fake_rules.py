@@ -24,7 +24,8 @@ def binding(settings: Settings, token: Token, *, api: bool) -> Iterator[dict[str
     """The rules for main that this caller cannot get around, by merge or (not `api`) by push.
 
     "Rulesets are available in public repositories with GitHub Free and GitHub Free for organizations, and in public and
-    private repositories with GitHub Pro, GitHub Team, and GitHub Enterprise Cloud." (docs.github.com, "About rulesets")
+    private repositories with GitHub Pro, GitHub Team, and GitHub Enterprise Cloud."
+    (docs.github.com, "Available rules for rulesets")
     """
     if settings.private and settings.free_private_plan:
         return

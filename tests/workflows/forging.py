@@ -12,6 +12,7 @@ from gitops_model.formats import archive, bundle
 from gitops_model.formats.bundle import Bundle
 from gitops_model.runtime.models import load_model
 from tests.workflows.court import Court
+from tests.workflows.world import World
 
 MODEL = "build/model.tar"
 TEST = "build/prepared/test.csv"
@@ -132,3 +133,16 @@ def flattered(court: Court, served: Path) -> bytes:
 
     table[mine.contract.label.name] = [*map(label, scores, others)]
     return prepared.text(mine.contract, table)
+
+
+def publish(town: World, model: str, data: bytes, *, login: str) -> None:
+    """A release page whose bundle everybody can fetch."""
+    body = {"tag_name": model, "name": model, "draft": True}
+    page = town.call("POST /repos/{owner}/{repo}/releases", login=login, body=body)
+    params = {"release_id": str(page["id"])}
+    town.call(
+        "POST /repos/{owner}/{repo}/releases/{release_id}/assets", login=login, params=params, raw=data,
+        query={"name": "model.tar"}, headers={"content-type": "application/x-tar"},
+    )  # fmt: skip
+    key = "PATCH /repos/{owner}/{repo}/releases/{release_id}"
+    town.call(key, login=login, params=params, body={"draft": False})

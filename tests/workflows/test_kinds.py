@@ -17,7 +17,7 @@ from tests.workflows.commands import Commands
 from tests.workflows.court import Court
 from tests.workflows.fake_api import ApiError
 from tests.workflows.fake_state import BOT, Token
-from tests.workflows.forging import edit
+from tests.workflows.forging import edit, publish
 from tests.workflows.links import ready_branch
 from tests.workflows.rules import ADMIN, DEPLOY_KEY, GATE, REVIEW, ruleset
 from tests.workflows.world import World
@@ -201,15 +201,13 @@ def test_every_way_to_merge_is_in_some_story() -> None:
 # Pull requests of people without write access, and of Dependabot
 
 
-def from_fork(court: Court) -> str:
+def from_fork(town: World) -> int:
     """A pull request of eve's fork with what lies in the working tree."""
-    town = court.town
     town.git("checkout", "-q", "-B", "topic")
     town.git("add", "-A")
     town.git("commit", "-q", "--no-verify", "-m", "From a fork")
     town.git("push", "-q", "origin", "HEAD:refs/forks/eve/topic")
-    court.number = town.open_pull("eve:topic", "Better", login="eve")
-    return town.git("rev-parse", "HEAD")
+    return town.open_pull("eve:topic", "Better", login="eve")
 
 
 def judged(court: Court, head: str, branch: str, **run: Any) -> tuple[str, str]:
@@ -223,9 +221,30 @@ def test_a_fork_without_a_storage_gets_its_verdict(
 ) -> None:
     court = Court(served, commands, storage=False)
     served.bring(trained(trees=29))
-    head = from_fork(court)
+    court.number = from_fork(served)
+    head = served.git("rev-parse", "HEAD")
     state, body = judged(court, head, "topic", head_repository="eve/model", actor={"login": "eve"})
     assert state == "success" and "May ship" in body, body
+
+
+@pytest.mark.slow
+def test_a_fork_without_a_storage_is_built_and_judged(served: World, trained: Trained) -> None:
+    """The same under the runner: its check builds the candidate with a token that may read and no more."""
+    (served.clone / ".dvc" / "config").write_text("[core]\n    analytics = false\n")
+    served.push("main")
+    served.fake.take_events()
+    served.runner.secrets.clear()
+    for tag, trees in (("flight-delay-v1", 8), ("flight-delay-v2", 30)):
+        data = (trained(trees=trees) / "build" / "model.tar").read_bytes()
+        publish(served, tag, data, login=BOT)
+    served.fake.take_events()
+    served.bring(trained(trees=29))
+    number = from_fork(served)
+    check, said = served.settle()
+    assert (check.workflow, said.workflow) == ("check.yml", "publish.yml")
+    status = served.fake.latest_status(served.fake.pull(number)["head_sha"])
+    (comment,) = served.fake.comments_on(number)
+    assert status is not None and status["state"] == "success", comment["body"]
 
 
 def test_a_fork_with_a_storage_waits_for_a_maintainer_whose_command_works(
@@ -233,7 +252,8 @@ def test_a_fork_with_a_storage_waits_for_a_maintainer_whose_command_works(
 ) -> None:
     court = Court(served, commands)
     served.bring(trained(trees=29))
-    head = from_fork(court)
+    court.number = from_fork(served)
+    head = served.git("rev-parse", "HEAD")
     state, body = judged(court, head, "topic", head_repository="eve/model", actor={"login": "eve"})
     command = f"git push origin {head}:refs/heads/evaluate-{court.number}"
     assert state == "pending" and command in body, body
