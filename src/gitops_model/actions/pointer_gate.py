@@ -13,7 +13,14 @@ from pathlib import Path
 from gitops_model.actions import client, release_page
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
-from gitops_model.delivery import changes, pointer_checks, pointer_file, pointer_story, releases
+from gitops_model.delivery import (
+    changes,
+    pointer_checks,
+    pointer_file,
+    pointer_story,
+    releases,
+    signatures,
+)
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadInput, GitopsError
 from gitops_model.formats.contract import Contract
@@ -77,7 +84,7 @@ def _move(
 
 
 def _unproven(repository: Repository, git: Git, current: Pointer, wanted: Pointer) -> Iterator[str]:
-    """Releases to come that neither dvc.lock at their commit vouches for, nor the page that our workflow published.
+    """Releases to come that nothing vouches for: no dvc.lock at their commit, no signature, no page of our workflow.
 
     Without a data storage nothing else ties a tag, which every writer may push, to what its commit built.
     """
@@ -86,7 +93,8 @@ def _unproven(repository: Repository, git: Git, current: Pointer, wanted: Pointe
             release = releases.verify(git, ref)
         except GitopsError:
             continue  # said by `examine`
-        if not releases.is_locked(git, release):
+        signed = signatures.of_tag(git, release.tag.object)
+        if not releases.is_locked(git, release) and not (signed and signed.by):
             with client.calling(f"look for the release {ref.model}"):
                 published = release_page.published_by_us(repository, ref)
             if not published:
