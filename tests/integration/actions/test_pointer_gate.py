@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from gitops_model.actions import pointer_gate
 from gitops_model.actions.job import Job
 from gitops_model.delivery.pointer_checks import Findings
+from gitops_model.delivery.signatures import Signed
 from gitops_model.errors import BadArtifact, BadInput, Blocked
 from gitops_model.formats.pointer import Pointer, Ref, switch
 
@@ -25,10 +27,12 @@ class Gate:
         self.text = switch(ONE, V2).to_yaml()
         self.found = Findings()
         self.locked, self.published = True, False
+        self.signed: Signed | None = None
         page, tags = pointer_gate.release_page, pointer_gate.releases
         monkeypatch.setattr(page, "published_by_us", lambda *_: self.published)
         monkeypatch.setattr(tags, "is_locked", lambda *_: self.locked)
         monkeypatch.setattr(tags, "verify", self.verified)
+        monkeypatch.setattr(pointer_gate.signatures, "of_tag", lambda *_: self.signed)
         monkeypatch.setattr(pointer_gate, "read", lambda *_: self.text)
         monkeypatch.setattr(pointer_gate.Git, "open", lambda _: None)
         monkeypatch.setattr(pointer_gate.pointer_checks, "examine", lambda *_: self.found)
@@ -38,10 +42,10 @@ class Gate:
             pointer_gate.Contract, "load", lambda path: (_ for _ in ()).throw(BadInput("no file"))
         )
 
-    def verified(self, _: object, ref: Ref) -> Ref:
+    def verified(self, _: object, ref: Ref) -> SimpleNamespace:
         if self.found.problems:
             raise BadArtifact("lost.")
-        return ref
+        return SimpleNamespace(ref=ref, tag=SimpleNamespace(object="0" * 40))
 
     def judge(self, *files: str) -> pointer_gate.Judged:
         named = ["production.yaml", *files]
@@ -88,3 +92,11 @@ def test_a_file_that_is_no_pointer_is_told_with_all_its_problems(gate: Gate) -> 
     assert judged.state == "blocked" and len(judged.move.reasons) == 3
     assert judged.move.change == "m-v1 → a file that cannot be used"
     assert judged.move.served is None and judged.move.comparison is None
+
+
+@pytest.mark.parametrize("signed", [Signed(by="release"), Signed(problem="it is not signed"), None])
+def test_what_dvc_lock_does_not_name_may_be_signed_instead(
+    gate: Gate, signed: Signed | None
+) -> None:
+    gate.locked, gate.signed = False, signed
+    assert gate.judge().state == ("pass" if signed and signed.by else "blocked")
