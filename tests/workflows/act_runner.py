@@ -46,6 +46,7 @@ class Result:
     annotations: list[tuple[str, str, str]]  # job, level, text
     outputs: dict[str, dict[str, str]]  # job -> output -> value
     artifacts: dict[str, Path]
+    failed_steps: list[str]
     log: str
     seconds: float
 
@@ -236,11 +237,6 @@ class ActRunner:
             raise HarnessError(f"{file}: no result from {sorted(missing)}\n{tail}")
         if surplus := set(result.jobs) - wanted - optional:
             raise HarnessError(f"{file}: {sorted(surplus)} ran and should not have")
-        for name, path in result.artifacts.items():
-            files = {
-                str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file()
-            }
-            self.fake.state.add_artifact(run_id, name, files)
         return result
 
     def _lay_out(self, home: Path, workflow: dict[str, Any], event: Event, commit: str) -> None:
@@ -364,7 +360,7 @@ class ActRunner:
     ) -> Result:
         result = Result(
             run_id=run_id, workflow=file, jobs={}, summaries={}, annotations=[], outputs={}, artifacts={},
-            log="", seconds=seconds,
+            failed_steps=[], log="", seconds=seconds,
         )  # fmt: skip
         lines = []
         for line in done.stdout.splitlines():
@@ -377,6 +373,10 @@ class ActRunner:
             lines.append(f"[{job}] {entry.get('msg', '').rstrip()}")
             if "jobResult" in entry:
                 result.jobs[job] = entry["jobResult"]
+            step = str(entry.get("step", "")).removeprefix("Main ")
+            # A step of an action of several steps ends twice under its name.
+            if entry.get("stepResult") == "failure" and step not in result.failed_steps:
+                result.failed_steps.append(step)
             match entry.get("command"):
                 case "summary":
                     result.summaries[job] = result.summaries.get(job, "") + entry["content"]

@@ -22,8 +22,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.workflows import (
-    fake_actions_routes,  # noqa: F401 - importing registers the handlers
-    fake_git_routes,  # noqa: F401
+    fake_actions_routes,
+    fake_git_routes,  # noqa: F401 - importing registers the handlers
     fake_issue_routes,  # noqa: F401
     fake_pull_routes,
     fake_release_routes,  # noqa: F401
@@ -261,6 +261,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if split.path.startswith("/_signed/"):
             self._signed(split.path)
+            return
+        if split.path == "/_upload/artifact":
+            query = parse_qs(split.query)
+            self._send(*fake_actions_routes.upload_artifact(fake.state, query, raw), {})
             return
         if "/releases/download/" in split.path and not split.path.startswith("/repos/"):
             self._release_download(split.path)

@@ -229,7 +229,7 @@ class World:
             run_id=number, inputs=payload.get("inputs") or {}, **options,
         )  # fmt: skip
         record = self.fake.state.runs[number]
-        record["conclusion"] = result.conclusion
+        record |= {"conclusion": result.conclusion, "failed_steps": result.failed_steps}
         with self.fake.state.lock:
             described = run_json(self.fake.call(), record)
         self.fake.emit(

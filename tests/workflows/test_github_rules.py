@@ -1,0 +1,121 @@
+"""GitHub's rules that decide what the workflows may do, each from both sides: what is let through, what is refused.
+
+The sources stand where the fake enforces the rule. Tested elsewhere: pull requests by Actions and immutable releases in
+`test_fake_github`, tags with other workflow files in `test_release`, runs that wait for approval and the source of a
+status in `test_held_runs`, bypass lists in `test_buttons`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.workflows.act_runner import ActRunner, Result
+from tests.workflows.bare_git import BareGit, put_workflow
+from tests.workflows.fake_github import FakeGitHub
+from tests.workflows.fake_state import Event
+from tests.workflows.world import World
+
+OWNER = "ghp_owner0123456789"
+UPLOADS = """
+name: probe
+on: [push]
+permissions: {}
+jobs:
+  build:
+    runs-on: ubuntu-24.04
+    timeout-minutes: 5
+    steps:
+      - run: echo hi > file.txt
+      - name: Keep it a day
+        uses: actions/upload-artifact@3333333333333333333333333333333333333333 # v0
+        with: {name: short, path: file.txt, retention-days: 1}
+      - name: Keep it
+        uses: actions/upload-artifact@3333333333333333333333333333333333333333 # v0
+        with: {name: long, path: file.txt}
+"""
+
+
+def get(fake: FakeGitHub, path: str, token: str = OWNER) -> requests.Response:
+    return requests.get(
+        f"{fake.url}/repos/acme/model{path}", headers={"Authorization": f"Bearer {token}"},
+        allow_redirects=False, timeout=5,
+    )  # fmt: skip
+
+
+def run(fake: FakeGitHub, bare: BareGit, folder: Path, workflow: str) -> Result:
+    sha = put_workflow(bare, workflow)
+    event = Event(name="push", payload={"ref": "refs/heads/main", "after": sha}, actor="ada")
+    return ActRunner(fake, folder).run("probe.yml", event, commit=sha, ref="refs/heads/main")
+
+
+def listed(fake: FakeGitHub) -> dict[str, dict[str, Any]]:
+    return {a["name"]: a for a in get(fake, "/actions/artifacts").json()["artifacts"]}
+
+
+def test_artifacts_are_kept_as_long_as_they_say(
+    fake: FakeGitHub, bare: BareGit, tmp_path: Path
+) -> None:
+    assert run(fake, bare, tmp_path, UPLOADS).conclusion == "success"
+    fake.state.pass_days(2)
+    found = listed(fake)
+    assert {name: item["expired"] for name, item in found.items()} == {"short": True, "long": False}
+    assert get(fake, f"/actions/artifacts/{found['short']['id']}/zip").status_code == 410
+    assert get(fake, f"/actions/artifacts/{found['long']['id']}/zip").status_code == 302
+    fake.state.pass_days(88)
+    assert all(item["expired"] for item in listed(fake).values())
+
+
+def test_repository_may_keep_artifacts_for_less_than_they_ask(fake: FakeGitHub) -> None:
+    for longest, expired in ((90, False), (3, True)):
+        fake.settings.artifact_retention_days = longest
+        fake.state.add_artifact(1, str(longest), b"x", days=7)
+        fake.state.pass_days(4)
+        assert listed(fake)[str(longest)]["expired"] is expired
+
+
+def test_full_storage_takes_no_artifact(fake: FakeGitHub, bare: BareGit, tmp_path: Path) -> None:
+    # The size is not known when an upload begins: the first one may, and nothing after it.
+    fake.settings.artifact_storage = 1
+    result = run(fake, bare, tmp_path, UPLOADS)
+    assert result.conclusion == "failure" and result.failed_steps == ["Keep it"], result.log
+    assert "Artifact storage quota has been hit" in result.log and set(listed(fake)) == {"short"}
+
+
+def test_storage_is_free_again_when_github_has_counted(
+    fake: FakeGitHub, bare: BareGit, tmp_path: Path
+) -> None:
+    fake.settings.artifact_storage = 1000
+    fake.state.add_artifact(1, "large", b"x" * 1000, days=1)
+    fake.state.pass_days(2)
+    assert run(fake, bare, tmp_path, UPLOADS).conclusion == "failure"
+    fake.state.recalculate_usage()
+    assert run(fake, bare, tmp_path, UPLOADS).conclusion == "success"
+
+
+@pytest.mark.slow
+def test_candidate_that_finds_no_room_is_said_on_the_pull_request(
+    town: World, trained: Callable[..., Path]
+) -> None:
+    """Without a data storage the candidate goes to the judge through the storage of artifacts."""
+    fake = town.fake
+    town.adopt(trained(trees=8))
+    town.push("main")
+    town.git("checkout", "-q", "-B", "better", "main")
+    town.take_over(trained(trees=29))
+    town.push("better")
+    fake.take_events()
+    number = town.open_pull("better", "More trees")
+    fake.settings.artifact_storage = 0
+    town.settle(expect_failure=("check.yml",))
+    (comment,) = fake.comments_on(number)
+    assert "the storage of artifacts is full" in comment["body"], comment["body"]
+    fake.settings.artifact_storage = 1_000_000
+    town.pull_event(number, "reopened", "ada")
+    town.settle()
+    (comment,) = fake.comments_on(number)
+    assert "✅" in comment["body"], comment["body"]
