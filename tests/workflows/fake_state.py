@@ -127,6 +127,7 @@ class State:
         self.comments: dict[int, dict[str, Any]] = {}
         self.issues: dict[int, dict[str, Any]] = {}
         self.pulls: dict[int, dict[str, Any]] = {}
+        self.queue: list[dict[str, Any]] = []
         self.labels: dict[str, dict[str, Any]] = {}
         self.statuses: list[dict[str, Any]] = []
         self.releases: dict[int, dict[str, Any]] = {}

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.support import trees
 from tests.support.warm import Warm
-from tests.workflows import filters
+from tests.workflows import fake_queue, filters
 from tests.workflows.act_runner import ActRunner, Result
 from tests.workflows.fake_actions_routes import run_json
 from tests.workflows.fake_api import HANDLERS
@@ -135,6 +135,11 @@ class World:
         self.git("fetch", "-q", "--tags", "origin")
         self.git("checkout", "-q", "-B", "main", "origin/main")
         return str(merged["sha"])
+
+    def enqueue(self, number: int) -> dict[str, Any]:
+        """Add a pull request to the merge queue; its group, as the event names it."""
+        with self.fake.state.lock:
+            return fake_queue.enqueue(self.fake.call(token=Token(login="ada")), number)
 
     def dispatch(self, workflow: str, **inputs: str) -> None:
         key = "POST /repos/{owner}/{repo}/actions/workflows/{workflow_id}/dispatches"
