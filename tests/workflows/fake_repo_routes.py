@@ -153,6 +153,16 @@ def environment(call: Call) -> Reply:
     return Reply(body={"name": name, **call.state.settings.environments[name]})
 
 
+@route("GET", REPO + "/environments/{environment_name}/deployment-branch-policies")
+def deployment_branch_policies(call: Call) -> Reply:
+    environment(call)
+    names = call.state.settings.environment_branches.get(call.params["environment_name"], [])
+    listed = [{"id": n, "name": name, "type": "branch"} for n, name in enumerate(names, start=1)]
+    return Reply(
+        body={"total_count": len(listed), "branch_policies": listed}, paginate="branch_policies"
+    )
+
+
 @route("GET", REPO + "/codeowners/errors")
 def codeowners_errors(call: Call) -> Reply:
     if not any(

@@ -41,6 +41,8 @@ class Settings:
     codeowner_review: bool = False
     rulesets: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     environments: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    # Patterns of the branches that an environment with custom_branch_policies takes.
+    environment_branches: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     codeowners_errors: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     secrets: list[str] = dataclasses.field(default_factory=list)
     environment_secrets: dict[str, list[str]] = dataclasses.field(default_factory=dict)

@@ -106,6 +106,11 @@ OPERATIONS: list[tuple[str, str, list[str] | None]] = [
     ("GET", "/rulesets", ["metadata:read"]),
     ("GET", "/rulesets/{ruleset_id}", ["metadata:read"]),
     ("GET", "/environments/{environment_name}", ["actions:read"]),
+    (
+        "GET",
+        "/environments/{environment_name}/deployment-branch-policies",
+        ["actions:read"],
+    ),
     ("GET", "/codeowners/errors", None),
     ("GET", "/immutable-releases", ["administration:read"]),
 ]

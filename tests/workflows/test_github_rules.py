@@ -38,6 +38,27 @@ jobs:
         uses: actions/upload-artifact@3333333333333333333333333333333333333333 # v0
         with: {name: long, path: file.txt}
 """
+KEYS = """
+name: probe
+on: [push]
+permissions: {}
+jobs:
+  build:
+    runs-on: ubuntu-24.04
+    timeout-minutes: 5
+    steps:
+      - env: {KEY: "${{ secrets.KEY }}"}
+        run: echo "build has '$KEY'"
+  judge:
+    runs-on: ubuntu-24.04
+    timeout-minutes: 5
+    environment: {name: storage, deployment: false}
+    steps:
+      - env: {KEY: "${{ secrets.KEY }}"}
+        run: echo "judge has '$KEY'"
+"""
+PROTECTED_ONLY = {"protected_branches": True, "custom_branch_policies": False}
+CUSTOM = {"protected_branches": False, "custom_branch_policies": True}
 
 
 def get(fake: FakeGitHub, path: str, token: str = OWNER) -> requests.Response:
@@ -47,10 +68,22 @@ def get(fake: FakeGitHub, path: str, token: str = OWNER) -> requests.Response:
     )  # fmt: skip
 
 
-def run(fake: FakeGitHub, bare: BareGit, folder: Path, workflow: str) -> Result:
+def run(
+    fake: FakeGitHub,
+    bare: BareGit,
+    folder: Path,
+    workflow: str,
+    *,
+    branch: str = "main",
+    **keys: str,
+) -> Result:
+    """A push to `branch`; `keys`: the secret KEY of each environment."""
     sha = put_workflow(bare, workflow)
-    event = Event(name="push", payload={"ref": "refs/heads/main", "after": sha}, actor="ada")
-    return ActRunner(fake, folder).run("probe.yml", event, commit=sha, ref="refs/heads/main")
+    ref = f"refs/heads/{branch}"
+    event = Event(name="push", payload={"ref": ref, "after": sha}, actor="ada")
+    runner = ActRunner(fake, folder)
+    runner.environment_secrets = {name: {"KEY": value} for name, value in keys.items()}
+    return runner.run("probe.yml", event, commit=sha, ref=ref)
 
 
 def listed(fake: FakeGitHub) -> dict[str, dict[str, Any]]:
@@ -119,3 +152,38 @@ def test_candidate_that_finds_no_room_is_said_on_the_pull_request(
     town.settle()
     (comment,) = fake.comments_on(number)
     assert "✅" in comment["body"], comment["body"]
+
+
+def test_secrets_of_an_environment_reach_the_jobs_that_name_it(
+    fake: FakeGitHub, bare: BareGit, tmp_path: Path
+) -> None:
+    result = run(fake, bare, tmp_path, KEYS, storage="open sesame", other="never")
+    assert result.said("judge has '***'") and result.said("build has ''"), result.log
+    fake.settings.private = fake.settings.free_private_plan = True
+    result = run(fake, bare, tmp_path, KEYS, storage="open sesame")
+    assert result.said("judge has ''"), result.log
+
+
+@pytest.mark.parametrize(
+    ("policy", "patterns", "guarded", "topic"),
+    [
+        (None, [], True, "success"),
+        (CUSTOM, ["main"], False, "failure"),
+        (CUSTOM, ["main", "top*"], False, "success"),
+        (PROTECTED_ONLY, [], True, "failure"),
+        (PROTECTED_ONLY, [], False, "success"),
+    ],
+)
+def test_environment_takes_the_branches_of_its_policy(
+    fake: FakeGitHub, bare: BareGit, tmp_path: Path,
+    policy: dict[str, bool] | None, patterns: list[str], guarded: bool, topic: str,
+) -> None:  # fmt: skip
+    """Protected branches only is no lock where no branch has the older protection."""
+    fake.settings.environments = {"storage": {"deployment_branch_policy": policy}}
+    fake.settings.environment_branches = {"storage": patterns}
+    fake.settings.required_reviews = int(guarded)
+    for branch, expected in (("main", "success"), ("topic", topic)):
+        result = run(fake, bare, tmp_path, KEYS, branch=branch, storage="open sesame")
+        assert result.jobs == {"build": "success", "judge": expected}, result.log
+        assert result.said("judge has") is (expected == "success")
+        assert result.said("not allowed to deploy to storage") is (expected == "failure")
