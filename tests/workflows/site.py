@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +91,11 @@ def put(git: BareGit, path: str, text: str) -> str:
     tip = git.ref("refs/heads/main")
     assert tip is not None
     blob = git.text("hash-object", "-w", "--stdin", stdin=text.encode())
-    lines = [
-        line for line in git.text("ls-tree", tip).splitlines() if not line.endswith("\t" + path)
-    ]
-    tree = git.text("mktree", stdin="\n".join([*lines, f"100644 blob {blob}\t{path}", ""]).encode())
+    with tempfile.TemporaryDirectory() as folder:
+        env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        git.run("read-tree", tip, env=env)
+        git.run("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=env)
+        tree = git.text("write-tree", env=env)
     sha = git.commit_tree(tree, [tip], f"Change {path}\n")
     git.update("refs/heads/main", sha)
     return sha

@@ -154,6 +154,21 @@ def test_button_where_a_review_is_required(site: Site) -> None:
     assert site.fake.latest_status(pull["head_sha"])["state"] == "success"  # type: ignore[index]
 
 
+@pytest.mark.parametrize("owned", [True, False])
+def test_button_where_owners_review(site: Site, owned: bool) -> None:
+    """With 0 approvals and the review of owners, a rollback waits only where production.yaml has an owner."""
+    text = (site.git.read("main", ".github/CODEOWNERS") or b"").decode()
+    assert "/production.yaml " in text
+    if not owned:
+        lines = [line for line in text.splitlines() if not line.startswith("/production.yaml ")]
+        put(site.git, ".github/CODEOWNERS", "\n".join(lines))
+    site.fake.settings.rulesets = [ruleset(REVIEW, GATE, owners=True, approvals=0)]
+    done = site.rollback()
+    assert done.code == int(owned), done.output
+    assert ("Waiting on code owner review" in done.output) is owned
+    assert site.pointer()["stable"]["model"] == (site.v2 if owned else site.v1)
+
+
 @pytest.mark.parametrize("listed", [True, False])
 def test_button_with_a_deploy_key(site: Site, listed: bool) -> None:
     """The key ends it where the bypass list names deploy keys; elsewhere it helps as little as the token."""

@@ -18,6 +18,7 @@ from tests.workflows.act_runner import ActRunner, Result
 from tests.workflows.bare_git import BareGit, put_workflow
 from tests.workflows.fake_github import FakeGitHub
 from tests.workflows.fake_state import Event
+from tests.workflows.rules import REVIEW, ruleset
 from tests.workflows.world import World
 
 OWNER = "ghp_owner0123456789"
@@ -187,3 +188,73 @@ def test_environment_takes_the_branches_of_its_policy(
         assert result.jobs == {"build": "success", "judge": expected}, result.log
         assert result.said("judge has") is (expected == "success")
         assert result.said("not allowed to deploy to storage") is (expected == "failure")
+
+
+def propose(fake: FakeGitHub, **files: str) -> int:
+    """A pull request of ada's that changes these files at the top."""
+    fake.git.update("refs/heads/topic", commit(fake, files))
+    body = {"title": "Topic", "head": "topic", "base": "main"}
+    made = requests.post(
+        f"{fake.url}/repos/acme/model/pulls", json=body,
+        headers={"Authorization": f"Bearer {fake.person('ada')}"}, timeout=5,
+    )  # fmt: skip
+    return int(made.json()["number"])
+
+
+def commit(fake: FakeGitHub, files: dict[str, str]) -> str:
+    """On top of main."""
+    git = fake.git
+    kept = [
+        line
+        for line in git.text("ls-tree", "main").splitlines()
+        if line.split("\t")[1] not in files
+    ]
+    for name, content in files.items():
+        blob = git.text("hash-object", "-w", "--stdin", stdin=content.encode())
+        kept.append(f"100644 blob {blob}\t{name}")
+    tree = git.text("mktree", stdin="\n".join([*kept, ""]).encode())
+    return git.commit_tree(tree, [str(git.ref("refs/heads/main"))], "Change\n")
+
+
+def merge(fake: FakeGitHub, number: int) -> str:
+    """GitHub's answer."""
+    done = requests.put(
+        f"{fake.url}/repos/acme/model/pulls/{number}/merge", json={},
+        headers={"Authorization": f"Bearer {fake.person('ada')}"}, timeout=5,
+    )  # fmt: skip
+    assert done.status_code in (200, 405), done.text
+    return str(done.json()["message"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "approved_by", "waits_for"),
+    [
+        ({"gates.yaml": "x"}, (), "bob"),
+        ({"gates.yaml": "x"}, ("eve",), "bob"),
+        ({"gates.yaml": "x"}, ("bob",), None),
+        ({"gates.yaml": "x"}, ("team",), None),
+        # Nobody approves a pull request of their own.
+        ({"params.yaml": "x"}, ("ada",), "ada"),
+        ({"params.yaml": "x"}, ("bob",), "ada"),
+        # The last line that matches counts, also one that names nobody.
+        ({"README.md": "x"}, (), None),
+        ({"README.md": "x", "gates.yaml": "x"}, (), "bob"),
+        # What decides is main's file.
+        ({"CODEOWNERS": "", "gates.yaml": "x"}, (), "bob"),
+    ],
+)
+def test_owners_approve_what_they_own(
+    fake: FakeGitHub, changed: dict[str, str], approved_by: tuple[str, ...], waits_for: str | None
+) -> None:
+    owned = "*.yaml @ada\n*.md @bob\n/gates.yaml @bob @team\nREADME.md\n"
+    fake.git.update("refs/heads/main", commit(fake, {"CODEOWNERS": owned}))
+    fake.settings.rulesets = [ruleset(REVIEW, owners=True, approvals=0)]
+    number = propose(fake, **changed)
+    fake.pull(number)["approved_by"] = approved_by
+    said = merge(fake, number)
+    if waits_for is None:
+        assert said == "Pull Request successfully merged"
+        return
+    assert f"Waiting on code owner review from {waits_for}." in said
+    fake.settings.rulesets = [ruleset(REVIEW, owners=False, approvals=0)]
+    assert merge(fake, number) == "Pull Request successfully merged"
