@@ -25,6 +25,7 @@ from tests.workflows import (
     fake_actions_routes,
     fake_git_routes,  # noqa: F401 - importing registers the handlers
     fake_issue_routes,  # noqa: F401
+    fake_organization_routes,  # noqa: F401
     fake_pull_routes,
     fake_release_routes,  # noqa: F401
     fake_repo_routes,  # noqa: F401
@@ -39,7 +40,7 @@ DESCRIPTION = Description()
 GIT_PATH = re.compile(
     r"/(?P<repo>[^/]+/[^/]+?)(?:\.git)?/(?P<rest>info/refs|git-upload-pack|git-receive-pack)"
 )
-YAML_SCOPES = {"pull-requests": "pull_requests"}
+YAML_SCOPES = {"pull-requests": "pull_requests", "artifact-metadata": "artifact_metadata"}
 
 
 class FakeGitHub:

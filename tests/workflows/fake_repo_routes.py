@@ -19,7 +19,10 @@ def repository(call: Call) -> Reply:
         "full_name": call.full_name,
         "private": settings.private,
         "visibility": "private" if settings.private else "public",
-        "owner": user(owner),
+        "owner": {
+            **user(owner),
+            "type": "Organization" if settings.organization else "User",
+        },
         "default_branch": settings.default_branch,
         "has_issues": settings.issues_enabled,
         "html_url": call.html(""),

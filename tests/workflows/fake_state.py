@@ -22,6 +22,7 @@ class Settings:
     """Repository settings and plan limits; the defaults are those of a fresh repository on a paid plan."""
 
     private: bool = False
+    organization: bool = False
     free_private_plan: bool = False
     actions_may_create_prs: bool = True
     held_runs_reported: bool = False
@@ -137,6 +138,8 @@ class State:
         self.burned_tags: set[str] = set()
         self.deployments: dict[int, dict[str, Any]] = {}
         self.deployment_statuses: dict[int, list[dict[str, Any]]] = {}
+        # By environment, cluster and name.
+        self.linked: dict[tuple[str, ...], dict[str, Any]] = {}
         self.runs: dict[int, dict[str, Any]] = {}
         self.artifacts: dict[int, dict[str, Any]] = {}
         self.artifact_bytes: dict[int, bytes] = {}

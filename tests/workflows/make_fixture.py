@@ -117,6 +117,11 @@ OPERATIONS: list[tuple[str, str, list[str] | None]] = [
 PLAIN_OPERATIONS: list[tuple[str, str, list[str]]] = [
     ("GET", "/rate_limit", ["metadata:read"]),
     ("GET", "/user", ["metadata:read"]),
+    (
+        "POST",
+        "/orgs/{org}/artifacts/metadata/deployment-record",
+        ["artifact_metadata:write"],
+    ),
 ]
 PROSE = {"description", "example", "examples", "externalDocs", "summary", "title", "x-github"}
 DROPPED_FORMATS = {"uri", "uri-template", "email", "date-time"}

@@ -14,7 +14,7 @@ from tests.workflows.commands import Commands, Running
 from tests.workflows.fake_state import BOT, Token
 from tests.workflows.links import ready_branch
 from tests.workflows.rules import ADMIN, DEPLOY_KEY, GATE, REVIEW, ruleset
-from tests.workflows.site import MODULES, WORKFLOWS, Site, put
+from tests.workflows.site import MODULES, WORKFLOWS, Site, put, served_by_agent
 
 
 @pytest.fixture
@@ -23,6 +23,12 @@ def site(shipped: Path, commands: Commands, tmp_path: Path, bare: BareGit) -> It
     with place.fake:
         yield place
         assert place.fake.state.violations == []
+
+
+@pytest.fixture
+def agent(site: Site) -> Iterator[dict[str, str]]:
+    with served_by_agent(site) as env:
+        yield env
 
 
 def test_button_puts_the_previous_release_back(site: Site) -> None:
@@ -244,6 +250,7 @@ def test_rehearsal_deploys_what_main_says_and_records_it(site: Site) -> None:
     done = site.run("deploy.yml", "deploy")
     assert done.code == 0, done.output
     (record,) = site.fake.state.deployments.values()
+    assert record["payload"] == {"digest": f"sha256:{site.pointer()['stable']['sha256']}"}
     assert record["environment"] == "rehearsal" and record["sha"] == site.git.ref("refs/heads/main")
     states = [s["state"] for s in site.fake.state.deployment_statuses[record["id"]]]
     assert states == ["in_progress", "success"]
@@ -338,9 +345,13 @@ SCOPES = [
 
 @pytest.mark.parametrize(("file", "job", "scope"), SCOPES)
 def test_each_permission_is_needed_and_together_they_suffice(
-    site: Site, file: str, job: str, scope: str
+    site: Site, agent: dict[str, str], file: str, job: str, scope: str
 ) -> None:
     env = {"REASON": "wrong"} if job == "rollback" else {}
+    if scope == "artifact-metadata":
+        # Only an organisation has linked artifacts, and only what serves is one.
+        site.fake.settings.organization = True
+        env = agent
     # Issues are the way out where pull requests may not be opened.
     if job == "revert" and scope == "issues":
         site.fake.settings.actions_may_create_prs = False
