@@ -104,6 +104,8 @@ def pulls_of_commit(call: Call) -> Reply:
 
 @route("POST", REPO + "/pulls")
 def create_pull(call: Call) -> Reply:
+    # "Allow GitHub Actions to create and approve pull requests" is off in a new repository:
+    # https://docs.github.com/en/repositories/managing-your-repositorys-settings-and-features/enabling-features-for-your-repository/managing-github-actions-settings-for-a-repository
     if call.token.is_job and not call.state.settings.actions_may_create_prs:
         raise ApiError(403, "GitHub Actions is not permitted to create or approve pull requests.")
     body = call.body

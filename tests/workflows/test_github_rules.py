@@ -1,12 +1,13 @@
 """GitHub's rules that decide what the workflows may do, each from both sides: what is let through, what is refused.
 
-The sources stand where the fake enforces the rule. Tested elsewhere: pull requests by Actions and immutable releases in
-`test_fake_github`, tags with other workflow files in `test_release`, runs that wait for approval and the source of a
-status in `test_held_runs`, bypass lists in `test_buttons`.
+The sources stand where the fake enforces the rule. Tested elsewhere: pull requests by Actions in `test_fake_github`, runs
+that wait for approval and the source of a status in `test_held_runs`, the merge queue in `test_merge_queue`, linked
+artifacts in `test_linked`, and what the workflows make of each.
 """
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ import requests
 from tests.workflows.act_runner import ActRunner, Result
 from tests.workflows.bare_git import BareGit, put_workflow
 from tests.workflows.fake_github import FakeGitHub
-from tests.workflows.fake_state import Event
-from tests.workflows.rules import REVIEW, ruleset
+from tests.workflows.fake_state import Event, Token
+from tests.workflows.rules import ADMIN, DEPLOY_KEY, REVIEW, ruleset
 from tests.workflows.world import World
 
 OWNER = "ghp_owner0123456789"
@@ -258,3 +259,79 @@ def test_owners_approve_what_they_own(
     assert f"Waiting on code owner review from {waits_for}." in said
     fake.settings.rulesets = [ruleset(REVIEW, owners=False, approvals=0)]
     assert merge(fake, number) == "Pull Request successfully merged"
+
+
+def push(fake: FakeGitHub, token: str, refs: str) -> bool:
+    """Whether GitHub takes a push of commits that it has already."""
+    address = fake.url.replace("http://", f"http://x-access-token:{token}@")
+    done = subprocess.run(
+        ["git", "push", "-q", f"{address}/acme/model.git", refs], cwd=fake.git.path,
+        capture_output=True, check=False,
+    )  # fmt: skip
+    return done.returncode == 0
+
+
+def test_tag_push_asks_for_the_workflow_files_of_a_branch(fake: FakeGitHub, bare: BareGit) -> None:
+    before = put_workflow(bare, UPLOADS)
+    tip = put_workflow(bare, KEYS)
+    job = fake.job_token("release", {"contents": "write"})
+    assert push(fake, job, f"{tip}:refs/tags/m-v2")
+    assert not push(fake, job, f"{before}:refs/tags/m-v1")
+    assert push(fake, fake.person("ada"), f"{before}:refs/tags/m-v1")
+    assert not push(fake, fake.job_token("check", {"contents": "read"}), f"{tip}:refs/tags/m-v3")
+
+
+@pytest.mark.parametrize("immutable", [True, False])
+def test_releases_are_immutable_where_the_repository_says_so(
+    fake: FakeGitHub, immutable: bool
+) -> None:
+    fake.settings.immutable_releases = immutable
+    header = {"Authorization": f"Bearer {OWNER}"}
+    api = f"{fake.url}/repos/acme/model"
+
+    def create() -> requests.Response:
+        body = {"tag_name": "m-v1", "name": "m-v1"}
+        return requests.post(f"{api}/releases", json=body, headers=header, timeout=5)
+
+    number = create().json()["id"]
+    added = requests.post(
+        f"{api}/releases/{number}/assets?name=late", data=b"x", timeout=5,
+        headers={**header, "Content-Type": "application/octet-stream"},
+    )  # fmt: skip
+    assert added.status_code == (422 if immutable else 201)
+    note = requests.patch(
+        f"{api}/releases/{number}", json={"body": "note"}, headers=header, timeout=5
+    )
+    assert note.status_code == 200
+    tag = f"{api}/git/refs/tags/m-v1"
+    assert requests.delete(tag, headers=header, timeout=5).status_code == (
+        422 if immutable else 204
+    )
+    requests.delete(f"{api}/releases/{number}", headers=header, timeout=5)
+    assert create().status_code == (422 if immutable else 201)
+
+
+@pytest.mark.parametrize(
+    ("bypass", "person", "key", "merges"),
+    [
+        (None, False, False, False),
+        (ADMIN, True, False, True),
+        # "For pull requests only": no push goes past the rule.
+        ({**ADMIN, "bypass_mode": "pull_request"}, False, False, True),
+        (DEPLOY_KEY, False, True, False),
+    ],
+)
+def test_who_gets_past_a_rule(
+    fake: FakeGitHub, bypass: dict[str, Any] | None, person: bool, key: bool, merges: bool
+) -> None:
+    """A workflow's token never does: it cannot be put on the list."""
+    fake.state.tokens["key"] = Token(login="deploy-key", deploy_key=True)
+    fake.settings.rulesets = [ruleset(REVIEW, bypass=bypass)]
+    job = fake.job_token("rollback", {"contents": "write"})
+    number = propose(fake, **{"a.txt": "x"})
+    for token, lets in ((job, False), (fake.person("ada"), person), ("key", key)):
+        main = str(fake.git.ref("refs/heads/main"))
+        assert push(fake, token, "topic:main") is lets
+        fake.git.update("refs/heads/main", main)
+    fake.pull(number)["state"] = "open"
+    assert (merge(fake, number) == "Pull Request successfully merged") is merges
