@@ -1,8 +1,8 @@
 """GitHub's rules that decide what the workflows may do, each from both sides: what is let through, what is refused.
 
-The sources stand where the fake enforces the rule. Tested elsewhere: pull requests by Actions in `test_fake_github`, runs
-that wait for approval and the source of a status in `test_held_runs`, the merge queue in `test_merge_queue`, linked
-artifacts in `test_linked`, and what the workflows make of each.
+The sources stand where the fake enforces the rule. Tested elsewhere: pull requests by Actions in `test_fake_github`,
+runs that wait for approval and the source of a status in `test_held_runs`, the merge queue in `test_merge_queue`,
+linked artifacts in `test_linked`, and what the workflows make of each.
 """
 
 from __future__ import annotations
