@@ -7,6 +7,8 @@ from dataclasses import dataclass
 VERDICT = "tests/unit/evaluation/test_verdict.py"
 RECHECK = "tests/unit/evaluation/test_recheck.py"
 PUBLISH = "tests/integration/actions/test_publish.py"
+HOSTILE = "tests/workflows/test_publish_hostile.py"
+COURT = "tests/workflows/test_judge.py"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,4 +275,49 @@ TELL = (
     ),
 )
 
-JUDGE = MEASURE + DECIDE + TELL
+ON_MAIN = (
+    inside(
+        "actions/runs.py",
+        "judge: a verdict that any run keeps is the judge's",
+        '    return (path, run["event"], home) == (JUDGE, "workflow_run", repository.name)\n',
+        "    return True\n",
+        f"{HOSTILE}::test_a_verdict_of_another_run_is_not_the_judges",
+    ),
+    inside(
+        "actions/judge.py",
+        "judge: a stale dvc.lock is judged",
+        "        if stale := lock_file.stale(git, sha, lock):\n",
+        "        if stale := list[str]():\n",
+        f"{COURT}::test_files_that_do_not_belong_together_are_not_evaluated",
+    ),
+    inside(
+        "actions/judge.py",
+        "judge: whatever the storage gives is judged",
+        "        if target.stat().st_size > LARGEST or dvc.file_md5(target) != out.md5:\n",
+        "        if False:\n",
+        f"{COURT}::test_other_bytes_in_the_storage_are_refused",
+    ),
+    inside(
+        "actions/judge.py",
+        "judge: the candidate's contract need not be its commit's",
+        "        _require_own(git, sha)\n",
+        "",
+        f"{COURT}::test_a_bundle_with_a_contract_of_its_own_is_not_evaluated",
+    ),
+    inside(
+        "actions/judge.py",
+        "judge: a description of other rows is believed",
+        '        _require(FOLDER / "data.json", lock.out(DATA))\n',
+        "",
+        f"{COURT}::test_a_description_of_other_rows_is_refused",
+    ),
+    inside(
+        "actions/runs.py",
+        "judge: a merge queue is judged by main",
+        '    return group[1] if started["event"] == "merge_group" and group else "HEAD"\n',
+        '    return "HEAD"\n',
+        f"{COURT}::test_a_merge_queue_is_judged_by_the_commit_below_its_group",
+    ),
+)
+
+JUDGE = MEASURE + DECIDE + TELL + ON_MAIN

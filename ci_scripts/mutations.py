@@ -23,7 +23,7 @@ from ci_scripts.mutants_of_delivery import DELIVER
 
 ROOT = Path(__file__).parents[1]
 MUTATIONS = JUDGE + DELIVER
-COPIED = ("src", "tests", "pyproject.toml")
+COPIED = ("src", "tests", "ci_scripts", "hooks", "cookiecutter.json", "pyproject.toml")
 
 
 def main() -> int:
@@ -93,15 +93,15 @@ def _pytest(copy: Path, tests: list[str]) -> tuple[int, str]:
 
 
 def _copy(target: Path) -> None:
-    for name in COPIED:
+    template = next(ROOT.glob("*cookiecutter.project_slug*"))
+    for name in (*COPIED, template.name):
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target / name)
-    # Tests look for the template beside them; nothing of it is changed.
-    template = next(ROOT.glob("*cookiecutter.project_slug*"))
-    (target / template.name).symlink_to(template)
+    # A bake takes what Git would take.
+    subprocess.run(["git", "init", "--quiet"], cwd=target, check=True)
 
 
 if __name__ == "__main__":

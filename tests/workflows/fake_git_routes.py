@@ -338,6 +338,9 @@ def create_tag(call: Call) -> Reply:
         "> ", 1
     )[1]
     message = body["message"] if body["message"].endswith("\n") else body["message"] + "\n"
+    if call.state.settings.tags_are_rewritten:
+        # Nothing is documented about the bytes of a message: a signed tag must not rely on them.
+        message += "\n"
     text = (
         f"object {body['object']}\ntype {body['type']}\ntag {body['tag']}\n"
         f"tagger {tagger['name']} <{tagger['email']}> {stamp}\n\n{message}"

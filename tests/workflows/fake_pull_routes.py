@@ -231,6 +231,23 @@ def pull_files(call: Call) -> Reply:
     )
 
 
+@route("POST", REPO + "/pulls/{pull_number}/reviews")
+def create_review(call: Call) -> Reply:
+    """An approval. People give it on the web page: no token of ours asks for it, so openapi.json does not describe it.
+
+    Nobody approves a pull request of their own: 422 "Can not approve your own pull request" (hubtty/hubtty#33). A
+    workflow may only where the setting allows it: 422, too (github/docs#31550).
+    """
+    pull = _pull(call)
+    if call.token.login == pull["login"]:
+        raise ApiError(422, "Can not approve your own pull request")
+    if call.token.is_job and not call.state.settings.actions_may_create_prs:
+        raise ApiError(422, "GitHub Actions is not permitted to approve pull requests.")
+    pull["approved_by"] = {*pull.get("approved_by", ()), call.token.login}
+    body = {"id": next(call.state.ids), "user": user(call.token.login), "state": "APPROVED"}
+    return Reply(body=body)
+
+
 @route("PUT", REPO + "/pulls/{pull_number}/merge")
 def merge_pull(call: Call) -> Reply:
     pull, body, settings = _pull(call), call.body or {}, call.state.settings

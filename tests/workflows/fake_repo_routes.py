@@ -50,6 +50,14 @@ def whoami(call: Call) -> Reply:
     return Reply(body=user(call.token.login))
 
 
+# "The GitHub metadata endpoint now contains our SSH host keys" (change log, 2022-01-18).
+@route("GET", "/meta")
+def meta(call: Call) -> Reply:
+    return Reply(
+        body={"verifiable_password_authentication": False, "ssh_keys": ["ssh-ed25519 AAAAfake"]}
+    )
+
+
 @route("GET", "/rate_limit")
 def rate_limit(call: Call) -> Reply:
     core = {"limit": 1000, "remaining": 999, "reset": 4_000_000_000, "used": 1}

@@ -23,7 +23,14 @@ REVIEW = "At least 1 approving review is required by reviewers with write access
 
 
 def binding(settings: Settings, token: Token, *, api: bool) -> Iterator[dict[str, Any]]:
-    """The rules for main that this caller cannot get around, by merge or (not `api`) by push."""
+    """The rules for main that this caller cannot get around, by merge or (not `api`) by push.
+
+    "Rulesets are available in public repositories with GitHub Free and GitHub Free for organizations, and in public and
+    private repositories with GitHub Pro, GitHub Team, and GitHub Enterprise Cloud."
+    (docs.github.com, "Available rules for rulesets")
+    """
+    if settings.private and settings.free_private_plan:
+        return
     for ruleset in settings.rulesets:
         included = ((ruleset.get("conditions") or {}).get("ref_name") or {}).get("include", [])
         if ruleset.get("target") != "branch" or ruleset.get("enforcement") != "active":
@@ -75,7 +82,7 @@ def refusal(call: Call, pull: dict[str, Any], sha: str) -> str | None:
 
 
 def _approved(pull: dict[str, Any]) -> bool:
-    return bool(pull.get("approved") or _reviewers(pull))
+    return bool(_reviewers(pull))
 
 
 def _reviewers(pull: dict[str, Any]) -> set[str]:

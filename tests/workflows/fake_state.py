@@ -36,6 +36,7 @@ class Settings:
     artifact_retention_days: int = 90
     issues_enabled: bool = True
     immutable_releases: bool = True
+    tags_are_rewritten: bool = False
     default_branch: str = "main"
     required_statuses: list[str] = dataclasses.field(default_factory=list)
     required_reviews: int = 0

@@ -117,6 +117,7 @@ OPERATIONS: list[tuple[str, str, list[str] | None]] = [
 PLAIN_OPERATIONS: list[tuple[str, str, list[str]]] = [
     ("GET", "/rate_limit", ["metadata:read"]),
     ("GET", "/user", ["metadata:read"]),
+    ("GET", "/meta", ["metadata:read"]),
     (
         "POST",
         "/orgs/{org}/artifacts/metadata/deployment-record",

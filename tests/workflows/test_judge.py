@@ -2,97 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support import trees
 from tests.workflows import world
 from tests.workflows.commands import Commands
-from tests.workflows.scene import PUBLISH, zipped
+from tests.workflows.court import MEMBERS, PERMISSIONS, Court, bare_court, court
+from tests.workflows.forging import member, repacked
+from tests.workflows.scene import zipped
 from tests.workflows.world import World
 
-PERMISSIONS = PUBLISH["jobs"]["judge"]["permissions"]
+__all__ = ["bare_court", "court"]  # the fixtures
 NEEDED = [scope for scope in PERMISSIONS if scope != "contents"]
-MEMBERS = ("model.tar", "prepared/test.csv", "prepared/train.csv")
-
-
-class Court:
-    """A pull request of `town` and its check run, without the runner; `served` by a storage or without one."""
-
-    def __init__(self, town: World, commands: Commands, *, storage: bool = True) -> None:
-        self.town, self.commands, self.fake = town, commands, town.fake
-        self.storage, self.run_id, self.number = storage, 0, 0
-        if not storage:
-            (town.clone / ".dvc" / "config").write_text("[core]\n    analytics = false\n")
-            town.push("main")
-
-    def open(self, branch: str = "topic", *, candidate: Any = "built", **run: Any) -> str:
-        """Push the working tree as a pull request and finish its check; the commit."""
-        head = self.town.push(branch)
-        self.number = self.number or self.town.open_pull(branch, "Change")
-        self.town.fake.take_events()
-        self.run_id += 1
-        self.fake.state.runs[7000 + self.run_id] = {
-            "id": 7000 + self.run_id, "name": "check", "event": "pull_request", "head_sha": head, "head_branch": branch,
-            "head_repository": "acme/model", "conclusion": "success", "run_attempt": 1, "workflow_file": "check.yml",
-            "created_at": "2026-01-05T09:00:00Z", "updated_at": "2026-01-05T09:00:00Z", "actor": {"login": "ada"},
-            **run,
-        }  # fmt: skip
-        if not self.storage and candidate is not None:
-            data = self.built() if candidate == "built" else candidate
-            self.fake.state.add_artifact(7000 + self.run_id, "candidate", data)
-        return head
-
-    def built(self, **changed: bytes) -> bytes:
-        """What the check uploads, with other bytes for some members."""
-        build = self.town.clone / "build"
-        return zipped(
-            *((name, changed.get(name.rpartition("/")[2].partition(".")[0], (build / name).read_bytes()))
-              for name in MEMBERS)
-        )  # fmt: skip
-
-    def judge(
-        self, job: str = "ci-judge", *, permissions: dict[str, str] | None = None, code: int = 0
-    ) -> dict[str, Any]:
-        """Run the job in a fresh checkout of main; its report."""
-        folder = self.town.folder / f"court-{self.run_id}"
-        shutil.rmtree(folder, ignore_errors=True)
-        origin = str(self.fake.git.path)
-        subprocess.run(["git", "clone", "-q", origin, str(folder)], check=True)
-        if not self.storage:
-            # No release is on GitHub here: the model in production comes from a cache.
-            trees.copy(self.town.storage / "files", folder / ".dvc" / "cache" / "files")
-        event = self.town.folder / "event.json"
-        event.write_text(json.dumps({"workflow_run": {"id": 7000 + self.run_id}}))
-        self.output = self.town.folder / "output"
-        self.output.write_text("")
-        env = {
-            "GITHUB_REPOSITORY": "acme/model", "GITHUB_API_URL": self.fake.url, "GITHUB_SERVER_URL": self.fake.url,
-            "GITHUB_ACTIONS": "true", "GITHUB_API_PACE": "0", "GITHUB_EVENT_PATH": str(event),
-            "GITHUB_TOKEN": self.fake.job_token("judge", PERMISSIONS if permissions is None else permissions),
-            "GITHUB_OUTPUT": str(self.output), "GITHUB_STEP_SUMMARY": str(self.town.folder / "summary.md"),
-            "DVC_CONFIG_LOCAL": self.town.runner.secrets["DVC_CONFIG_LOCAL"] if self.storage else "",
-        }  # fmt: skip
-        self.done = self.commands.run(job, cwd=folder, env=env)
-        assert self.done.code == code, self.done.output
-        path = folder / "reports" / "check.json"
-        return json.loads(path.read_text()) if path.exists() else {}
-
-
-@pytest.fixture
-def court(served: World, commands: Commands) -> Court:
-    return Court(served, commands)
-
-
-@pytest.fixture
-def bare_court(served: World, commands: Commands) -> Court:
-    return Court(served, commands, storage=False)
 
 
 def test_a_candidate_of_the_storage(court: Court, trained: Callable[..., Path]) -> None:
@@ -200,10 +125,14 @@ def test_a_damaged_candidate_is_not_evaluated(
 def test_another_bundle_than_the_locks_is_judged_and_said(
     bare_court: Court, trained: Callable[..., Path]
 ) -> None:
-    """Another processor builds other bytes; a hostile one hands over a model of its own, which is judged as it is."""
+    """Another processor builds other bytes; a hostile one hands over a model of its own, which is judged as it is.
+
+    One whose manifest names other parameters than the commit is not judged at all: see test_forgeries.py.
+    """
     bare_court.town.bring(trained(trees=29))
     worse = (trained(trees=1) / "build" / "model.tar").read_bytes()
-    bare_court.open(candidate=bare_court.built(model=worse))
+    told = member(bare_court, "manifest.json").encode()
+    bare_court.open(candidate=bare_court.built(model=repacked(worse, **{"manifest.json": told})))
     report = bare_court.judge()
     assert report["state"] == "blocked"
     assert any("bytes differ from dvc.lock" in warning for warning in report["warnings"])

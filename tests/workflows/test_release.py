@@ -381,3 +381,19 @@ def test_release_carries_what_was_built_when_it_differs_from_the_lock(
     number = next(a["id"] for a in release["assets"] if a["name"] == "model.tar")
     assert shop.fake.state.assets[number] == other
     assert hashlib.sha256(other).hexdigest() in shop.git.text("cat-file", "tag", "flight-delay-v1")
+
+
+@pytest.mark.parametrize("rewritten", [False, True])
+def test_a_signed_tag_keeps_its_signature(shop: Shop, tmp_path: Path, rewritten: bool) -> None:
+    """Also where GitHub's API would write other bytes than those that were signed: then the tag is pushed."""
+    path = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+    shop.fake.state.settings.tags_are_rewritten = rewritten
+    done = shop.start(SIGNING_KEY=path.read_text()).wait()
+    assert done.code == 0, done.output
+    shop.check_whole()
+    public = " ".join(path.with_suffix(".pub").read_text().split()[:2])
+    (tmp_path / "signers").write_text(f"release {public}\n")
+    option = f"gpg.ssh.allowedSignersFile={tmp_path / 'signers'}"
+    said = shop.git.run("-c", option, "verify-tag", "flight-delay-v1")
+    assert said is not None

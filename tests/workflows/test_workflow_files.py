@@ -161,14 +161,15 @@ TRIGGERS: list[tuple[str, dict[str, Any], set[str]]] = [
         (
             "pull_request",
             {"action": action, "ref": "main", "files": files},
-            {"check.yml", "test.yml"},
+            {"check.yml", *tests},
         )
         for action in ("opened", "synchronize", "reopened")
-        for files in (
-            ["README.md"],
-            ["data/raw.dvc"],
-            ["production.yaml"],
-            ["gates.yaml", "dvc.lock"],
+        for files, tests in (
+            (["README.md", "docs/GITHUB.md"], ()),
+            (["data/raw.dvc"], ("test.yml",)),
+            (["production.yaml"], ()),
+            (["gates.yaml", "dvc.lock"], ("test.yml",)),
+            (["README.md", "pipeline/train.py"], ("test.yml",)),
         )
     ],
     ("pull_request", {"action": "labeled", "ref": "main", "files": ["dvc.lock"]}, set()),

@@ -16,6 +16,7 @@ from gitops_model.delivery import check, dvc, programs
 from gitops_model.delivery.git import Git
 from gitops_model.delivery.programs import environment
 from gitops_model.errors import CannotEvaluate, ExternalFailure
+from gitops_model.report.heading import OTHER_BUNDLE
 
 
 def run() -> int:
@@ -64,8 +65,8 @@ def bring(root: Path) -> str | None:
 
 
 BUILT_AGAIN = (
-    "The bundle was built again, and its bytes differ from dvc.lock (another processor or library). What was built "
-    "here is what was judged; a release is built, judged and published the same way."
+    f"{OTHER_BUNDLE} (another processor or library). What was built here is what was judged; a release is built, "
+    "judged and published the same way."
 )
 
 

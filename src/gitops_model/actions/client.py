@@ -125,6 +125,13 @@ class Repository:
         with _translated():
             return str(self._requester.requestJsonAndCheck("GET", "/user")[1]["login"])
 
+    def host_keys(self) -> list[str]:
+        """The public keys by which GitHub's servers prove over SSH that they are GitHub's."""
+        with _translated():
+            return list(
+                self._requester.requestJsonAndCheck("GET", "/meta")[1].get("ssh_keys") or ()
+            )
+
     def _address(self, path: str) -> str:
         return f"/repos/{self.name}{path}"
 

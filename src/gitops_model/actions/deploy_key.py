@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gitops_model.actions import client
+from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
 from gitops_model.delivery.desired import MAIN
 from gitops_model.delivery.git import Git
@@ -20,20 +22,27 @@ from gitops_model.errors import ExternalFailure
 SECRET = "ROLLBACK_KEY"  # noqa: S105  its name
 
 
-def push(git: Git, job: Job, commit: str, environ: Mapping[str, str]) -> str:
+def push(
+    git: Git, repository: Repository, job: Job, commit: str, environ: Mapping[str, str]
+) -> str:
     """Make `commit` the head of main. Returns "" on success, else why not."""
     key = environ.get(SECRET, "").strip()
     if not key:
         return f"the secret {SECRET} is not set"
-    address = f"git@{urlsplit(job.server_url).hostname}:{job.repository}.git"
+    host = urlsplit(job.server_url).hostname
+    address = f"git@{host}:{job.repository}.git"
+    with client.calling("read the keys of its SSH servers"):
+        keys = repository.host_keys()
     with tempfile.TemporaryDirectory() as folder:
+        hosts = Path(folder) / "known_hosts"
+        hosts.write_text("".join(f"{host} {line}\n" for line in keys), encoding="utf-8")
         path = Path(folder) / "key"
         path.touch(mode=0o600)
         path.write_text(key + "\n", encoding="utf-8")
         before = os.environ.get("GIT_SSH_COMMAND")
         os.environ["GIT_SSH_COMMAND"] = (
             f"ssh -i {path} -oIdentitiesOnly=yes -oBatchMode=yes -oConnectTimeout=10 "
-            "-oStrictHostKeyChecking=accept-new"
+            f"-oStrictHostKeyChecking=yes -oUserKnownHostsFile={hosts}"
         )
         try:
             git.out("push", "--quiet", address, f"{commit}:refs/heads/{MAIN}")

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gitops_model.actions import artifact, client, runs, storage
+from gitops_model.actions import artifact, client, recompute, runs, storage
 from gitops_model.actions.candidate import BUILT_AGAIN
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
@@ -27,6 +27,7 @@ from gitops_model.files import sha256_file, size_words, write_atomic
 from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.check import Outcome
 from gitops_model.formats.contract import Contract
+from gitops_model.formats.params import Params
 from gitops_model.pipeline import prepared
 
 FOLDER = Path("build/judged")
@@ -81,15 +82,15 @@ def judged(repository: Repository, job: Job, started: Mapping[str, Any]) -> Outc
             note = _from_check(repository, job, started, lock)
         else:
             _from_storage(git.root, remote, lock)
-        _require_contract(git, sha)
+        _require_own(git, sha)
         write_atomic(FOLDER / "data.json", git.read(sha, DATA) or b"")
         _require(FOLDER / "data.json", lock.out(DATA))
         files = Files(bundle=FOLDER / BUNDLE, folder=FOLDER, lock=lock.text)
-        rules = baseline.find(base)
+        rules, contract = baseline.find(base), recompute.Rules.load(base).contract
         theirs = (git.read(sha, "gates.yaml") or b"").decode(errors="replace")
         weaker = baseline.allows_more(rules.gates, theirs)
-        found = checks.worded(candidate.evaluate(git, rules, files))
-        return replace(found, warnings=(*found.warnings, *weaker, *note))
+        found = candidate.evaluate(git, rules, files, measured_by=contract)
+        return checks.worded(replace(found, warnings=(*note, *found.warnings, *weaker)))
     except (BadArtifact, BadInput, CannotEvaluate) as error:
         return checks.not_evaluated(str(error).replace("\n", " "))
 
@@ -144,12 +145,21 @@ def _require(path: Path, out: dvc.Out) -> None:
         )
 
 
-def _require_contract(git: Git, sha: str) -> None:
-    """Raises CannotEvaluate when the candidate was built with another contract than its commit has."""
-    text = (git.read(sha, "contract.yaml") or b"").decode(errors="replace")
+def _require_own(git: Git, sha: str) -> None:
+    """Raises CannotEvaluate when the candidate was built with another contract or parameters than its commit has."""
+
+    def text(path: str) -> str:
+        return (git.read(sha, path) or b"").decode(errors="replace")
+
     bundle = Bundle.read(FOLDER / BUNDLE, sha256=sha256_file(FOLDER / BUNDLE))
-    if bundle.contract != Contract.parse(text, name="contract.yaml"):
+    params = Params.parse(text("params.yaml"), name="params.yaml")
+    told = (bundle.manifest["params"], bundle.manifest["seed"])
+    other = []
+    if bundle.contract != Contract.parse(text("contract.yaml"), name="contract.yaml"):
+        other.append("another contract.yaml than the one")
+    if told != ({"data": dict(params.data), "model": dict(params.model)}, params.seed):
+        other.append("other parameters than those")
+    if other:
         raise CannotEvaluate(
-            "the candidate was built with another contract.yaml than the one of this commit. Run `make train` and "
-            "commit dvc.lock."
+            f"the candidate was built with {' and '.join(other)} of this commit. Run `make train` and commit dvc.lock."
         )

@@ -6,15 +6,23 @@ Runs on the trusted side. Of the pull request it reads one file, as data, and ju
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitops_model.actions import client
+from gitops_model.actions import client, release_page
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
-from gitops_model.delivery import changes, pointer_checks, pointer_file, pointer_story
+from gitops_model.delivery import (
+    changes,
+    pointer_checks,
+    pointer_file,
+    pointer_story,
+    releases,
+    signatures,
+)
 from gitops_model.delivery.git import Git
-from gitops_model.errors import BadInput
+from gitops_model.errors import BadInput, GitopsError
 from gitops_model.formats.contract import Contract
 from gitops_model.formats.pointer import Pointer
 from gitops_model.report.pointer_comment import Comparison, Move
@@ -60,6 +68,7 @@ def _move(
     with job.git_access():
         found = pointer_checks.examine(git, current, wanted)
     reasons += dict.fromkeys(map(str, found.problems))
+    reasons += _unproven(repository, git, current, wanted)
     return Move(
         change=pointer_story.change(current, wanted),
         kind="rollback" if pointer_story.is_rollback(current, wanted) else "ship",
@@ -72,6 +81,28 @@ def _move(
         way_back=None if reasons else pointer_story.way_back(current, wanted),
         following=pointer_story.following(current, wanted, blocked=bool(reasons)),
     )
+
+
+def _unproven(repository: Repository, git: Git, current: Pointer, wanted: Pointer) -> Iterator[str]:
+    """Releases to come that nothing vouches for: no dvc.lock at their commit, no signature, no page of our workflow.
+
+    Without a data storage nothing else ties a tag, which every writer may push, to what its commit built.
+    """
+    for ref in set(wanted.refs()) - set(current.refs()):
+        try:
+            release = releases.verify(git, ref)
+        except GitopsError:
+            continue  # said by `examine`
+        signed = signatures.of_tag(git, release.tag.object)
+        if not releases.is_locked(git, release) and not (signed and signed.by):
+            with client.calling(f"look for the release {ref.model}"):
+                published = release_page.published_by_us(repository, ref)
+            if not published:
+                yield (
+                    f"nothing shows that {ref.model} is what its commit built: dvc.lock there names another bundle, "
+                    "and the workflow `release` published no page with this one. Find out who made it: "
+                    f"git show {ref.model}"
+                )
 
 
 def _comparison(git: Git, current: Pointer, wanted: Pointer) -> Comparison | None:

@@ -30,6 +30,7 @@ from gitops_model.report.pointer_comment import Move
 ROUNDS = 4
 # Where the workflow puts what its first job found.
 HANDED_OVER = Path("verdict/check.json")
+DEPENDABOT = "dependabot[bot]"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -226,14 +227,17 @@ def _decide(
     if kind == "nothing":
         said = "This pull request changes nothing that the model is built from."
         return "nothing", said, None, None
+    dependabot = (started.get("actor") or {}).get("login") == DEPENDABOT
+    training = training_hint(pull) if dependabot else None
     if outcome is None:
         waits = started["conclusion"] == "action_required"
-        return "pending" if waits else "not_evaluated", str(trouble), None, None
+        return "pending" if waits else "not_evaluated", str(trouble), training, None
     if isinstance(outcome, NotEvaluated):
-        outside = runs.source_of(started, repository) != job.repository
-        if outside or (started.get("actor") or {}).get("login") == "dependabot[bot]":
+        if runs.source_of(started, repository) != job.repository:
             hint = maintainer_hint(pull, started["head_sha"])
             return "pending", outcome.sentence, hint, None
+        if training is not None:
+            return "pending", outcome.sentence, training, None
         return outcome.state, outcome.sentence, outcome.hint, None
     found = recompute.recompute(outcome, rules, files)
     return found.state, found.sentence, None, found
@@ -246,6 +250,17 @@ def maintainer_hint(pull: Pull | None, sha: str) -> str:
     return (
         f"A maintainer who has read the change can have it evaluated: `git fetch origin pull/{pull.number}/head && "
         f"git push origin {sha}:refs/heads/evaluate-{pull.number}`, then open a pull request from that branch."
+    )
+
+
+def training_hint(pull: Pull | None) -> str:
+    """The commands by which a maintainer trains with the versions that Dependabot proposes, on its own branch."""
+    if pull is None:
+        return "Nobody has trained with these versions yet: run `make train` on its branch."
+    push = "" if dvc.default_remote(Path()) is None else "dvc push && "
+    return (
+        f"Nobody has trained with these versions yet: `gh pr checkout {pull.number} && make train && {push}"
+        "git commit -am Train && git push`."
     )
 
 

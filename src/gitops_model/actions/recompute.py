@@ -101,7 +101,8 @@ def warnings(check: Check | None, files: Sequence[str]) -> list[str]:
         )
     if "contract.yaml" in files:
         said.append(
-            "contract.yaml is changed here, and the numbers were measured by it: costs, threshold, groups and slices."
+            "contract.yaml is changed here. Label, groups, slices, costs and threshold are the base branch's in this "
+            "verdict; the change counts once merged."
         )
     undecided = [warning for warning in check.warnings if warning.startswith(UNDECIDED)]
     own = [warning for warning in check.warnings if not warning.startswith(KNOWN)]

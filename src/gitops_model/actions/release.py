@@ -33,6 +33,7 @@ def run() -> int:
     git = Git.open(Path())
     repository = Repository(job)
     storage.write_credentials(git.root, os.environ)
+    sign(git, os.environ)
     report = _release(git, repository, job) if (FOLDER / BUNDLE).exists() else None
     ships.settle(git, repository, job, report)
     return 0
@@ -62,6 +63,23 @@ def _release(git: Git, repository: Repository, job: Job) -> ships.Report:
     path = FOLDER / "check.md"
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     return ships.Report(model=outcome.model, markdown=text)
+
+
+def sign(git: Git, environ: Mapping[str, str]) -> None:
+    """Let Git sign the release's tag with the private key in SIGNING_KEY, where the repository has such a secret."""
+    key = environ.get("SIGNING_KEY", "")
+    if not key.strip():
+        return
+    path = git.root / ".git" / "signing_key"
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+        stream.write(key.strip() + "\n")
+    for name, value in (
+        ("tag.gpgSign", "true"),
+        ("gpg.format", "ssh"),
+        ("user.signingKey", str(path.resolve())),
+    ):
+        git.out("config", name, value)
 
 
 def assets(

@@ -12,8 +12,10 @@ from typing import Any
 from urllib.parse import quote
 
 from gitops_model.actions.client import Refused, Repository
+from gitops_model.actions.job import BOT
 from gitops_model.errors import BadArtifact, ExternalFailure
 from gitops_model.files import sha256_bytes
+from gitops_model.formats.pointer import Ref
 
 BUNDLE = "model.tar"
 LINK = "\n\n<!-- proposal -->\n"
@@ -93,6 +95,22 @@ def publish(repository: Repository, model: str, *, note: str, files: Mapping[str
 def exists(repository: Repository, model: str) -> bool:
     """Whether the release is published."""
     return _published(repository, model) is not None
+
+
+def published_by_us(repository: Repository, ref: Ref) -> bool:
+    """Whether a workflow of ours published the release, and uploaded the very bundle that `ref` names."""
+    data = repository.find(f"/releases/tags/{quote(ref.model)}")
+    if data is None or _login(data.get("author")) != BOT:
+        return False
+    return any(
+        (asset["name"], asset.get("digest"), _login(asset.get("uploader")))
+        == (BUNDLE, f"sha256:{ref.sha256}", BOT)
+        for asset in repository.pages(f"/releases/{data['id']}/assets")
+    )
+
+
+def _login(user: Mapping[str, Any] | None) -> str:
+    return str((user or {}).get("login") or "")
 
 
 def add_link(repository: Repository, model: str, line: str) -> None:

@@ -69,7 +69,7 @@ def run() -> int:
                 message=_words(git, made.commit),
                 pace=job.pace,
             )
-        problem = deploy_key.push(git, job, made.commit, os.environ) if left else ""
+        problem = deploy_key.push(git, repository, job, made.commit, os.environ) if left else ""
         if left and problem:
             raise Blocked(_next_click(made, left, problem))
         if not left:

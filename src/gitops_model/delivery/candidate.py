@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,17 +57,24 @@ def compare(baseline: Baseline) -> Check:
     return evaluate(git, baseline, Files(bundle=CANDIDATE, folder=prepared.FOLDER, lock=lock))
 
 
-def evaluate(git: Git, baseline: Baseline, files: Files) -> Check:
-    """Score, time and weigh both models on the test rows of `files`. Raises CannotEvaluate, BadArtifact."""
+def evaluate(
+    git: Git, baseline: Baseline, files: Files, *, measured_by: Contract | None = None
+) -> Check:
+    """Score, time and weigh both models on the test rows of `files`. Raises CannotEvaluate, BadArtifact.
+
+    `measured_by` says what is measured: label, slices, costs, threshold (None: the candidate's own contract).
+    """
     candidate = Bundle.read(files.bundle, sha256=sha256_file(files.bundle))
+    rules = measured_by or candidate.contract
     table = prepared.read(candidate.contract, "test", folder=files.folder)
+    _require_measurable(candidate.contract, rules, table.columns)
     described = scoring.described(files.folder)
-    test = scoring.test_set(candidate.contract, table, described)
+    test = scoring.test_set(rules, table, described)
     if sha256_file(files.folder / "test.csv") != test.sha256:
         raise CannotEvaluate(
             f"{TEST} is not the file build/prepared/data.json describes. Run `make train`."
         )
-    _refuse_idle_gates(baseline, candidate.contract, test)
+    _refuse_idle_gates(baseline, rules, test)
     keys = list(test.keys)
     trust = scoring.Trust(types=baseline.trusted_types, file=f"params.yaml of {baseline.ref}")
     _say(f"candidate {candidate.sha256[:12]} answers {len(keys):,} test rows")
@@ -99,9 +106,9 @@ def evaluate(git: Git, baseline: Baseline, files: Files) -> Check:
         test=test,
         candidate=new,
         production=old,
-        contract=candidate.contract,
+        contract=rules,
         gates=baseline.gates,
-        facts=_facts(git, baseline, files, candidate, production, described),
+        facts=_facts(git, baseline, files, candidate, production, described, rules),
     )
 
 
@@ -112,6 +119,7 @@ def _facts(
     candidate: Bundle,
     production: Bundle | None,
     described: dict[str, Any],
+    rules: Contract,
 ) -> Facts:
     mine, theirs = candidate.manifest, None if production is None else production.manifest
     # Windows are compared only where time decides which rows test: else they overlap as they should.
@@ -119,7 +127,7 @@ def _facts(
     train = described["timeframe"]["train"] if by_time else None
     data = ("data", "environment", "code")
     return Facts(
-        train_keys=scoring.train_keys(candidate.contract, files.folder),
+        train_keys=scoring.train_keys(rules, files.folder),
         train_window=None if train is None else (train[0], train[1]),
         production_test_sha256=None if theirs is None else theirs["data"]["test_sha256"],
         test_on_base=test_on_base(git, baseline, files),
@@ -145,6 +153,22 @@ def _facts(
             {key: mine[key] for key in data},
         ),
         warnings=baseline.warnings,
+    )
+
+
+def _require_measurable(mine: Contract, rules: Contract, columns: Collection[str]) -> None:
+    """Raises CannotEvaluate for a candidate that answers, or is measured by, something else than `rules` say."""
+    asked, answered = (
+        (contract.problem, contract.output.classes, contract.label.name)
+        for contract in (rules, mine)
+    )
+    missing = [name for name in rules.columns if name not in columns]
+    if asked == answered and not missing:
+        return
+    why = f"the test rows lack {', '.join(missing)}" if missing else "another label is answered"
+    raise CannotEvaluate(
+        f"{why}, and what is measured is said by the base branch's contract.yaml. To change that, somebody who may has "
+        "to merge past this status."
     )
 
 

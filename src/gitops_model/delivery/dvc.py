@@ -49,20 +49,30 @@ def parse_lock(text: str, *, name: str = "dvc.lock") -> dict[str, dict[str, Any]
     if not isinstance(stages, dict) or not all(
         isinstance(stage, dict) for stage in stages.values()
     ):
-        raise BadInput(
-            f"{name} is not a lock file of DVC (a merge conflict?). Build it again: make train"
-        )
+        raise BadInput(_not_a_lock(name))
     return stages
 
 
+def _not_a_lock(name: str) -> str:
+    return f"{name} is not a lock file of DVC (a merge conflict?). Build it again: make train"
+
+
 def outs(text: str, *, name: str = "dvc.lock") -> dict[str, Out]:
-    """Every output of a dvc.lock by path."""
-    return {
-        out["path"]: Out(path=out["path"], md5=str(out["md5"]), size=int(out.get("size", 0)))
-        for stage in parse_lock(text, name=name).values()
-        for out in stage.get("outs") or ()
-        if "md5" in out
-    }
+    """Every output of a dvc.lock by path. Raises BadInput when it is not one, also for one that somebody made up."""
+    found = {}
+    try:
+        for stage in parse_lock(text, name=name).values():
+            for out in stage.get("outs") or ():
+                path, md5, size = out["path"], out.get("md5"), out.get("size", 0)
+                if not (
+                    isinstance(path, str) and isinstance(md5 or "", str) and isinstance(size, int)
+                ):
+                    raise TypeError
+                if md5:
+                    found[path] = Out(path=path, md5=md5, size=size)
+    except (AttributeError, LookupError, TypeError):
+        raise BadInput(_not_a_lock(name)) from None
+    return found
 
 
 def locked_out(text: str, path: str, *, name: str = "dvc.lock") -> Out | None:

@@ -29,11 +29,14 @@ _CLOBBERED = re.compile(
 )
 
 
+SIGNATURE = "-----BEGIN SSH SIGNATURE-----\n"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tag:
     """An annotated tag: `object` is the tag's own hash, `commit` what it points to.
 
-    `when` it was made, in seconds, `by` whom: `Name <address>`.
+    `when` it was made, in seconds, `by` whom: `Name <address>`. A signature is no part of the message.
     """
 
     name: str
@@ -219,7 +222,7 @@ class Git:
                         commit=commit,
                         when=int(when or 0),
                         by=by,
-                        message=message,
+                        message=message.partition(SIGNATURE)[0],
                     )
                 )
         return found
@@ -238,11 +241,47 @@ class Git:
         """Write an annotated tag of now, `when` in seconds, that no ref names yet, and return its hash.
 
         Until a ref names it, it is invisible and git will clean it up: so the release comes to be in one step, the
-        creation of the ref.
+        creation of the ref. It is signed where Git's settings say so: tag.gpgSign, gpg.format ssh, user.signingKey.
         """
         tagger = f"{self.identity()} {when} +0000"
         text = f"object {commit}\ntype commit\ntag {name}\ntagger {tagger}\n\n{message}"
-        return self.out("mktag", stdin=text.encode())
+        return self.out("mktag", stdin=(text + self._signature(text)).encode())
+
+    def _signature(self, text: str) -> str:
+        settings = {
+            name: self._run("config", "--get", name).stdout.decode(errors="replace").strip()
+            for name in ("tag.gpgSign", "gpg.format", "user.signingKey")
+        }
+        if (settings["tag.gpgSign"].lower(), settings["gpg.format"]) != ("true", "ssh"):
+            return ""
+        key = os.path.expanduser(settings["user.signingKey"])
+        try:
+            done = subprocess.run(
+                ["ssh-keygen", "-Y", "sign", "-n", "git", "-f", key],
+                input=text.encode(),
+                capture_output=True,
+                timeout=60,
+                check=False,
+            )
+        except FileNotFoundError:
+            raise ExternalFailure(
+                "ssh-keygen is not installed, and Git is set to sign tags. Install OpenSSH."
+            ) from None
+        if done.returncode != 0:
+            raise ExternalFailure(
+                f"the tag cannot be signed with user.signingKey ({key}): {_said(done)} "
+                "See which key Git uses: git config user.signingKey"
+            )
+        return done.stdout.decode()
+
+    def is_signed(self, tag: str) -> bool:
+        """Whether a tag object ends with a signature by SSH."""
+        return SIGNATURE in self.out("cat-file", "tag", tag)
+
+    def verify_tag(self, tag: str, *, signers: Path) -> tuple[bool, str]:
+        """Whether the signature of a tag object is by somebody in the file `signers`, and what Git says of it."""
+        done = self._run("-c", f"gpg.ssh.allowedSignersFile={signers}", "verify-tag", tag)
+        return done.returncode == 0, (done.stdout + done.stderr).decode(errors="replace")
 
     def create_ref(self, ref: str, target: str) -> bool:
         """Create `ref`, unless it exists; then False."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from gitops_model.delivery import fetch, releases
+from gitops_model.delivery import fetch, releases, signatures
 from gitops_model.delivery.desired import MAIN
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadArtifact, BadInput, Blocked, GitopsError, shorten
@@ -84,10 +84,14 @@ def examine(
             bundles[ref] = None
             continue
         found.problems += _history(git, release, moved)
-        if not releases.is_locked(git, release):
-            found.notes.append(
-                f"the origin of {ref.model} is not proven: dvc.lock at its commit names another bundle, and no data "
-                "storage holds this one."
+        signed = signatures.of_tag(git, release.tag.object)
+        if signed is not None and signed.by:
+            found.notes.append(f"{ref.model} was signed by {signed.by}.")
+        elif not releases.is_locked(git, release):
+            found.notes.insert(
+                0,
+                f"the origin of {ref.model} is not proven: dvc.lock at its commit names another bundle, no data "
+                f"storage holds this one, and {signed.problem if signed else 'releases are not signed here'}.",
             )
         if ref != new.previous:
             found.problems += _verdict(release, accepted, found)

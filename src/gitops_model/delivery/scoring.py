@@ -33,9 +33,9 @@ class Trust:
 
 
 def test_set(contract: Contract, table: pd.DataFrame, described: Mapping[str, Any]) -> TestSet:
-    """The candidate's test rows; `described` is build/prepared/data.json."""
+    """The candidate's test rows as `contract` measures them; `described` is build/prepared/data.json."""
     frame, time = described["timeframe"], contract.keys.time
-    explore = [name for name in contract.inputs if name not in contract.slices]
+    explore = [n for n in contract.inputs if n not in contract.slices and n in table.columns]
     group = contract.keys.group
     return TestSet(
         keys=table[contract.keys.request].tolist(),

@@ -13,9 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gitops_model import strict_json
-from gitops_model.delivery import dvc, fetch, release, releases
+from gitops_model.delivery import dvc, fetch, release, releases, signatures
+from gitops_model.delivery.desired import MAIN
 from gitops_model.delivery.git import Git
 from gitops_model.delivery.releases import Release
+from gitops_model.delivery.signatures import Signed
 from gitops_model.errors import BadArtifact, BadInput, GitopsError
 from gitops_model.files import sha256_bytes
 from gitops_model.formats import agreement, record
@@ -85,6 +87,13 @@ def examine(git: Git, model: str, *, files: Path | None) -> Iterator[Compared]:
     made = releases.load(git, model)
     yield _step("the tag holds the record as `release` writes it", lambda: _tag(made))
     yield _step("the commit under the tag is the record's", lambda: _commit(git, made))
+    signed = signatures.of_tag(git, made.tag.object)
+    if signed is not None:
+        yield _step(
+            f"the tag is signed by {signed.by or 'nobody known'}", lambda: _signed(made, signed)
+        )
+    elif git.is_signed(made.tag.object):
+        yield Compared(what="the tag's signature", skipped=f"{MAIN} has no file {signatures.FILE}")
     yield _step("dvc.lock at the commit names the bundle", lambda: _lock(git, made))
     found: dict[str, bytes] = {}
     if files is not None:
@@ -131,6 +140,11 @@ def _tag(made: Release) -> None:
         raise BadArtifact(
             f"the record says that {released['by']} released it at {released['at']}, the tag says else."
         )
+
+
+def _signed(made: Release, signed: Signed) -> None:
+    if signed.by is None:
+        raise BadArtifact(f"tag {made.tag.name}: {signed.problem}.")
 
 
 def _commit(git: Git, made: Release) -> None:

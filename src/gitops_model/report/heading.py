@@ -31,6 +31,9 @@ OTHER_ROWS_MEAN = (
     "This pull request brings its own test rows or labels, and both models were scored on them. Read that change "
     "before you trust these numbers."
 )
+# How the warning begins of a bundle that is not the one dvc.lock names, and what the first line says of it.
+OTHER_BUNDLE = "The bundle was built again, and its bytes differ from dvc.lock"
+NOT_THE_LOCKS = "judged on another bundle than dvc.lock's"
 # How the sentence of check.json begins, which a heading says in its own way.
 PREFIXES = ("May ship as the first release: ", "May ship: ", "Blocked: ", "Not evaluated: ")
 
@@ -87,7 +90,7 @@ def verdict(
         mark=mark,
         word=word,
         reason=reason if len(reason) <= LONGEST else f"{reason[: LONGEST - 1]}…",
-        beware=OTHER_ROWS if compared is not None and _other_rows(compared) else "",
+        beware="" if compared is None else _beware(compared),
         said="" if len(reason) <= LONGEST else capital(reason),
         hint=hint or own,
         turned_off=off,
@@ -108,6 +111,14 @@ def _explained(head: Verdict, check: Check, sentence: str) -> Verdict:
         reason=reasons.reason(check),
         said=reasons.explanation(check),
     )
+
+
+def _beware(check: Check) -> str:
+    """What a reader must know before the verdict: that something else was judged than main and dvc.lock name."""
+    found = [OTHER_ROWS] if _other_rows(check) else []
+    if any(warning.startswith(OTHER_BUNDLE) for warning in check.warnings):
+        found.append(NOT_THE_LOCKS)
+    return " and ".join(found)
 
 
 def _other_rows(check: Check) -> bool:

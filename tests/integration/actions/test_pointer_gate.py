@@ -24,6 +24,11 @@ class Gate:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.text = switch(ONE, V2).to_yaml()
         self.found = Findings()
+        self.locked, self.published = True, False
+        page, tags = pointer_gate.release_page, pointer_gate.releases
+        monkeypatch.setattr(page, "published_by_us", lambda *_: self.published)
+        monkeypatch.setattr(tags, "is_locked", lambda *_: self.locked)
+        monkeypatch.setattr(tags, "verify", self.verified)
         monkeypatch.setattr(pointer_gate, "read", lambda *_: self.text)
         monkeypatch.setattr(pointer_gate.Git, "open", lambda _: None)
         monkeypatch.setattr(pointer_gate.pointer_checks, "examine", lambda *_: self.found)
@@ -32,6 +37,11 @@ class Gate:
         monkeypatch.setattr(
             pointer_gate.Contract, "load", lambda path: (_ for _ in ()).throw(BadInput("no file"))
         )
+
+    def verified(self, _: object, ref: Ref) -> Ref:
+        if self.found.problems:
+            raise BadArtifact("lost.")
+        return ref
 
     def judge(self, *files: str) -> pointer_gate.Judged:
         named = ["production.yaml", *files]
@@ -60,6 +70,16 @@ def test_every_reason_is_named_once(gate: Gate) -> None:
     assert "changes nothing else" in first and first.endswith("file3, file4 and 2 more.")
     assert rest == ["frozen.", "lost."]
     assert judged.move.way_back is None
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_what_dvc_lock_does_not_name_needs_a_page_of_ours(gate: Gate, published: bool) -> None:
+    """Only the release that comes in is asked for: m-v1 serves already."""
+    gate.locked, gate.published = False, published
+    move = gate.judge().move
+    assert [reason.split(" is what")[0] for reason in move.reasons] == (
+        [] if published else ["nothing shows that m-v2"]
+    )
 
 
 def test_a_file_that_is_no_pointer_is_told_with_all_its_problems(gate: Gate) -> None:

@@ -40,6 +40,14 @@ def test_each_candidate_on_this_test_set_counts_once_on_whatever_branch(tmp_path
     commit(tmp_path, lock(test="t2", model="m3"))
     subprocess.run(["git", "switch", "-q", "main"], cwd=tmp_path, check=True)
     commit(tmp_path, "stages: [a merge conflict")
+    for odd in (
+        "[1]",
+        "[{md5: x}]",
+        "[{path: [1], md5: x}]",
+        "7",
+        "[{path: p, md5: [&a [1], *a]}]",
+    ):
+        commit(tmp_path, f"stages: {{package: {{outs: {odd}}}}}")
     commit(tmp_path, lock(test="t2", model="m4"))
     today, mine = "a" * 64, "b" * 64
     now = (tmp_path / "dvc.lock").read_text()
