@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from tests.workflows import filters
+from tests.workflows import fake_environments, filters
 from tests.workflows.fake_github import FakeGitHub
 from tests.workflows.fake_state import Event
 
@@ -46,6 +46,7 @@ class Result:
     annotations: list[tuple[str, str, str]]  # job, level, text
     outputs: dict[str, dict[str, str]]  # job -> output -> value
     artifacts: dict[str, Path]
+    failed_steps: list[str]
     log: str
     seconds: float
 
@@ -60,20 +61,35 @@ class Result:
 
 
 def shim(workflow: dict[str, Any]) -> dict[str, Any]:
-    """The workflow without what `act`'s older schema rejects, and with one token per job.
+    """The workflow without what `act`'s older schema rejects, and with one token and secrets of its own per job.
 
-    Only the keys in SHIMMED, `$/` paths and the two spellings of the job's token change; `_assert_small`
-    proves it.
+    Only the keys in SHIMMED, `$/` paths, the two spellings of the job's token and the names of secrets change;
+    `_assert_small` proves it.
     """
     result = _strip(workflow)
     for job, spec in result["jobs"].items():
-        result["jobs"][job] = _with_token(spec, secret_name(job))
+        result["jobs"][job] = _with_token(_with_secrets(spec, job), secret_name(job))
     _assert_small(workflow, result, "")
     return result
 
 
 def secret_name(job: str) -> str:
     return "GHS_" + re.sub(r"[^A-Z0-9]", "_", job.upper())
+
+
+def of_job(job: str, name: str = "") -> str:
+    """The name under which one job sees a secret: `act` would show it to all of them."""
+    return f"OF_{re.sub(r'[^A-Z0-9]', '', job.upper())}_{name}"
+
+
+def _with_secrets(node: Any, job: str) -> Any:
+    if isinstance(node, dict):
+        return {k: _with_secrets(v, job) for k, v in node.items()}
+    if isinstance(node, list):
+        return [_with_secrets(item, job) for item in node]
+    if isinstance(node, str):
+        return re.sub(r"\bsecrets\.(?!GITHUB_TOKEN\b)", f"secrets.{of_job(job)}", node)
+    return node
 
 
 def _strip(node: Any) -> Any:
@@ -109,6 +125,7 @@ def _assert_small(before: Any, after: Any, path: str) -> None:
             _assert_small(old, new, f"{path}/{index}")
     elif before != after:
         same_token = re.sub(r"secrets\.GHS_\w+", "github.token", str(after))
+        same_token = re.sub(r"secrets\.OF_[A-Z0-9]+_", "secrets.", same_token)
         if same_token != str(before).replace("secrets.GITHUB_TOKEN", "github.token") and not str(
             before
         ).startswith("$/"):
@@ -187,6 +204,7 @@ class ActRunner:
         self.fake = fake
         self.folder = folder
         self.secrets: dict[str, str] = {}
+        self.environment_secrets: dict[str, dict[str, str]] = {}
         self.variables: dict[str, str] = {}
         self.environment: dict[str, str] = {}
         self.python = str(python)
@@ -202,7 +220,7 @@ class ActRunner:
         """Run the workflow `file` as it is at `commit`.
 
         `ref` becomes GITHUB_REF. `expect`: the jobs that must report a result, all of them by default.
-        `optional`: jobs that may.
+        `optional`: jobs that may. A job whose environment does not take `ref` fails without a step of its own.
         `permissions` overrides what a job declares, for tests that remove one. `fork`: writes are capped to
         read and no secret is handed out.
         """
@@ -214,8 +232,12 @@ class ActRunner:
         if run_id is None:
             run_id = self._next_run = self._next_run + 1
         home = Path(tempfile.mkdtemp(prefix=f"run-{run_id}-", dir=self.folder))
+        workflow = {
+            **workflow,
+            "jobs": {j: self._let_in(s, ref) for j, s in workflow["jobs"].items()},
+        }
         self._lay_out(home, workflow, event, commit)
-        secrets = {} if fork else dict(self.secrets)
+        secrets: dict[str, str] = {}
         for job, spec in workflow["jobs"].items():
             declared = (permissions or {}).get(
                 job, spec.get("permissions", workflow.get("permissions", {}))
@@ -223,6 +245,10 @@ class ActRunner:
             token = self.fake.job_token(f"{file}/{job}", dict(declared or {}), fork=fork)
             (home / "tokens" / job).write_text(token)
             secrets[secret_name(job)] = token
+            if not fork:
+                own = fake_environments.secrets(self.fake.settings, self.environment_secrets, spec)
+                seen = {**self.secrets, **own}
+                secrets |= {of_job(job, name): value for name, value in seen.items()}
         started = os.times().elapsed
         done = subprocess.run(
             self._command(home, workflow, event, secrets, inputs or {}, run_id),
@@ -236,12 +262,13 @@ class ActRunner:
             raise HarnessError(f"{file}: no result from {sorted(missing)}\n{tail}")
         if surplus := set(result.jobs) - wanted - optional:
             raise HarnessError(f"{file}: {sorted(surplus)} ran and should not have")
-        for name, path in result.artifacts.items():
-            files = {
-                str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file()
-            }
-            self.fake.state.add_artifact(run_id, name, files)
         return result
+
+    def _let_in(self, job: dict[str, Any], ref: str) -> dict[str, Any]:
+        why = fake_environments.refusal(self.fake.settings, job, ref)
+        if why is None:
+            return job
+        return {**job, "steps": [{"run": f"echo '::error::{why}'\nexit 1"}]}
 
     def _lay_out(self, home: Path, workflow: dict[str, Any], event: Event, commit: str) -> None:
         for name in (
@@ -364,7 +391,7 @@ class ActRunner:
     ) -> Result:
         result = Result(
             run_id=run_id, workflow=file, jobs={}, summaries={}, annotations=[], outputs={}, artifacts={},
-            log="", seconds=seconds,
+            failed_steps=[], log="", seconds=seconds,
         )  # fmt: skip
         lines = []
         for line in done.stdout.splitlines():
@@ -377,6 +404,10 @@ class ActRunner:
             lines.append(f"[{job}] {entry.get('msg', '').rstrip()}")
             if "jobResult" in entry:
                 result.jobs[job] = entry["jobResult"]
+            step = str(entry.get("step", "")).removeprefix("Main ")
+            # A step of an action of several steps ends twice under its name.
+            if entry.get("stepResult") == "failure" and step not in result.failed_steps:
+                result.failed_steps.append(step)
             match entry.get("command"):
                 case "summary":
                     result.summaries[job] = result.summaries.get(job, "") + entry["content"]

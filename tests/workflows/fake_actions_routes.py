@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from tests.workflows.fake_api import REPO, ApiError, Call, Reply, found, route, user
-from tests.workflows.fake_state import DISPATCH_INPUT_LIMIT
+from tests.workflows.fake_state import DISPATCH_INPUT_LIMIT, State
 
 
 def workflow_files(call: Call, ref: str = "main") -> dict[str, dict[str, Any]]:
@@ -140,10 +140,10 @@ def _artifact_json(call: Call, item: dict[str, Any]) -> dict[str, Any]:
         "size_in_bytes": len(call.state.artifact_bytes[item["id"]]),
         "url": call.url(path),
         "archive_download_url": call.url(path + "/zip"),
-        "expired": item.get("expired", False),
+        "expired": call.state.has_expired(item),
         "created_at": item["at"],
         "updated_at": item["at"],
-        "expires_at": item["at"],
+        "expires_at": item["expires_at"],
         "workflow_run": {"id": item["run_id"]},
     }
 
@@ -197,9 +197,31 @@ def get_artifact(call: Call) -> Reply:
     return Reply(body=_artifact_json(call, found(call.state.artifacts, call.params["artifact_id"])))
 
 
+# 410 Gone once it has expired: https://docs.github.com/en/rest/actions/artifacts#download-an-artifact
 @route("GET", REPO + "/actions/artifacts/{artifact_id}/{archive_format}")
 def download_artifact(call: Call) -> Reply:
     item = found(call.state.artifacts, call.params["artifact_id"])
-    if item.get("expired"):
+    if call.state.has_expired(item):
         raise ApiError(410, "Artifact has expired")
     return Reply(status=302, location=f"{call.base_url}/_signed/artifact/{item['id']}")
+
+
+# In the words of actions/upload-artifact#307 and SibtainOcn/Hazel#27.
+QUOTA = (
+    "Failed to CreateArtifact: Artifact storage quota has been hit. Unable to upload any new artifacts. "
+    "Usage is recalculated every 6-12 hours."
+)
+
+
+def upload_artifact(state: State, query: dict[str, list[str]], content: bytes) -> tuple[int, bytes]:
+    """What the action asks of GitHub's store for artifacts, which is no part of the REST API: status, message."""
+    with state.lock:
+        run_id, name = int(query["run"][0]), query["name"][0]
+        if any((a["run_id"], a["name"]) == (run_id, name) for a in state.artifacts.values()):
+            why = "an artifact with this name already exists on the workflow run"
+            return 409, f"Failed to CreateArtifact: Received non-retryable error: {why}".encode()
+        if state.storage_is_full():
+            return 403, QUOTA.encode()
+        days = query.get("days", [""])[0]
+        state.add_artifact(run_id, name, content, days=int(days) if days else None)
+    return 201, b""

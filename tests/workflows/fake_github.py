@@ -22,9 +22,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.workflows import (
-    fake_actions_routes,  # noqa: F401 - importing registers the handlers
-    fake_git_routes,  # noqa: F401
+    fake_actions_routes,
+    fake_git_routes,  # noqa: F401 - importing registers the handlers
     fake_issue_routes,  # noqa: F401
+    fake_organization_routes,  # noqa: F401
     fake_pull_routes,
     fake_release_routes,  # noqa: F401
     fake_repo_routes,  # noqa: F401
@@ -39,7 +40,7 @@ DESCRIPTION = Description()
 GIT_PATH = re.compile(
     r"/(?P<repo>[^/]+/[^/]+?)(?:\.git)?/(?P<rest>info/refs|git-upload-pack|git-receive-pack)"
 )
-YAML_SCOPES = {"pull-requests": "pull_requests"}
+YAML_SCOPES = {"pull-requests": "pull_requests", "artifact-metadata": "artifact_metadata"}
 
 
 class FakeGitHub:
@@ -261,6 +262,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if split.path.startswith("/_signed/"):
             self._signed(split.path)
+            return
+        if split.path == "/_upload/artifact":
+            query = parse_qs(split.query)
+            self._send(*fake_actions_routes.upload_artifact(fake.state, query, raw), {})
             return
         if "/releases/download/" in split.path and not split.path.startswith("/repos/"):
             self._release_download(split.path)

@@ -104,6 +104,8 @@ def pulls_of_commit(call: Call) -> Reply:
 
 @route("POST", REPO + "/pulls")
 def create_pull(call: Call) -> Reply:
+    # "Allow GitHub Actions to create and approve pull requests" is off in a new repository:
+    # https://docs.github.com/en/repositories/managing-your-repositorys-settings-and-features/enabling-features-for-your-repository/managing-github-actions-settings-for-a-repository
     if call.token.is_job and not call.state.settings.actions_may_create_prs:
         raise ApiError(403, "GitHub Actions is not permitted to create or approve pull requests.")
     body = call.body
@@ -241,7 +243,7 @@ def create_review(call: Call) -> Reply:
         raise ApiError(422, "Can not approve your own pull request")
     if call.token.is_job and not call.state.settings.actions_may_create_prs:
         raise ApiError(422, "GitHub Actions is not permitted to approve pull requests.")
-    pull["approved"] = True
+    pull["approved_by"] = {*pull.get("approved_by", ()), call.token.login}
     body = {"id": next(call.state.ids), "user": user(call.token.login), "state": "APPROVED"}
     return Reply(body=body)
 

@@ -129,6 +129,9 @@ def _publish(call: Call, release: dict[str, Any]) -> None:
             )
         call.git.update(f"refs/tags/{tag}", target)
     release |= {"draft": False, "published_at": call.state.now()}
+    # "Assets cannot be added, modified or removed" from then on, and the tag stays locked to its commit; title and note
+    # may change: https://docs.github.com/en/code-security/supply-chain-security/understanding-your-software-supply-chain/immutable-releases.
+    # A used tag is never free again (orgs/community discussions/178351).
     if call.state.settings.immutable_releases:
         release["immutable"] = True
         call.state.burned_tags.add(tag)

@@ -19,7 +19,10 @@ def repository(call: Call) -> Reply:
         "full_name": call.full_name,
         "private": settings.private,
         "visibility": "private" if settings.private else "public",
-        "owner": user(owner),
+        "owner": {
+            **user(owner),
+            "type": "Organization" if settings.organization else "User",
+        },
         "default_branch": settings.default_branch,
         "has_issues": settings.issues_enabled,
         "html_url": call.html(""),
@@ -159,6 +162,16 @@ def environment(call: Call) -> Reply:
     if call.state.settings.free_private_plan or name not in call.state.settings.environments:
         raise ApiError(404, "Not Found")
     return Reply(body={"name": name, **call.state.settings.environments[name]})
+
+
+@route("GET", REPO + "/environments/{environment_name}/deployment-branch-policies")
+def deployment_branch_policies(call: Call) -> Reply:
+    environment(call)
+    names = call.state.settings.environment_branches.get(call.params["environment_name"], [])
+    listed = [{"id": n, "name": name, "type": "branch"} for n, name in enumerate(names, start=1)]
+    return Reply(
+        body={"total_count": len(listed), "branch_policies": listed}, paginate="branch_policies"
+    )
 
 
 @route("GET", REPO + "/codeowners/errors")

@@ -22,11 +22,18 @@ class Settings:
     """Repository settings and plan limits; the defaults are those of a fresh repository on a paid plan."""
 
     private: bool = False
+    organization: bool = False
     free_private_plan: bool = False
     actions_may_create_prs: bool = True
     held_runs_reported: bool = False
     # Reported to work (RafPe/pod-certificate-signer#129), with limits (vercel/next.js#94596).
     api_takes_stale_workflows: bool = True
+    # What the plan includes, in bytes (500 MB for a free account); None: the account may spend without a limit.
+    # Counted over the account and by the hour (orgs/community discussions/211386).
+    artifact_storage: int | None = None
+    # "Minimum 1 day. Maximum 90 days unless changed from the repository settings page" (README of
+    # actions/upload-artifact).
+    artifact_retention_days: int = 90
     issues_enabled: bool = True
     immutable_releases: bool = True
     tags_are_rewritten: bool = False
@@ -36,6 +43,8 @@ class Settings:
     codeowner_review: bool = False
     rulesets: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     environments: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    # Patterns of the branches that an environment with custom_branch_policies takes.
+    environment_branches: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     codeowners_errors: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     secrets: list[str] = dataclasses.field(default_factory=list)
     environment_secrets: dict[str, list[str]] = dataclasses.field(default_factory=dict)
@@ -118,10 +127,11 @@ class State:
         self.settings = Settings()
         self.ids = itertools.count(1000)
         self.numbers = itertools.count(1)
-        self.seconds = itertools.count()
+        self.clock = dt.datetime(2026, 1, 5, 9, 0, tzinfo=dt.UTC)
         self.comments: dict[int, dict[str, Any]] = {}
         self.issues: dict[int, dict[str, Any]] = {}
         self.pulls: dict[int, dict[str, Any]] = {}
+        self.queue: list[dict[str, Any]] = []
         self.labels: dict[str, dict[str, Any]] = {}
         self.statuses: list[dict[str, Any]] = []
         self.releases: dict[int, dict[str, Any]] = {}
@@ -129,9 +139,12 @@ class State:
         self.burned_tags: set[str] = set()
         self.deployments: dict[int, dict[str, Any]] = {}
         self.deployment_statuses: dict[int, list[dict[str, Any]]] = {}
+        # By environment, cluster and name.
+        self.linked: dict[tuple[str, ...], dict[str, Any]] = {}
         self.runs: dict[int, dict[str, Any]] = {}
         self.artifacts: dict[int, dict[str, Any]] = {}
         self.artifact_bytes: dict[int, bytes] = {}
+        self.artifact_usage = 0
         self.tokens: dict[str, Token] = {}
         self.events: list[Event] = []
         self.calls: list[Recorded] = []
@@ -141,10 +154,29 @@ class State:
 
     def now(self) -> str:
         """A clock that moves one second a reading, so order is always visible."""
-        start = dt.datetime(2026, 1, 5, 9, 0, tzinfo=dt.UTC)
-        return (start + dt.timedelta(seconds=next(self.seconds))).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.clock += dt.timedelta(seconds=1)
+        return _stamp(self.clock)
 
-    def add_artifact(self, run_id: int, name: str, content: dict[str, bytes] | bytes) -> int:
+    def pass_days(self, days: float) -> None:
+        """Let time go by, as far as artifacts and time stamps can tell."""
+        self.clock += dt.timedelta(days=days)
+
+    def has_expired(self, artifact: dict[str, Any]) -> bool:
+        return bool(artifact.get("expired")) or artifact["expires_at"] <= _stamp(self.clock)
+
+    def storage_is_full(self) -> bool:
+        """Whether no upload may begin: its size is not known by then, so the last one may exceed what is left."""
+        limit = self.settings.artifact_storage
+        return limit is not None and self.artifact_usage >= limit
+
+    def recalculate_usage(self) -> None:
+        """What GitHub does "every 6-12 hours": until then, what expired or was deleted counts (SibtainOcn/Hazel#27)."""
+        live = [number for number, item in self.artifacts.items() if not self.has_expired(item)]
+        self.artifact_usage = sum(len(self.artifact_bytes[number]) for number in live)
+
+    def add_artifact(
+        self, run_id: int, name: str, content: dict[str, bytes] | bytes, *, days: int | None = None
+    ) -> int:
         """Register an artifact of a run: files to be zipped, or the bytes of a zip made elsewhere."""
         if isinstance(content, dict):
             buffer = io.BytesIO()
@@ -153,18 +185,25 @@ class State:
                     archive.writestr(path, data)
             content = buffer.getvalue()
         with self.lock:
-            number = next(self.ids)
+            number, at, longest = next(self.ids), self.now(), self.settings.artifact_retention_days
+            kept = dt.timedelta(days=min(days or longest, longest))
             self.artifacts[number] = {
                 "id": number,
                 "name": name,
                 "run_id": run_id,
-                "at": self.now(),
+                "at": at,
+                "expires_at": _stamp(self.clock + kept),
             }
             self.artifact_bytes[number] = content
+            self.artifact_usage += len(content)
         return number
 
     def issue_number_kind(self, number: int) -> str | None:
         return "pull" if number in self.pulls else "issue" if number in self.issues else None
+
+
+def _stamp(moment: dt.datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def utf16_length(text: str) -> int:

@@ -106,6 +106,11 @@ OPERATIONS: list[tuple[str, str, list[str] | None]] = [
     ("GET", "/rulesets", ["metadata:read"]),
     ("GET", "/rulesets/{ruleset_id}", ["metadata:read"]),
     ("GET", "/environments/{environment_name}", ["actions:read"]),
+    (
+        "GET",
+        "/environments/{environment_name}/deployment-branch-policies",
+        ["actions:read"],
+    ),
     ("GET", "/codeowners/errors", None),
     ("GET", "/immutable-releases", ["administration:read"]),
 ]
@@ -113,6 +118,11 @@ PLAIN_OPERATIONS: list[tuple[str, str, list[str]]] = [
     ("GET", "/rate_limit", ["metadata:read"]),
     ("GET", "/user", ["metadata:read"]),
     ("GET", "/meta", ["metadata:read"]),
+    (
+        "POST",
+        "/orgs/{org}/artifacts/metadata/deployment-record",
+        ["artifact_metadata:write"],
+    ),
 ]
 PROSE = {"description", "example", "examples", "externalDocs", "summary", "title", "x-github"}
 DROPPED_FORMATS = {"uri", "uri-template", "email", "date-time"}

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -85,15 +91,39 @@ class Site:
         return (self.folder / "summary.md").read_text()
 
 
+@contextmanager
+def served_by_agent(site: Site) -> Iterator[dict[str, str]]:
+    """What a deployment needs that waits for an agent; its service serves what main says."""
+
+    class Service(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            pointer = site.pointer()
+            live = {role: pointer[role] for role in ("stable", "canary", "shadow")}
+            body = json.dumps({"desired": None, "live": live, "errors": []}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield {"DEPLOY": "agent", "SERVICE_URL": f"http://127.0.0.1:{server.server_address[1]}"}
+        server.shutdown()
+
+
 def put(git: BareGit, path: str, text: str) -> str:
     """Commit one file on main."""
     tip = git.ref("refs/heads/main")
     assert tip is not None
     blob = git.text("hash-object", "-w", "--stdin", stdin=text.encode())
-    lines = [
-        line for line in git.text("ls-tree", tip).splitlines() if not line.endswith("\t" + path)
-    ]
-    tree = git.text("mktree", stdin="\n".join([*lines, f"100644 blob {blob}\t{path}", ""]).encode())
+    with tempfile.TemporaryDirectory() as folder:
+        env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        git.run("read-tree", tip, env=env)
+        git.run("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=env)
+        tree = git.text("write-tree", env=env)
     sha = git.commit_tree(tree, [tip], f"Change {path}\n")
     git.update("refs/heads/main", sha)
     return sha

@@ -14,7 +14,7 @@ from tests.workflows.commands import Commands, Running
 from tests.workflows.fake_state import BOT, Token
 from tests.workflows.links import ready_branch
 from tests.workflows.rules import ADMIN, DEPLOY_KEY, GATE, REVIEW, ruleset
-from tests.workflows.site import MODULES, WORKFLOWS, Site, put
+from tests.workflows.site import MODULES, WORKFLOWS, Site, put, served_by_agent
 
 
 @pytest.fixture
@@ -23,6 +23,12 @@ def site(shipped: Path, commands: Commands, tmp_path: Path, bare: BareGit) -> It
     with place.fake:
         yield place
         assert place.fake.state.violations == []
+
+
+@pytest.fixture
+def agent(site: Site) -> Iterator[dict[str, str]]:
+    with served_by_agent(site) as env:
+        yield env
 
 
 def test_button_puts_the_previous_release_back(site: Site) -> None:
@@ -154,6 +160,21 @@ def test_button_where_a_review_is_required(site: Site) -> None:
     assert site.fake.latest_status(pull["head_sha"])["state"] == "success"  # type: ignore[index]
 
 
+@pytest.mark.parametrize("owned", [True, False])
+def test_button_where_owners_review(site: Site, owned: bool) -> None:
+    """With 0 approvals and the review of owners, a rollback waits only where production.yaml has an owner."""
+    text = (site.git.read("main", ".github/CODEOWNERS") or b"").decode()
+    assert "/production.yaml " in text
+    if not owned:
+        lines = [line for line in text.splitlines() if not line.startswith("/production.yaml ")]
+        put(site.git, ".github/CODEOWNERS", "\n".join(lines))
+    site.fake.settings.rulesets = [ruleset(REVIEW, GATE, owners=True, approvals=0)]
+    done = site.rollback()
+    assert done.code == int(owned), done.output
+    assert ("Waiting on code owner review" in done.output) is owned
+    assert site.pointer()["stable"]["model"] == (site.v2 if owned else site.v1)
+
+
 @pytest.mark.parametrize("listed", [True, False])
 def test_button_with_a_deploy_key(site: Site, listed: bool) -> None:
     """The key ends it where the bypass list names deploy keys; elsewhere it helps as little as the token."""
@@ -229,6 +250,7 @@ def test_rehearsal_deploys_what_main_says_and_records_it(site: Site) -> None:
     done = site.run("deploy.yml", "deploy")
     assert done.code == 0, done.output
     (record,) = site.fake.state.deployments.values()
+    assert record["payload"] == {"digest": f"sha256:{site.pointer()['stable']['sha256']}"}
     assert record["environment"] == "rehearsal" and record["sha"] == site.git.ref("refs/heads/main")
     states = [s["state"] for s in site.fake.state.deployment_statuses[record["id"]]]
     assert states == ["in_progress", "success"]
@@ -323,9 +345,13 @@ SCOPES = [
 
 @pytest.mark.parametrize(("file", "job", "scope"), SCOPES)
 def test_each_permission_is_needed_and_together_they_suffice(
-    site: Site, file: str, job: str, scope: str
+    site: Site, agent: dict[str, str], file: str, job: str, scope: str
 ) -> None:
     env = {"REASON": "wrong"} if job == "rollback" else {}
+    if scope == "artifact-metadata":
+        # Only an organisation has linked artifacts, and only what serves is one.
+        site.fake.settings.organization = True
+        env = agent
     # Issues are the way out where pull requests may not be opened.
     if job == "revert" and scope == "issues":
         site.fake.settings.actions_may_create_prs = False

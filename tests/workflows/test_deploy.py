@@ -1,4 +1,4 @@
-"""Deploying for real: a serving host with its service, by a runner on it and by an agent on it; and the merge queue."""
+"""Deploying for real: a serving host with its service, by a runner on it and by an agent on it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -247,29 +246,3 @@ def test_rollback_with_origin_and_data_storage_out_of_reach(served: World, host:
     assert host.live() == named(older), said
     assert time.monotonic() - began < 60
     served.fake.git.path.with_name("gone.git").rename(served.fake.git.path)
-
-
-def queue(town: World, text: str) -> Event:
-    """What the merge queue raises for the commit on `topic`."""
-    main, head = town.git("rev-parse", "main"), town.git("rev-parse", "topic")
-    ref = f"refs/heads/gh-readonly-queue/main/pr-1-{main}"
-    town.git("push", "-q", "-f", "origin", f"topic:{ref}")
-    group = {"head_sha": head, "head_ref": ref, "base_sha": main, "base_ref": "refs/heads/main"}
-    payload = {"action": "checks_requested", "merge_group": group}
-    return Event(name="merge_group", payload=payload, actor="ada")
-
-
-@pytest.mark.parametrize("worse", [False, True])
-def test_merge_queue(served: World, trained: Callable[..., Path], worse: bool) -> None:
-    served.git("checkout", "-q", "-B", "topic", "main")
-    if worse:
-        served.bring(trained(trees=1))
-    (served.clone / "README.md").write_text("words\n")
-    served.git("add", "-A")
-    served.git("commit", "-q", "--no-verify", "-m", "Change")
-    event = queue(served, "Change")
-    result = served.run("check.yml", event)
-    assert result.jobs["check"] == "success", result.log[-3000:]
-    served.settle()
-    status = served.fake.latest_status(event.payload["merge_group"]["head_sha"])
-    assert status is not None and status["state"] == ("failure" if worse else "success")

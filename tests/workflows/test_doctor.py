@@ -38,8 +38,9 @@ PROTECTED = {
             "rules": [{"type": "deletion"}, {"type": "update"}],
         },
     ],
-    "environments": {"production": {"deployment_branch_policy": {
-        "protected_branches": True, "custom_branch_policies": False}}},
+    "environments": {name: {"deployment_branch_policy": {
+        "protected_branches": False, "custom_branch_policies": True}} for name in ("production", "rollback")},
+    "environment_branches": {"production": ["main"], "rollback": ["main"]},
 }  # fmt: skip
 
 
@@ -61,6 +62,11 @@ def consult(fake: FakeGitHub, commands: Commands, rendered: Path, tmp_path: Path
     return ask
 
 
+def limit_environments(fake: FakeGitHub) -> None:
+    fake.settings.environments = copy.deepcopy(PROTECTED["environments"])  # type: ignore[arg-type]
+    fake.settings.environment_branches = copy.deepcopy(PROTECTED["environment_branches"])  # type: ignore[arg-type]
+
+
 def states(done: Done) -> list[str]:
     return [line[8:21].strip() for line in done.output.splitlines() if line.startswith("doctor: ")][
         :-1
@@ -69,7 +75,7 @@ def states(done: Done) -> list[str]:
 
 def test_everything_in_place(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
     fake.settings.rulesets = PROTECTED["rulesets"]  # type: ignore[assignment]
-    fake.settings.environments = PROTECTED["environments"]  # type: ignore[assignment]
+    limit_environments(fake)
     fake.settings.environment_secrets = {"rollback": ["ROLLBACK_KEY"]}
     done = consult()
     assert set(states(done)) == {"ok"} and done.code == 0, done.output
@@ -77,7 +83,7 @@ def test_everything_in_place(fake: FakeGitHub, consult) -> None:  # type: ignore
 
 def test_a_status_that_anybody_may_post_is_no_lock(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
     fake.settings.rulesets = copy.deepcopy(PROTECTED["rulesets"])  # type: ignore[assignment]
-    fake.settings.environments = PROTECTED["environments"]  # type: ignore[assignment]
+    limit_environments(fake)
     fake.settings.environment_secrets = {"rollback": ["ROLLBACK_KEY"]}
     rules = fake.settings.rulesets[0]["rules"]
     (status,) = [rule for rule in rules if rule["type"] == "required_status_checks"]
@@ -102,7 +108,7 @@ def test_fresh_repository_names_each_way_out(fake: FakeGitHub, consult) -> None:
     done = consult()
     assert done.code == 1
     assert states(done).count("missing") == 7, done.output
-    assert done.output.count("Click: http") + done.output.count("Command: gh ") == 7
+    assert done.output.count("Click: http") + done.output.count("Command: ") == 7
 
 
 def test_self_hosted_runners_of_a_public_repository(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
@@ -149,11 +155,30 @@ def test_default_branch_of_another_name(fake: FakeGitHub, consult) -> None:  # t
     assert "gh api -X POST repos/acme/model/branches/trunk/rename -f new_name=main" in done.output
 
 
+def test_environments_are_for_main_only(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
+    said = "environments/$name/deployment-branch-policies -f name=main"
+    limit_environments(fake)
+    assert said not in consult().output
+    fake.settings.environment_branches["rollback"] = ["main", "topic"]
+    done = consult()
+    assert said in done.output and "for name in rollback; do" in done.output
+    # GitHub's choice "protected branches only" takes every branch where no branch has the older protection.
+    only = {"protected_branches": True, "custom_branch_policies": False}
+    limit_environments(fake)
+    fake.settings.environments["production"] = {"deployment_branch_policy": only}
+    assert "for name in production; do" in consult().output
+    fake.settings.required_reviews = 1
+    assert said not in consult().output
+    # The first job that names an environment makes it, without a limit.
+    fake.settings.environments["storage"] = {"deployment_branch_policy": None}
+    assert "for name in storage; do" in consult().output
+
+
 def test_free_private_plan(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
     fake.settings.private = fake.settings.free_private_plan = True
     done = consult()
-    assert states(done).count("not offered") == 4, done.output
-    assert "paid plan" in done.output
+    assert states(done).count("not offered") == 5, done.output
+    assert "paid plan" in done.output and "let it do no more than read" in done.output
 
 
 def test_token_that_may_not_look(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.support import trees
 from tests.support.warm import Warm
-from tests.workflows import filters
+from tests.workflows import fake_queue, filters
 from tests.workflows.act_runner import ActRunner, Result
 from tests.workflows.fake_actions_routes import run_json
 from tests.workflows.fake_api import HANDLERS
@@ -136,6 +136,11 @@ class World:
         self.git("checkout", "-q", "-B", "main", "origin/main")
         return str(merged["sha"])
 
+    def enqueue(self, number: int) -> dict[str, Any]:
+        """Add a pull request to the merge queue; its group, as the event names it."""
+        with self.fake.state.lock:
+            return fake_queue.enqueue(self.fake.call(token=Token(login="ada")), number)
+
     def dispatch(self, workflow: str, **inputs: str) -> None:
         key = "POST /repos/{owner}/{repo}/actions/workflows/{workflow_id}/dispatches"
         self.call(key, params={"workflow_id": workflow}, body={"ref": "main", "inputs": inputs})
@@ -229,7 +234,7 @@ class World:
             run_id=number, inputs=payload.get("inputs") or {}, **options,
         )  # fmt: skip
         record = self.fake.state.runs[number]
-        record["conclusion"] = result.conclusion
+        record |= {"conclusion": result.conclusion, "failed_steps": result.failed_steps}
         with self.fake.state.lock:
             described = run_json(self.fake.call(), record)
         self.fake.emit(

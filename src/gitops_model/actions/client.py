@@ -89,6 +89,12 @@ class Repository:
         with _translated():
             return self._requester.requestJsonAndCheck(method, self._address(path), input=body)[1]
 
+    def tell_owner(self, path: str, body: dict[str, Any]) -> None:
+        """Post to a path below /orgs/OWNER."""
+        address = f"/orgs/{self.name.split('/')[0]}{path}"
+        with _translated():
+            self._requester.requestJsonAndCheck("POST", address, input=body)
+
     def upload(self, address: str, name: str, content: bytes) -> Any:
         """Send a file to the upload address of a release."""
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(len(content))}

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from gitops_model.actions import deployments, storage
+from gitops_model.actions import deployments, linked, storage
 from gitops_model.actions.client import Repository
 from gitops_model.actions.deployments import Deployment
 from gitops_model.actions.job import Job
@@ -55,12 +55,13 @@ def run() -> int:
     if stable is None:
         job.summarise("production.yaml names no release yet, so there is nothing to deploy.")
         return 0
+    repository, environment = Repository(job), ENVIRONMENTS[mode]
     record = Deployment(
-        Repository(job),
+        repository,
         job,
         commit=wanted.commit,
-        model=stable.model,
-        environment=ENVIRONMENTS[mode],
+        served=stable,
+        environment=environment,
     )
     record.say("in_progress", f"{mode}: deploying {stable.model}")
     try:
@@ -73,6 +74,8 @@ def run() -> int:
         job.summarise(f"### ❌ {stable.model} is not live\n\n{more}")
         raise
     record.say("success", sentence)
+    if environment == "production":
+        linked.record(repository, stable, environment=environment)
     job.summarise(f"### ✅ {sentence}")
     print(f"ci-deploy: {sentence}")
     return 0

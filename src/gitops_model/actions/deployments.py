@@ -8,6 +8,7 @@ from gitops_model.actions import client
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
 from gitops_model.errors import ExternalFailure, shorten
+from gitops_model.formats.pointer import Ref
 
 LOOKED_AT = 10
 STOPPED = "the deployment was cancelled or ran out of time. Start it again: Actions → deploy → Run workflow."
@@ -17,7 +18,7 @@ class Deployment:
     """The Deployment of one commit. What cannot be recorded is said, and stops no deployment."""
 
     def __init__(
-        self, repository: Repository, job: Job, *, commit: str, model: str, environment: str
+        self, repository: Repository, job: Job, *, commit: str, served: Ref, environment: str
     ) -> None:
         self._repository, self._job, self._environment = repository, job, environment
         answer = self._call(
@@ -26,7 +27,9 @@ class Deployment:
             {
                 "ref": commit,
                 "environment": environment,
-                "description": model,
+                "description": served.model,
+                # The bytes: an id is a name, and what runs is known by its digest.
+                "payload": {"digest": f"sha256:{served.sha256}"},
                 "auto_merge": False,
                 "required_contexts": [],
                 "production_environment": environment == "production",

@@ -14,7 +14,15 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
-from gitops_model.actions import client, deploy_key, ready, reviews, storage
+from gitops_model.actions import (
+    client,
+    code_owners,
+    deploy_key,
+    environments,
+    ready,
+    reviews,
+    storage,
+)
 from gitops_model.actions.client import Refused, Repository
 from gitops_model.actions.job import Job
 from gitops_model.delivery import assets, dvc
@@ -123,7 +131,7 @@ def examine(seen: Seen, root: Path) -> list[Finding]:
         lambda: _owners_asked(seen, rules or [], classic, rules_state, lone),
         lambda: _ends(seen, root, rules or [], classic),
         lambda: _approvable(seen, rules or [], classic, people_state, lone),
-        lambda: _environment(seen),
+        lambda: _environments(seen, classic, rules_state),
         lambda: _runners(seen),
         lambda: _storage(seen, root),
         lambda: _pull_requests(seen),
@@ -206,15 +214,9 @@ def _without_plan(state: State) -> str:
     return "Private repositories need a paid plan for it; until then look at the status before merging."
 
 
-def _codeowners(root: Path) -> str:
-    places = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
-    path = next((root / place for place in places if (root / place).is_file()), None)
-    return path.read_text(encoding="utf-8") if path else ""
-
-
 def _owned(seen: Seen, root: Path) -> Finding:
-    text = _codeowners(root)
-    bare = [name for name in GUARDED if not owners(text, name)]
+    text = code_owners.text(root)
+    bare = [name for name in GUARDED if not code_owners.owners(text, name)]
     errors, _ = seen.get("/codeowners/errors")
     wrong = [
         str(error.get("message", "")).splitlines()[0] for error in (errors or {}).get("errors", [])
@@ -225,17 +227,6 @@ def _owned(seen: Seen, root: Path) -> Finding:
         state="missing" if bare or wrong else "ok",
         mend=f"Edit .github/CODEOWNERS ({why}). Example line: /production.yaml @your-team",
     )
-
-
-def owners(text: str, path: str) -> list[str]:
-    """Owners that a CODEOWNERS file gives `path` (a file at the top): the last matching line decides."""
-    found: list[str] = []
-    for line in text.splitlines():
-        pattern, *names = line.split("#")[0].split() or [""]
-        plain = pattern.removeprefix("/")
-        if pattern and (fnmatch(path, plain) or plain in ("*", "**")):
-            found = names
-    return found
 
 
 def _owners_asked(seen: Seen, rules: list[Any], classic: Any, state: State, lone: bool) -> Finding:
@@ -261,7 +252,7 @@ def _owners_asked(seen: Seen, rules: list[Any], classic: Any, state: State, lone
 
 def _ends(seen: Seen, root: Path, rules: list[Any], classic: Any) -> Finding:
     review = reviews.Review.parse(rules, classic)
-    owned = bool(owners(_codeowners(root), GUARDED[0]))
+    owned = bool(code_owners.owners(code_owners.text(root), GUARDED[0]))
     waits = reviews.button_waits(review, owned=owned)
     if waits:
         listed, _ = seen.get("/rulesets?per_page=100")
@@ -289,14 +280,25 @@ def _approvable(seen: Seen, rules: list[Any], classic: Any, state: State, lone: 
     )
 
 
-def _environment(seen: Seen) -> Finding:
-    found, state = seen.get("/environments/production")
-    limited = bool((found or {}).get("deployment_branch_policy"))
+def _environments(seen: Seen, classic: Any, plan: State) -> Finding:
+    opened, state = [], plan
+    for name in environments.NAMES:
+        found, reason = seen.get(f"/environments/{name}")
+        state = "unknown" if reason == "unknown" else state
+        # The first job that names one makes it, and it takes every branch; those without a secret may wait.
+        if found is None and name != environments.NAMES[0]:
+            continue
+        path = f"/environments/{name}/deployment-branch-policies?per_page=100"
+        listed = seen.get(path)[0] if found else None
+        patterns = [policy["name"] for policy in (listed or {}).get("branch_policies", [])]
+        if environments.open_to_others(found or {}, patterns, protected=bool(classic)):
+            opened.append(name)
     return Finding(
-        what="the environment production deploys from main only",
-        state=_absent(limited, state),
-        mend=f"Command: gh api -X PUT repos/{seen.name}/environments/production --input - <<< "
-        '\'{"deployment_branch_policy": {"protected_branches": true, "custom_branch_policies": false}}\'',
+        what="the environments take jobs of main only, and give their secrets to no other branch",
+        state=_absent(not opened, state),
+        mend=environments.WITHOUT
+        if plan == "not offered"
+        else environments.commands(seen.name, opened),
     )
 
 

@@ -19,7 +19,7 @@ def run() -> int:
         started = runs.load(repository, runs.of_event(job))
         runs.require_check(repository, started)
         pull = runs.find_pull(repository, started)
-        kind = changes.kind(runs.changed_files(repository, pull, started["head_sha"]))
+        kind = changes.kind(runs.changed_files(repository, pull, started))
         built = kind == "model" and runs.built(repository, started)
     if kind != "model":
         sentence = f"This pull request changes no model ({kind}); `publish` says more."

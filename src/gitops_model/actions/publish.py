@@ -101,7 +101,7 @@ def judge(repository: Repository, started: Mapping[str, Any], *, job: Job) -> Ve
     """Read the judge's numbers about a check run and decide by the gates of its base. Writes nothing."""
     with client.calling("find the pull request of the check run"):
         pull = runs.find_pull(repository, started)
-        files = runs.changed_files(repository, pull, started["head_sha"])
+        files = runs.changed_files(repository, pull, started)
     outcome: Outcome | None = None
     trouble: GitopsError | None = None
     report_url = None

@@ -182,30 +182,47 @@ def _no_verdict(repository: Repository, started: Mapping[str, Any]) -> str:
     return "The check ended without a candidate; its log says why."
 
 
-def changed_files(repository: Repository, pull: Pull | None, sha: str) -> list[str]:
-    """The files that merging this commit into main changes, by the API: of the pull request, or else compared.
+def changed_files(
+    repository: Repository, pull: Pull | None, started: Mapping[str, Any]
+) -> list[str]:
+    """The files that merging this run's commit changes, by the API: of the pull request, or else compared.
 
     Never against another branch: the status belongs to the commit, and counts wherever its pull request goes next.
     A renamed file counts under both names. Where GitHub cuts the list, dvc.lock is added: it is then judged in full.
     """
+    sha, below = str(started["head_sha"]), _below(repository, started)
     files, limit = [] if pull is None else pulls.files(repository, pull.number), FILES_LISTED
     # The list is of the present head, which may have moved since the pull request was found.
     if pull is None or pulls.load(repository, pull.number).head_sha != sha:
-        files, limit = _compared(repository, sha)["files"], FILES_COMPARED
+        files, limit = _compared(repository, below, sha)["files"], FILES_COMPARED
     names = {
         str(name) for f in files for name in (f["filename"], f.get("previous_filename")) if name
     }
     if len(files) >= limit:
         names.add("dvc.lock")
-        before = _compared(repository, sha)["merge_base_commit"]["sha"]
+        before = _compared(repository, below, sha)["merge_base_commit"]["sha"]
         if _pointer(repository, before) != _pointer(repository, sha):
             names.add(changes.POINTER)
     return sorted(names)
 
 
-def _compared(repository: Repository, sha: str) -> Mapping[str, Any]:
-    main = repository.get(f"/branches/{MAIN}")["commit"]["sha"]
-    compared: Mapping[str, Any] = repository.get(f"/compare/{main}...{sha}")
+def _below(repository: Repository, started: Mapping[str, Any]) -> str:
+    """The commit that this run's commit is compared with: main, or what stands below it in a merge queue.
+
+    What stands there was judged by itself. Where the queue merges a group by the status of its last commit alone
+    (HEADGREEN), or nobody says how, it may have failed and be merged all the same: then all above main counts.
+    """
+    base = base_of(started)
+    if base != "HEAD":
+        rules = repository.get(f"/rules/branches/{MAIN}?per_page=100")
+        queues = [rule.get("parameters") or {} for rule in rules if rule["type"] == "merge_queue"]
+        if {queue.get("grouping_strategy") for queue in queues} == {"ALLGREEN"}:
+            return base
+    return str(repository.get(f"/branches/{MAIN}")["commit"]["sha"])
+
+
+def _compared(repository: Repository, below: str, sha: str) -> Mapping[str, Any]:
+    compared: Mapping[str, Any] = repository.get(f"/compare/{below}...{sha}")
     return compared
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gitops_model.actions import artifact, doctor, publish, runs, storage
+from gitops_model.actions import artifact, code_owners, publish, runs, storage
 from gitops_model.actions import check as check_job
 from gitops_model.actions import deploy as deploy_job
 from gitops_model.actions.job import Job
@@ -165,7 +165,7 @@ def test_credentials_are_readable_by_nobody_else(tmp_path: Path) -> None:
     ],
 )
 def test_owners_of_a_file(text: str, expected: list[str]) -> None:
-    assert doctor.owners(text, "production.yaml") == expected
+    assert code_owners.owners(text, "production.yaml") == expected
 
 
 def test_ways_of_deploying() -> None:
@@ -230,7 +230,8 @@ def test_a_cut_list_of_files_hides_no_pointer(
     pointers = {"base": "stable: null", "head": pointer}
     monkeypatch.setattr(runs.pointer_gate, "read", lambda _, sha: pointers[sha])
     pull = Pull.parse(PULL) if listed else None
-    assert changes.kind(runs.changed_files(repository, pull, "head")) == kind
+    started = {"head_sha": "head", "event": "pull_request", "head_branch": "topic"}
+    assert changes.kind(runs.changed_files(repository, pull, started)) == kind
 
 
 def test_a_pull_request_is_judged_against_main_whatever_its_base() -> None:

@@ -1,11 +1,19 @@
-"""What `actions/upload-artifact` and `download-artifact` do: copy files to and from a folder of the run."""
+"""What `actions/upload-artifact` and `download-artifact` do: files to and from a folder of the run, and to GitHub.
+
+GitHub may have no room for an upload: then the step fails with GitHub's words.
+"""
 
 from __future__ import annotations
 
 import glob
+import io
 import os
 import shutil
 import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+import zipfile
 from pathlib import Path
 
 
@@ -27,6 +35,22 @@ def root(patterns: str, files: list[Path]) -> Path:
     return Path(os.path.commonpath([str(p.parent) or "." for p in files])) if files else Path(".")
 
 
+def refused(name: str, members: dict[str, Path]) -> str:
+    """Upload; GitHub's words when it does not take the artifact."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for member, path in sorted(members.items()):
+            archive.write(path, member)
+    days, run = os.environ["INPUT_RETENTION_DAYS"], os.environ["GITHUB_RUN_ID"]
+    query = urllib.parse.urlencode({"run": run, "name": name, "days": days})
+    address = f"{os.environ['GITHUB_API_URL']}/_upload/artifact?{query}"
+    try:
+        urllib.request.urlopen(address, data=content.getvalue(), timeout=60).close()
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
+    return ""
+
+
 def main() -> int:
     store = Path(os.environ["HARNESS"], "artifacts")
     name, patterns = os.environ["INPUT_NAME"], os.environ["INPUT_PATH"]
@@ -41,10 +65,10 @@ def main() -> int:
         policy = os.environ["INPUT_IF_NO_FILES_FOUND"] or "warn"
         print(f"::{'error' if policy == 'error' else 'warning'}::No files were found: {patterns}")
         return int(policy == "error")
-    if (store / name).exists():
-        print(f"::error::an artifact with the name {name} already exists on the workflow run")
-        return 1
     base = root(patterns, files)
+    if why := refused(name, {os.path.relpath(path, base): path for path in files}):
+        print(f"::error::{why}")
+        return 1
     for path in files:
         target = store / name / os.path.relpath(path, base)
         target.parent.mkdir(parents=True, exist_ok=True)
