@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.workflows import scopes
 from tests.workflows.bare_git import BareGit
 from tests.workflows.commands import Commands, Running
 from tests.workflows.fake_state import BOT, Token
 from tests.workflows.links import ready_branch
 from tests.workflows.rules import ADMIN, DEPLOY_KEY, GATE, REVIEW, ruleset
-from tests.workflows.site import MODULES, WORKFLOWS, Site, put, served_by_agent
+from tests.workflows.site import Site, put, served_by_agent
 
 
 @pytest.fixture
@@ -336,14 +337,7 @@ def test_three_merges_in_a_moment_end_with_what_main_says(site: Site) -> None:
     assert json.loads((store / "pointer.json").read_text())["pointer"]["stable"]["model"] == site.v2
 
 
-SCOPES = [
-    (file, job, scope)
-    for (file, job) in MODULES
-    for scope in WORKFLOWS[file]["jobs"][job]["permissions"]
-]
-
-
-@pytest.mark.parametrize(("file", "job", "scope"), SCOPES)
+@pytest.mark.parametrize(("file", "job", "scope"), scopes.BUTTONS)
 def test_each_permission_is_needed_and_together_they_suffice(
     site: Site, agent: dict[str, str], file: str, job: str, scope: str
 ) -> None:

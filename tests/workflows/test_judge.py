@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import trees
-from tests.workflows import world
+from tests.workflows import scopes, world
 from tests.workflows.commands import Commands
 from tests.workflows.court import MEMBERS, PERMISSIONS, Court, bare_court, court
 from tests.workflows.forging import member, repacked
@@ -17,7 +17,6 @@ from tests.workflows.scene import zipped
 from tests.workflows.world import World
 
 __all__ = ["bare_court", "court"]  # the fixtures
-NEEDED = [scope for scope in PERMISSIONS if scope != "contents"]
 
 
 def test_a_candidate_of_the_storage(court: Court, trained: Callable[..., Path]) -> None:
@@ -181,7 +180,7 @@ def test_a_candidate_is_to_be_judged(served: World, commands: Commands, storage:
     assert "model=true" in court.output.read_text()
 
 
-@pytest.mark.parametrize("scope", NEEDED)
+@pytest.mark.parametrize("scope", scopes.JUDGE)
 def test_every_permission_is_needed(court: Court, scope: str) -> None:
     swap(court, "params.yaml", lambda text: text.replace("seed: 13", "seed: 14"))
     court.open()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.workflows import scopes
 from tests.workflows.fake_github import FakeGitHub
 from tests.workflows.fake_state import BODY_LIMIT, BOT, utf16_length
 from tests.workflows.scene import PERMISSIONS, Scene, scene, zipped
@@ -258,11 +259,7 @@ def test_long_wait_is_refused(scene: Scene, checks: dict[str, Any]) -> None:
     assert "asks to wait" in done.output
 
 
-# Contents are read by the checkout before the command runs: test_truth_table.py takes them away there.
-NEEDED = [scope for scope in PERMISSIONS if scope != "contents"]
-
-
-@pytest.mark.parametrize("scope", NEEDED)
+@pytest.mark.parametrize("scope", scopes.PUBLISH)
 def test_every_permission_is_needed(scene: Scene, checks: dict[str, Any], scope: str) -> None:
     head = scene.push()
     run_id = scene.checked(head, checks["pass"])

@@ -18,7 +18,7 @@ from tests.support import trees
 from tests.support.once import once, shared_folder
 from tests.support.places import TEMPLATE
 from tests.support.warm import Warm
-from tests.workflows import filters
+from tests.workflows import filters, scopes
 from tests.workflows.bare_git import BareGit, put_workflow
 from tests.workflows.commands import Commands, Done, Running
 from tests.workflows.fake_github import FakeGitHub
@@ -142,7 +142,7 @@ def test_release_and_again(shop: Shop) -> None:
     assert "state: pass" in message or "state: 'pass'" in message
 
 
-@pytest.mark.parametrize("scope", PERMISSIONS)
+@pytest.mark.parametrize("scope", scopes.RELEASE)
 def test_each_permission_is_needed(shop: Shop, scope: str) -> None:
     shop.start(without=scope).wait()
     assert shop.fake.state.denials, f"nothing needed {scope}"

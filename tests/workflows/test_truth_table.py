@@ -13,7 +13,7 @@ import pytest
 
 from tests.support import trees
 from tests.support.places import TEMPLATE
-from tests.workflows import filters, test_buttons, test_judge, test_publish, test_release
+from tests.workflows import filters, scopes
 from tests.workflows.commands import Commands
 from tests.workflows.fake_state import BOT, Event
 from tests.workflows.world import World, train
@@ -261,8 +261,8 @@ def test_every_declared_permission_is_covered_by_a_test() -> None:
         for scope in spec["permissions"]
     }
     covered = {(file, job, "contents") for file, job, _ in READ_ONLY}
-    covered |= {("publish.yml", "publish", scope) for scope in test_publish.NEEDED}
-    covered |= {("publish.yml", "judge", scope) for scope in test_judge.NEEDED}
-    covered |= {("release.yml", "release", scope) for scope in test_release.PERMISSIONS}
-    covered |= set(test_buttons.SCOPES)
+    covered |= {("publish.yml", "publish", scope) for scope in scopes.PUBLISH}
+    covered |= {("publish.yml", "judge", scope) for scope in scopes.JUDGE}
+    covered |= {("release.yml", "release", scope) for scope in scopes.RELEASE}
+    covered |= set(scopes.BUTTONS)
     assert declared == covered

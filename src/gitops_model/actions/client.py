@@ -9,7 +9,7 @@ the modules for pull requests, issues and releases make types of them.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -89,11 +89,11 @@ class Repository:
         with _translated():
             return self._requester.requestJsonAndCheck(method, self._address(path), input=body)[1]
 
-    def tell_owner(self, path: str, body: dict[str, Any]) -> None:
+    def tell_owner(self, path: str, body: Mapping[str, object]) -> None:
         """Post to a path below /orgs/OWNER."""
         address = f"/orgs/{self.name.split('/')[0]}{path}"
         with _translated():
-            self._requester.requestJsonAndCheck("POST", address, input=body)
+            self._requester.requestJsonAndCheck("POST", address, input=dict(body))
 
     def upload(self, address: str, name: str, content: bytes) -> Any:
         """Send a file to the upload address of a release."""

@@ -1,0 +1,21 @@
+"""The permissions that tests take away, by job: a job or a scope that is new must join one of these lists."""
+
+from __future__ import annotations
+
+from tests.support.places import TEMPLATE
+from tests.workflows import filters
+from tests.workflows.site import MODULES
+
+WORKFLOWS = filters.load_all(TEMPLATE / ".github" / "workflows")
+
+
+def of(file: str, job: str) -> list[str]:
+    """The scopes that a job declares."""
+    return list(WORKFLOWS[file]["jobs"][job]["permissions"])
+
+
+# Contents are read by the checkout before the command runs: test_truth_table.py takes them away there.
+JUDGE = [scope for scope in of("publish.yml", "judge") if scope != "contents"]
+PUBLISH = [scope for scope in of("publish.yml", "publish") if scope != "contents"]
+RELEASE = of("release.yml", "release")
+BUTTONS = [(file, job, scope) for (file, job) in MODULES for scope in of(file, job)]
