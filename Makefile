@@ -1,10 +1,10 @@
 # Everything people and workflows run. `make` alone lists it.
 #
 # PYTHON  the interpreter that creates the environment, 3.11 or newer
-# JOBS    tests that run at the same time: three or four, because many wait for a process or a moment
+# JOBS    tests that run at the same time: as many as there are processors, between two and four
 
 PYTHON ?= python3
-JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 3 ? 3 : n > 4 ? 4 : n)))
+JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 2 ? 2 : n > 4 ? 4 : n)))
 VENV := .venv
 TEMPLATE := {{cookiecutter.project_slug}}
 

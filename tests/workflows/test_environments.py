@@ -30,6 +30,7 @@ def change_check(town: World, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
+@pytest.mark.slow
 def test_the_key_reaches_what_runs_mains_code(served: World, trained: Callable[..., Path]) -> None:
     """The pull request's check asks for the key and gets nothing; judge, publish and release work with it."""
     lock_away(served)

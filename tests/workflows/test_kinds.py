@@ -74,7 +74,6 @@ KINDS = {
         },
     ),
 }  # fmt: skip
-QUICK = ("free-private",)
 
 
 class Story:
@@ -146,10 +145,8 @@ class Story:
         return self.pointer()["stable"]["model"], item["description"], state
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in KINDS],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KINDS)
 def test_the_story(served: World, trained: Trained, name: str) -> None:
     """A better one is judged, merged, released, shipped and deployed; a worse one is refused; the button goes back."""
     kind = KINDS[name]

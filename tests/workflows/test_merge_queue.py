@@ -86,6 +86,7 @@ def test_two_groups_in_line(served: World, trained: Callable[..., Path]) -> None
     assert advance(fake) == [ship, model] and fake.git.ref("refs/heads/main") == second["head_sha"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grouping", ["ALLGREEN", "HEADGREEN"])
 def test_what_stands_on_a_group_that_failed(
     served: World, trained: Callable[..., Path], grouping: str

@@ -192,7 +192,9 @@ def kill_and_finish(shop: Shop, number: int, phase: str) -> None:
     shop.check_whole()
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize(
+    "part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in (1, 2, 3))]
+)
 def test_killed_after_each_write_and_run_again(
     script: list[tuple[int, str]], judged: Path, commands: Commands, tmp_path: Path, part: int
 ) -> None:
@@ -238,6 +240,7 @@ def variant(data: bytes, number: int) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.slow
 def test_twenty_at_once_of_fourteen_bundles(shop: Shop) -> None:
     """Every bundle gets one id of its own and every id a whole release, or the run says clearly that it did not."""
     first = shop.judged

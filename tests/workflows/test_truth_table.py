@@ -68,6 +68,7 @@ def test_worse_on_one_slice_only(
     assert state == "failure" and "origin=LGA" in body, body
 
 
+@pytest.mark.slow
 def test_first_release_has_no_baseline(served: World, trained: Callable[..., Path]) -> None:
     none = "stable: null\nprevious: null\ncanary: null\nshadow: null\nfreeze: null\n"
     (served.clone / "production.yaml").write_text(none)
@@ -78,6 +79,7 @@ def test_first_release_has_no_baseline(served: World, trained: Callable[..., Pat
     assert state == "success" and "first release" in body, body
 
 
+@pytest.mark.slow
 def test_weakened_gates_are_judged_by_mains(served: World, trained: Callable[..., Path]) -> None:
     served.bring(trained(trees=1))
     gates = served.clone / "gates.yaml"
@@ -139,6 +141,7 @@ def test_stale_lock(served: World) -> None:
     assert state == "error" and "dvc.lock is stale" in body and "make train" in body
 
 
+@pytest.mark.slow
 def test_a_committed_report_is_not_the_checks(
     served: World, commands: Commands, trained: Callable[..., Path]
 ) -> None:
