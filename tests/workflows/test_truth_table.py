@@ -122,6 +122,7 @@ def test_a_metric_without_a_value_blocks(
     assert state == "failure" and "no data" in body, body
 
 
+@pytest.mark.slow
 def test_a_model_that_answers_nan_has_no_lock_to_be_judged_by(served: World) -> None:
     """The pipeline stops at such a model, so the code that makes it comes with the lock of another one."""
     path = served.clone / "pipeline" / "train.py"
@@ -134,6 +135,7 @@ def test_a_model_that_answers_nan_has_no_lock_to_be_judged_by(served: World) -> 
     assert state == "error" and "dvc.lock is stale" in body, body
 
 
+@pytest.mark.slow
 def test_stale_lock(served: World) -> None:
     params = served.clone / "params.yaml"
     params.write_text(params.read_text().replace("learning_rate: 0.1", "learning_rate: 0.3"))
@@ -175,10 +177,10 @@ def test_fork_gets_no_secret_and_is_not_red(served: World, trained: Callable[...
                    for c in served.fake.state.calls)  # fmt: skip
 
 
-@pytest.mark.parametrize("path", ["README.md", ".github/ISSUE_TEMPLATE/x.md"])
-def test_required_status_reports_for_documents_too(served: World, path: str) -> None:
-    (served.clone / path).parent.mkdir(parents=True, exist_ok=True)
-    (served.clone / path).write_text("words\n")
+def test_required_status_reports_for_documents_too(served: World) -> None:
+    for path in ("README.md", ".github/ISSUE_TEMPLATE/x.md"):
+        (served.clone / path).parent.mkdir(parents=True, exist_ok=True)
+        (served.clone / path).write_text("words\n")
     state, body = judged(served)
     assert state == "success" and "Nothing to evaluate" in body
 
