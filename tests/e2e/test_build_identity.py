@@ -182,6 +182,7 @@ def test_ejected_stages_build_the_same_model_as_code_of_the_team(
     assert (again.code, "pipeline/train_stage.py exists" in again.output) == (2, True)
 
 
+@pytest.mark.slow
 def test_the_tools_of_dvc_read_what_the_pipeline_writes(repo: Small) -> None:
     repo.edit("params.yaml", ("trees: 20", "trees: 1"))
     repo.repro()

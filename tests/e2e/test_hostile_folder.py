@@ -45,6 +45,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin/gitops-model"
 
 
+@pytest.mark.slow
 def test_no_command_imports_what_lies_beside_it(
     repo: Small, installed: Path, tmp_path: Path
 ) -> None:

@@ -195,7 +195,10 @@ def test_without_storage_dvc_has_no_remote(baked: Baked):
     assert not config["remote"] and "remote" not in config["core"]
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize(
+    "problem",
+    [PROBLEMS[0], *(pytest.param(name, marks=pytest.mark.slow) for name in PROBLEMS[1:])],
+)
 def test_its_own_commit_hooks_pass_at_the_first_try(template: Path, tmp_path: Path, problem):
     repository = bake.bake(template, tmp_path, {"problem": problem, "dvc_remote": "s3"})
     run("git", "init", "-q", "-b", "main", cwd=repository)
