@@ -36,58 +36,57 @@ class Row:
     states: tuple[str, ...] = RED
     first_line: str = ""
     code: int = 0
-    slow: bool = False
 
 
 ROWS = [
     Row(attempt=files.a_makefile_that_prints_success),
     Row(attempt=files.a_check_that_uploads_a_good_report, storage=False),
-    Row(attempt=files.a_publish_that_always_passes, slow=True),
-    Row(attempt=files.a_library_with_another_judge, slow=True),
+    Row(attempt=files.a_publish_that_always_passes),
+    Row(attempt=files.a_library_with_another_judge),
     Row(attempt=files.weaker_gates, says="gates.yaml is changed here"),
-    Row(attempt=files.a_report_in_the_commit, slow=True),
+    Row(attempt=files.a_report_in_the_commit),
     Row(attempt=files.nothing_in_production, says="changes nothing else"),
-    Row(attempt=files.the_same_candidate_with_mains_contract, slow=True),
+    Row(attempt=files.the_same_candidate_with_mains_contract),
     Row(attempt=files.other_costs, says="contract.yaml is changed here"),
-    Row(attempt=files.another_threshold, says="contract.yaml is changed here", slow=True),
+    Row(attempt=files.another_threshold, says="contract.yaml is changed here"),
     Row(attempt=files.fewer_slices, says="contract.yaml is changed here"),
-    Row(attempt=files.another_primary_metric, says="contract.yaml is changed here", slow=True),
+    Row(attempt=files.another_primary_metric, says="contract.yaml is changed here"),
     Row(attempt=files.a_contract_that_only_the_bundle_has, says="another contract.yaml than the one of this commit"),
     Row(attempt=files.a_lock_that_names_a_good_bundle, says="other parameters"),
     Row(attempt=files.a_hash_that_leaves_the_storage, says="not a lock file of DVC"),
     Row(attempt=files.other_bytes_under_the_hash, says="holds other bytes than dvc.lock names"),
     Row(attempt=files.another_storage),
-    Row(attempt=files.another_command_in_dvc_yaml, says="its command in dvc.yaml changed", slow=True),
-    Row(attempt=files.a_pipeline_that_cannot_be_compared, slow=True),
-    Row(attempt=files.code_that_the_lock_does_not_know, says="pipeline/train.py changed", slow=True),
+    Row(attempt=files.another_command_in_dvc_yaml, says="its command in dvc.yaml changed"),
+    Row(attempt=files.a_pipeline_that_cannot_be_compared),
+    Row(attempt=files.code_that_the_lock_does_not_know, says="pipeline/train.py changed"),
     Row(attempt=files.code_that_the_lock_was_told_of),
-    Row(attempt=files.other_requirements, says="requirements.txt changed", slow=True),
-    Row(attempt=files.another_stage_of_the_library, says="in stages.json changed", slow=True),
-    Row(attempt=files.parameters_that_nobody_trained_with, says="in params.yaml changed", slow=True),
+    Row(attempt=files.other_requirements, says="requirements.txt changed"),
+    Row(attempt=files.another_stage_of_the_library, says="in stages.json changed"),
+    Row(attempt=files.parameters_that_nobody_trained_with, says="in params.yaml changed"),
     Row(attempt=files.parameters_that_the_lock_was_told_of, says="other parameters"),
     Row(attempt=files.a_description_of_the_rows, says="data.json is not the file that dvc.lock names"),
-    Row(attempt=files.a_description_of_the_rows_in_the_lock, slow=True),
-    Row(attempt=files.another_hash_of_the_rows_in_their_description, says="is not the file build/prepared", slow=True),
+    Row(attempt=files.a_description_of_the_rows_in_the_lock),
+    Row(attempt=files.another_hash_of_the_rows_in_their_description, says="is not the file build/prepared"),
     Row(attempt=files.labels_that_follow_the_candidate, states=("success",), says="May ship", first_line=OTHER_ROWS),
     Row(attempt=files.labels_that_follow_the_candidate, states=("success",), says="May ship", first_line=OTHER_ROWS,
         storage=False),
     Row(attempt=files.labels_in_the_artifact_alone, storage=False, says="test.csv is not the file that dvc.lock names"),
     Row(attempt=files.a_type_of_its_own, says="shutil.rmtree"),
-    Row(attempt=files.metrics_of_its_own, slow=True),
-    Row(attempt=files.golden_answers_that_lie, slow=True),
-    Row(attempt=files.a_reference_that_lies, slow=True),
+    Row(attempt=files.metrics_of_its_own),
+    Row(attempt=files.golden_answers_that_lie),
+    Row(attempt=files.a_reference_that_lies),
     Row(attempt=runs.another_bundle, storage=False, says="other parameters"),
     Row(attempt=runs.another_bundle_with_the_parameters_of_the_commit, storage=False, states=("success",),
         says="May ship", first_line=NOT_THE_LOCKS),
     Row(attempt=runs.training_rows_without_the_test_rows, storage=False, says="train.csv is not the file"),
     Row(attempt=runs.a_name_twice_in_the_zip, storage=False, says="exactly one model.tar"),
-    Row(attempt=runs.a_path_that_leaves_the_folder, storage=False, slow=True),
-    Row(attempt=runs.a_zip_that_is_cut_off, storage=False, says="not a readable zip", slow=True),
-    Row(attempt=runs.two_artifacts_of_one_name, storage=False, says="other parameters", slow=True),
+    Row(attempt=runs.a_path_that_leaves_the_folder, storage=False),
+    Row(attempt=runs.a_zip_that_is_cut_off, storage=False, says="not a readable zip"),
+    Row(attempt=runs.two_artifacts_of_one_name, storage=False, says="other parameters"),
     Row(attempt=runs.a_verdict_that_the_check_keeps, storage=False, says="The judge ended without a verdict"),
     Row(attempt=runs.a_verdict_of_a_run_that_a_push_started, storage=False, says="The judge ended without a verdict"),
     Row(attempt=runs.a_run_of_another_workflow_named_check, storage=False, states=("expected",), says="", code=2),
-    Row(attempt=runs.a_check_that_a_push_started, states=("expected",), says="", code=2, slow=True),
+    Row(attempt=runs.a_check_that_a_push_started, states=("expected",), says="", code=2),
     Row(attempt=runs.a_second_pull_request_of_the_commit, storage=False,
         says="also in a pull request into another branch"),
     Row(attempt=runs.a_second_pull_request_of_the_commit),
@@ -99,13 +98,31 @@ ROWS = [
 ]  # fmt: skip
 
 
+# One of each kind; the others are in the slow suite.
+QUICK = {
+    files.a_makefile_that_prints_success,
+    files.weaker_gates,
+    files.other_costs,
+    files.a_lock_that_names_a_good_bundle,
+    files.labels_that_follow_the_candidate,
+    files.a_type_of_its_own,
+    runs.another_bundle,
+    runs.a_verdict_that_the_check_keeps,
+    runs.a_second_pull_request_of_the_commit,
+    runs.a_release_by_hand,
+}
+
+
 def name(row: Row) -> str:
     return f"{row.attempt.__name__}{'' if row.storage else '-no-storage'}"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
     "row",
-    [pytest.param(row, id=name(row), marks=[pytest.mark.slow] if row.slow else []) for row in ROWS],
+    [
+        pytest.param(row, id=name(row), marks=[] if row.attempt in QUICK else [pytest.mark.slow])
+        for row in ROWS
+    ],
 )
 def test_a_bad_candidate_stays_bad(
     served: World, commands: Commands, trained: Trained, row: Row

@@ -243,6 +243,7 @@ def test_a_fork_without_a_storage_is_built_and_judged(served: World, trained: Tr
     assert status is not None and status["state"] == "success", comment["body"]
 
 
+@pytest.mark.slow
 def test_a_fork_with_a_storage_waits_for_a_maintainer_whose_command_works(
     served: World, commands: Commands, trained: Trained
 ) -> None:
