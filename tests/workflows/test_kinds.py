@@ -81,6 +81,13 @@ class Story:
 
     def __init__(self, town: World, kind: Kind) -> None:
         self.town, self.fake, self.kind = town, town.fake, kind
+        if kind.second:
+            owners = town.clone / ".github" / "CODEOWNERS"
+            text = owners.read_text()
+            owners.write_text(text.replace("@your-github-name", f"@ada @{kind.second}"))
+            assert owners.read_text() != text
+            town.push("main")
+            town.fake.take_events()
         for name, value in kind.settings.items():
             assert hasattr(town.fake.settings, name)
             setattr(town.fake.settings, name, value)

@@ -20,7 +20,7 @@ QUICK = ("publish", "ci-release", "ci-rollback", "ci-deploy", "ci-revert", "moni
 
 def setup(folder: Path, **values: str) -> subprocess.CompletedProcess[str]:
     # With a cache of byte code elsewhere, pip compiles itself again in each run.
-    left = ("MAKEFLAGS", "PYTHONPYCACHEPREFIX")
+    left = ("MAKEFLAGS", "MAKELEVEL", "PYTHONPYCACHEPREFIX")
     kept = {name: value for name, value in os.environ.items() if name not in left}
     return subprocess.run(
         ["make", "setup"],
