@@ -55,6 +55,14 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         os.close(folder)
 
 
+def write_private(path: Path, text: str) -> None:
+    """Replace `path` by a secret that nobody else can read at any moment; a final newline is added where it lacks."""
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text.rstrip("\n") + "\n")
+
+
 def remove_stale_temporaries(folder: Path, *, older_than: float) -> None:
     """Delete what a killed `write_atomic` left in `folder`: hidden files last changed before `older_than` (epoch s)."""
     for path in folder.glob(".*"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import subprocess
 import warnings
 import zipfile
 from pathlib import Path
@@ -28,8 +29,8 @@ class Scene:
 
     def __init__(self, fake: FakeGitHub, commands: Commands, rendered: Path, folder: Path) -> None:
         self.fake, self.commands, self.folder = fake, commands, folder / "trusted"
-        for name in ("contract.yaml", "gates.yaml", "production.yaml"):
-            self.folder.mkdir(exist_ok=True)
+        subprocess.run(["git", "init", "-q", "-b", "main", str(self.folder)], check=True)
+        for name in ("contract.yaml", "gates.yaml", "params.yaml", "production.yaml"):
             shutil.copy(rendered / name, self.folder / name)
         self.produce("a" * 64)
         self.number = 0
@@ -40,6 +41,8 @@ class Scene:
         (self.folder / "production.yaml").write_text(
             f"stable: {stable}\nprevious: null\ncanary: null\nshadow: null\nfreeze: null\n"
         )
+        for words in (["add", "*.yaml"], ["commit", "-q", "-m", "What main says"]):
+            subprocess.run(["git", *words], cwd=self.folder, check=True)
 
     def push(self, path: str = "dvc.lock", content: str = "1", *, repo: str = "acme/model") -> str:
         """Commit to the pull request's branch, opening it the first time; its new head."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops_model.report.heading import NOT_THE_LOCKS, OTHER_ROWS
+from gitops_model.report.heading import OTHER_BUNDLE, OTHER_ROWS
 from tests.workflows import forged_files as files
 from tests.workflows import forged_runs as runs
 from tests.workflows.commands import Commands
@@ -77,7 +77,7 @@ ROWS = [
     Row(attempt=files.a_reference_that_lies),
     Row(attempt=runs.another_bundle, storage=False, says="other parameters"),
     Row(attempt=runs.another_bundle_with_the_parameters_of_the_commit, storage=False, states=("success",),
-        says="May ship", first_line=NOT_THE_LOCKS),
+        says="May ship", first_line=OTHER_BUNDLE),
     Row(attempt=runs.training_rows_without_the_test_rows, storage=False, says="train.csv is not the file"),
     Row(attempt=runs.a_name_twice_in_the_zip, storage=False, says="exactly one model.tar"),
     Row(attempt=runs.a_path_that_leaves_the_folder, storage=False),

@@ -54,14 +54,7 @@ def extract(data: bytes, members: Mapping[str, Path], *, limit: int) -> None:
 def _readable() -> Iterator[None]:
     try:
         yield
-    except (
-        zipfile.BadZipFile,
-        NotImplementedError,
-        RuntimeError,
-        OSError,
-        ValueError,
-        EOFError,
-    ) as error:
+    except (zipfile.BadZipFile, RuntimeError, OSError, ValueError, EOFError) as error:
         raise BadArtifact(
             f"The artifact is not a readable zip ({type(error).__name__})."
         ) from error

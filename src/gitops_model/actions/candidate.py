@@ -10,13 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gitops_model.actions.check import base_of, require_fresh
+from gitops_model.actions.check import base_of
 from gitops_model.actions.job import Job
 from gitops_model.delivery import check, dvc, programs
 from gitops_model.delivery.git import Git
+from gitops_model.delivery.lock_file import require_fresh
 from gitops_model.delivery.programs import environment
 from gitops_model.errors import CannotEvaluate, ExternalFailure
-from gitops_model.report.heading import OTHER_BUNDLE
+from gitops_model.report.heading import OTHER_BUNDLE_MEANS
 
 
 def run() -> int:
@@ -46,8 +47,8 @@ def bring(root: Path) -> str | None:
     """
     if dvc.default_remote(root) is not None:
         return None  # `check` pulls what it needs, and nothing else
-    require_fresh(root)
-    promised = (root / "dvc.lock").read_text(encoding="utf-8")
+    require_fresh(dvc.stale_stages(root))
+    promised = dvc.lock_of(root).out(dvc.BUNDLE)
     raw = (root / "data/raw.dvc").read_text(encoding="utf-8")
     _call(root, *programs.gitops_model(), "data")
     _call(root, *programs.dvc(), "add", "--quiet", "data/raw")
@@ -57,17 +58,7 @@ def bring(root: Path) -> str | None:
             "Add a remote (README.md: storage), or commit data/raw.dvc as `make data` writes it."
         )
     _call(root, *programs.dvc(), "repro", "--quiet")
-    built = dvc.locked_out((root / "dvc.lock").read_text(encoding="utf-8"), dvc.BUNDLE)
-    named = dvc.locked_out(promised, dvc.BUNDLE)
-    if built is not None and named is not None and built.md5 != named.md5:
-        return BUILT_AGAIN
-    return None
-
-
-BUILT_AGAIN = (
-    f"{OTHER_BUNDLE} (another processor or library). What was built here is what was judged; a release is built, "
-    "judged and published the same way."
-)
+    return OTHER_BUNDLE_MEANS if dvc.lock_of(root).out(dvc.BUNDLE).md5 != promised.md5 else None
 
 
 def _call(root: Path, *words: str) -> None:

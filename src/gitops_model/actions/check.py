@@ -14,7 +14,8 @@ from gitops_model.actions.job import Job
 from gitops_model.delivery import changes, dvc
 from gitops_model.delivery.desired import MAIN
 from gitops_model.delivery.git import Git
-from gitops_model.errors import BadInput, CannotEvaluate
+from gitops_model.delivery.lock_file import require_fresh
+from gitops_model.errors import BadInput
 
 
 def run() -> int:
@@ -31,7 +32,7 @@ def run() -> int:
                 "A change of production.yaml trains nothing; its releases are verified by `publish`.",
             )
         case "model":
-            require_fresh(git.root)
+            require_fresh(dvc.stale_stages(git.root))
     if has_storage(git, base):
         return _done(
             job,
@@ -45,8 +46,7 @@ def run() -> int:
 
 def has_storage(git: Git, base: str) -> bool:
     """Whether the branch that is merged into has a DVC remote: the judge reads that branch's settings, so do we."""
-    config = git.read(base, ".dvc/config") or b""
-    return dvc.remote_in(config.decode(errors="replace")) is not None
+    return dvc.remote_in(git.text(base, ".dvc/config") or "") is not None
 
 
 def base_of(job: Job) -> str:
@@ -77,15 +77,6 @@ def changed_files(root: Path, base: str) -> list[str]:
             f"the change cannot be compared with {base}: {reason}. Check out with fetch-depth: 0."
         )
     return [path for path in done.stdout.decode(errors="replace").split("\0") if path]
-
-
-def require_fresh(root: Path) -> None:
-    """Raises CannotEvaluate when dvc.lock is not what this code and data build."""
-    if stale := dvc.stale_stages(root):
-        raise CannotEvaluate(
-            f"dvc.lock is stale ({'; '.join(stale)}): the candidate is not what this code and data build. "
-            "Run `make train` and commit dvc.lock."
-        )
 
 
 def _done(job: Job, sentence: str) -> int:

@@ -6,7 +6,6 @@ workflows, so the deployment needs no start of its own.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,10 +13,11 @@ from urllib.parse import urlsplit
 
 from gitops_model.actions import client
 from gitops_model.actions.client import Repository
-from gitops_model.actions.job import Job
+from gitops_model.actions.job import Job, variables
 from gitops_model.delivery.desired import MAIN
 from gitops_model.delivery.git import Git
 from gitops_model.errors import ExternalFailure
+from gitops_model.files import write_private
 
 SECRET = "ROLLBACK_KEY"  # noqa: S105  its name
 
@@ -37,20 +37,14 @@ def push(
         hosts = Path(folder) / "known_hosts"
         hosts.write_text("".join(f"{host} {line}\n" for line in keys), encoding="utf-8")
         path = Path(folder) / "key"
-        path.touch(mode=0o600)
-        path.write_text(key + "\n", encoding="utf-8")
-        before = os.environ.get("GIT_SSH_COMMAND")
-        os.environ["GIT_SSH_COMMAND"] = (
+        write_private(path, key)
+        ssh = (
             f"ssh -i {path} -oIdentitiesOnly=yes -oBatchMode=yes -oConnectTimeout=10 "
             f"-oStrictHostKeyChecking=yes -oUserKnownHostsFile={hosts}"
         )
         try:
-            git.out("push", "--quiet", address, f"{commit}:refs/heads/{MAIN}")
+            with variables({"GIT_SSH_COMMAND": ssh}):
+                git.out("push", "--quiet", address, f"{commit}:refs/heads/{MAIN}")
         except ExternalFailure as error:
             return str(error).rstrip(".")
-        finally:
-            if before is None:
-                del os.environ["GIT_SSH_COMMAND"]
-            else:
-                os.environ["GIT_SSH_COMMAND"] = before
     return ""

@@ -137,16 +137,23 @@ class Job:
                 for key, value in who.items()
             },
         }
-        before = {name: os.environ.get(name) for name in values}
-        os.environ.update(values)
-        try:
+        with variables(values):
             yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+
+
+@contextmanager
+def variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables that the programs we start see while the block lasts."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _path(text: str | None) -> Path | None:

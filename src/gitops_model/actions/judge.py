@@ -14,8 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gitops_model.actions import artifact, client, recompute, runs, storage
-from gitops_model.actions.candidate import BUILT_AGAIN
+from gitops_model.actions import artifact, client, runs, storage
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
 from gitops_model.delivery import baseline, candidate, dvc, lock_file
@@ -41,10 +40,7 @@ LARGEST = 1024**3
 def run() -> int:
     """Exit 0, also when the verdict is bad: reports/check.json holds it. Output `verdict`: true."""
     job = Job.from_environ(os.environ)
-    with client.calling("look at the check run"):
-        repository = Repository(job)
-        started = runs.load(repository, runs.of_event(job))
-        runs.require_check(repository, started)
+    repository, started = runs.begin(job)
     outcome = judged(repository, job, started)
     checks.write(outcome)
     job.summarise((checks.REPORTS / "check.md").read_text(encoding="utf-8"))
@@ -71,26 +67,20 @@ def judged(repository: Repository, job: Job, started: Mapping[str, Any]) -> Outc
             git.bring(sha)
             git.bring(base)
         lock = lock_file.load(git, sha)
-        if stale := lock_file.stale(git, sha, lock):
-            raise CannotEvaluate(
-                f"dvc.lock is stale ({'; '.join(stale[:5])}): the candidate is not what this code and data build. "
-                "Run `make train` and commit dvc.lock."
-            )
+        lock_file.require_fresh(lock_file.stale(git, sha, lock))
         storage.write_credentials(git.root, os.environ)
-        note: tuple[str, ...] = ()
         if remote is None:
-            note = _from_check(repository, job, started, lock)
+            _from_check(repository, started, lock)
         else:
             _from_storage(git.root, remote, lock)
         _require_own(git, sha)
         write_atomic(FOLDER / "data.json", git.read(sha, DATA) or b"")
         _require(FOLDER / "data.json", lock.out(DATA))
-        files = Files(bundle=FOLDER / BUNDLE, folder=FOLDER, lock=lock.text)
-        rules, contract = baseline.find(base), recompute.Rules.load(base).contract
-        theirs = (git.read(sha, "gates.yaml") or b"").decode(errors="replace")
-        weaker = baseline.allows_more(rules.gates, theirs)
-        found = candidate.evaluate(git, rules, files, measured_by=contract)
-        return checks.worded(replace(found, warnings=(*note, *found.warnings, *weaker)))
+        files = Files(bundle=FOLDER / BUNDLE, folder=FOLDER, lock=lock)
+        rules = baseline.find(base)
+        weaker = baseline.allows_more(rules.gates, git.text(sha, "gates.yaml") or "")
+        found = candidate.evaluate(git, rules, files, measured_by=rules.contract)
+        return checks.worded(replace(found, warnings=(*found.warnings, *weaker)))
     except (BadArtifact, BadInput, CannotEvaluate) as error:
         return checks.not_evaluated(str(error).replace("\n", " "))
 
@@ -105,7 +95,7 @@ def _from_storage(root: Path, remote: str, lock: lock_file.Lock) -> None:
             )
     FOLDER.mkdir(parents=True, exist_ok=True)
 
-    def fetched(item: tuple[Path, dvc.Out]) -> str:
+    def fetched(item: tuple[Path, lock_file.Out]) -> str:
         target, out = item
         doing = f"fetching {out.path} ({size_words(out.size)})"
         why = dvc.from_remote(root, remote=remote, md5=out.md5, target=target, doing=doing)
@@ -121,10 +111,8 @@ def _from_storage(root: Path, remote: str, lock: lock_file.Lock) -> None:
         raise CannotEvaluate(f"{' '.join(problems)} Push it, then the commit: dvc push && git push")
 
 
-def _from_check(
-    repository: Repository, job: Job, started: Mapping[str, Any], lock: lock_file.Lock
-) -> tuple[str, ...]:
-    """Take the candidate and its rows from the check's artifact. Returns a note when it is not dvc.lock's bundle.
+def _from_check(repository: Repository, started: Mapping[str, Any], lock: lock_file.Lock) -> None:
+    """Take the candidate and its rows from the check's artifact. Its bundle may be another than dvc.lock's.
 
     Raises BadArtifact; CannotEvaluate when its rows are not the ones that dvc.lock names.
     """
@@ -134,11 +122,9 @@ def _from_check(
     artifact.extract(data, members, limit=LARGEST)
     for name in PARTS.keys() - {BUNDLE}:
         _require(FOLDER / name, lock.out(PARTS[name]))
-    same = dvc.file_md5(FOLDER / BUNDLE) == lock.out(dvc.BUNDLE).md5
-    return () if same else (BUILT_AGAIN,)
 
 
-def _require(path: Path, out: dvc.Out) -> None:
+def _require(path: Path, out: lock_file.Out) -> None:
     if dvc.file_md5(path) != out.md5:
         raise CannotEvaluate(
             f"{out.path} is not the file that dvc.lock names. Run `make train` and commit dvc.lock."
@@ -147,15 +133,12 @@ def _require(path: Path, out: dvc.Out) -> None:
 
 def _require_own(git: Git, sha: str) -> None:
     """Raises CannotEvaluate when the candidate was built with another contract or parameters than its commit has."""
-
-    def text(path: str) -> str:
-        return (git.read(sha, path) or b"").decode(errors="replace")
-
     bundle = Bundle.read(FOLDER / BUNDLE, sha256=sha256_file(FOLDER / BUNDLE))
-    params = Params.parse(text("params.yaml"), name="params.yaml")
+    params = Params.parse(git.text(sha, "params.yaml") or "", name="params.yaml")
     told = (bundle.manifest["params"], bundle.manifest["seed"])
     other = []
-    if bundle.contract != Contract.parse(text("contract.yaml"), name="contract.yaml"):
+    contract = Contract.parse(git.text(sha, "contract.yaml") or "", name="contract.yaml")
+    if bundle.contract != contract:
         other.append("another contract.yaml than the one")
     if told != ({"data": dict(params.data), "model": dict(params.model)}, params.seed):
         other.append("other parameters than those")

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 from gitops_model.actions import client, runs
-from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
 from gitops_model.delivery import changes, dvc
 
@@ -14,10 +13,8 @@ from gitops_model.delivery import changes, dvc
 def run() -> int:
     """Exit 0 with the output `model`: true when there is a candidate to judge."""
     job = Job.from_environ(os.environ)
-    with client.calling("look at the check run"):
-        repository = Repository(job)
-        started = runs.load(repository, runs.of_event(job))
-        runs.require_check(repository, started)
+    repository, started = runs.begin(job)
+    with client.calling("look at the pull request of the check run"):
         pull = runs.find_pull(repository, started)
         kind = changes.kind(runs.changed_files(repository, pull, started))
         built = kind == "model" and runs.built(repository, started)

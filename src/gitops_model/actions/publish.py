@@ -19,7 +19,8 @@ from gitops_model.actions import artifact, client, issues, pointer_gate, recompu
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
 from gitops_model.actions.pulls import Pull
-from gitops_model.delivery import changes, dvc, releases
+from gitops_model.delivery import baseline, changes, dvc, releases
+from gitops_model.delivery.baseline import Baseline
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadArtifact, ExternalFailure, GitopsError
 from gitops_model.formats.check import Check, NotEvaluated, Outcome
@@ -50,11 +51,8 @@ class Options:
 def run(options: Options) -> int:
     """Exit 0 when status and comment say what the newest check found; 5 when GitHub refused."""
     job = Job.from_environ(os.environ)
-    with client.calling("look at the check run"):
-        repository = Repository(job)
-        storage.write_credentials(Path(), os.environ)
-        started = runs.load(repository, options.run or runs.of_event(job))
-        runs.require_check(repository, started)
+    repository, started = runs.begin(job, options.run)
+    storage.write_credentials(Path(), os.environ)
     verdict = judge(repository, started, job=job)
     sha = started["head_sha"]
     if verdict.number is None and (started["event"], started["conclusion"]) == (
@@ -115,8 +113,10 @@ def judge(repository: Repository, started: Mapping[str, Any], *, job: Job) -> Ve
         trouble = error
 
     def decided(outcome: Outcome | None, trouble: GitopsError | None) -> Verdict:
+        base = runs.base_of(started)
         with job.git_access():
-            rules = recompute.Rules.load(runs.base_of(started))
+            Git.open(Path()).bring(base)
+        rules = baseline.find(base)
         pointer = rules.pointer
         state, sentence, hint, found = _decide(
             repository,
@@ -209,7 +209,7 @@ def _decide(
     started: Mapping[str, Any],
     pull: Pull | None,
     files: list[str],
-    rules: recompute.Rules,
+    rules: Baseline,
     job: Job,
 ) -> tuple[str, str, str | None, Check | Move | None]:
     """(state, sentence, hint, the check as recomputed or the pointer's move), from what the trusted side knows."""

@@ -114,11 +114,11 @@ def merge(repository: Repository, number: int, *, commit: str, message: str, pac
     if load(repository, number).merged:
         return ""
     pauses = iter(PAUSES)
+    subject, _, body = message.strip().partition("\n")
+    words = {"commit_title": f"{subject} (#{number})", "commit_message": body.strip()}
     reason = ""
     for method in METHODS:
         while True:
-            subject, _, body = message.strip().partition("\n")
-            words = {"commit_title": f"{subject} (#{number})", "commit_message": body.strip()}
             reason = _refusal(repository, number, {"merge_method": method, "sha": commit, **words})
             pause = next(pauses, None) if "Base branch was modified" in reason else None
             if pause is None:

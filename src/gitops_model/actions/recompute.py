@@ -3,54 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
+from gitops_model.delivery.baseline import Baseline
 from gitops_model.delivery.check import UNDECIDED, worded
-from gitops_model.delivery.git import Git
 from gitops_model.evaluation import decision
 from gitops_model.evaluation.recheck import Trusted, contradictions
 from gitops_model.formats.check import BaselineModel, Check, State
-from gitops_model.formats.contract import Contract
 from gitops_model.formats.gates import Gates
 from gitops_model.formats.pointer import Pointer
 
 OWN_WARNINGS = 5
 # Said here too, from what the trusted side knows.
-KNOWN = (UNDECIDED, "Nothing is in production: ", "gates.yaml differs ")
+KNOWN = (UNDECIDED, "Nothing is in production: ", "contract.yaml differs ", "gates.yaml differs ")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rules:
-    """What decides: the files of the branch, or of the merge queue's commit, that a pull request would join."""
-
-    pointer: Pointer
-    gates: Gates
-    contract: Contract
-
-    @staticmethod
-    def load(base: str) -> Rules:
-        """From the working tree for HEAD, else from the commit `base`, fetched if need be. Raises BadInput."""
-        if base == "HEAD":
-            return Rules(
-                pointer=Pointer.load(Path("production.yaml")),
-                gates=Gates.load(Path("gates.yaml")),
-                contract=Contract.load(Path("contract.yaml")),
-            )
-        git = Git.open(Path())
-        git.bring(base)
-
-        def text(path: str) -> str:
-            return (git.read(base, path) or b"").decode(errors="replace")
-
-        return Rules(
-            pointer=Pointer.parse(text("production.yaml"), name="production.yaml"),
-            gates=Gates.parse(text("gates.yaml"), name="gates.yaml"),
-            contract=Contract.parse(text("contract.yaml"), name="contract.yaml"),
-        )
-
-
-def recompute(check: Check, rules: Rules, files: Sequence[str]) -> Check:
+def recompute(check: Check, rules: Baseline, files: Sequence[str]) -> Check:
     """The check by the base's gates.yaml and contract.yaml, against the model in production there.
 
     Its states, sentences and names are our own, so that nothing forged is shown.

@@ -18,7 +18,7 @@ from gitops_model.actions.job import Job
 from gitops_model.actions.release_page import BUNDLE
 from gitops_model.delivery import release, releases
 from gitops_model.delivery.git import Git
-from gitops_model.files import sha256_bytes, write_atomic
+from gitops_model.files import sha256_bytes, write_atomic, write_private
 from gitops_model.formats import check
 from gitops_model.formats.bundle import Bundle
 from gitops_model.report import bom, release_note
@@ -71,9 +71,7 @@ def sign(git: Git, environ: Mapping[str, str]) -> None:
     if not key.strip():
         return
     path = git.root / ".git" / "signing_key"
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-        stream.write(key.strip() + "\n")
+    write_private(path, key.strip())
     for name, value in (
         ("tag.gpgSign", "true"),
         ("gpg.format", "ssh"),

@@ -51,6 +51,15 @@ def of_event(job: Job) -> int:
     return number
 
 
+def begin(job: Job, number: int | None = None) -> tuple[Repository, dict[str, Any]]:
+    """The repository, and the check run `number` (None: the event's). Raises BadInput for a run that is no check."""
+    with client.calling("look at the check run"):
+        repository = Repository(job)
+        started = load(repository, number or of_event(job))
+    require_check(repository, started)
+    return repository, started
+
+
 def base_of(started: Mapping[str, Any]) -> str:
     """What the run's commit is judged against: HEAD, which is main; for a merge queue the commit below its group."""
     group = GROUP.fullmatch(str(started["head_branch"] or ""))
@@ -68,13 +77,18 @@ def require_check(repository: Repository, started: Mapping[str, Any]) -> None:
 
     Any workflow may call itself `check`, and one that a push starts runs what the pusher wrote into it.
     """
-    path = str(started.get("path") or "").partition("@")[0]
-    home = (started.get("repository") or {}).get("full_name")
+    path, home = _origin(started)
     if (path, home) != (WORKFLOW, repository.name) or started["event"] not in EVENTS:
         raise BadInput(
             f"run {started['id']} is not a check of a pull request ({path or 'no file'}, {started['event']}); allowed: "
             f"{WORKFLOW} by {' or '.join(EVENTS)}. It says nothing, and nothing was published."
         )
+
+
+def _origin(run: Mapping[str, Any]) -> tuple[str, str]:
+    """The workflow file of a run, and the repository it lies in."""
+    home = (run.get("repository") or {}).get("full_name")
+    return str(run.get("path") or "").partition("@")[0], str(home or "")
 
 
 def twins(repository: Repository, started: Mapping[str, Any]) -> list[int]:
@@ -161,9 +175,7 @@ def _by_judge(repository: Repository, item: Mapping[str, Any]) -> bool:
     run = repository.find(f"/actions/runs/{number}") if number else None
     if run is None:
         return False
-    home = (run.get("repository") or {}).get("full_name")
-    path = str(run.get("path") or "").partition("@")[0]
-    return (path, run["event"], home) == (JUDGE, "workflow_run", repository.name)
+    return (*_origin(run), run["event"]) == (JUDGE, repository.name, "workflow_run")
 
 
 def _no_verdict(repository: Repository, started: Mapping[str, Any]) -> str:

@@ -94,15 +94,14 @@ def _fits(git: Git, base: str, main: str) -> bool:
 def _propose(
     git: Git, repository: Repository, job: Job, model: str, *, main: str, report: Report | None
 ) -> Proposed:
-    text = git.read(main, releases.POINTER)
-    current = Pointer.parse((text or b"").decode(), name=releases.POINTER)
+    current = Pointer.parse(git.text(main, releases.POINTER) or "", name=releases.POINTER)
     page = job.page(f"releases/tag/{model}")
     with job.git_access():
         _, wanted, notes = ship.plan(git, current, ship.Wish(model=model))
         # A proposal that was made before main moved on is the same one, as long as production.yaml is.
         refs = git.remote_refs(f"refs/heads/ship/{model}-on-*")
     bases = [ref[-8:] for ref in refs if BRANCH.fullmatch(ref.removeprefix("refs/heads/"))]
-    base = next((known for name in bases if _fits(git, name, main) if (known := git.commit(name))), main)  # fmt: skip
+    base = next((git.need(name) for name in bases if _fits(git, name, main)), main)
     back = f"; reverting the merge brings {current.stable.model} back" if current.stable else ""
     body = "\n".join(
         [

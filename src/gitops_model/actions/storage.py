@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from gitops_model.delivery import dvc
+from gitops_model.files import write_private
 
 CREDENTIALS = "DVC_CONFIG_LOCAL"
 # Addresses that need no credentials: folders.
@@ -30,10 +30,5 @@ def missing_credentials(root: Path, environ: Mapping[str, str]) -> str | None:
 def write_credentials(root: Path, environ: Mapping[str, str]) -> None:
     """Put the secret where DVC looks for credentials, readable by nobody else, and never into Git."""
     text = environ.get(CREDENTIALS, "")
-    if not text.strip():
-        return
-    path = root / ".dvc" / "config.local"
-    path.unlink(missing_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(text if text.endswith("\n") else text + "\n")
+    if text.strip():
+        write_private(root / ".dvc" / "config.local", text)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadInput, shorten
+from gitops_model.formats.contract import Contract
 from gitops_model.formats.gate_changes import weakened
 from gitops_model.formats.gates import Gates
 from gitops_model.formats.params import Params
@@ -17,8 +18,9 @@ WORKING_TREE = "the working tree"
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """`ref` is what the user calls the base branch, `commit` what it was. `stable` None: nothing is in production.
+    """`ref` is what the user calls the base branch, `commit` what it was; `pointer` is its production.yaml.
 
+    `gates` and `contract` decide, and say what is measured: the base's, or where it has none the working tree's own.
     `gates_ref` is the branch whose gates.yaml decides; None: the base has none, and the working tree's was taken.
     `trusted_types` are what skops may load while judging: what params.yaml of the base branch says, because a list
     that comes with the candidate would let it run its own code in the judge.
@@ -27,15 +29,21 @@ class Baseline:
 
     ref: str
     commit: str
-    stable: Ref | None
+    pointer: Pointer
+    contract: Contract
     gates: Gates
     gates_ref: str | None
     trusted_types: tuple[str, ...]
     warnings: tuple[str, ...]
 
+    @property
+    def stable(self) -> Ref | None:
+        """The model in production; None: there is none."""
+        return self.pointer.stable
+
 
 def find(ref: str | None, *, root: Path = Path()) -> Baseline:
-    """Read production.yaml and gates.yaml of the base branch. Raises BadInput when a file there is wrong."""
+    """Read what decides on the base branch. Raises BadInput when a file there is wrong."""
     git = Git.open(root)
     chosen = ref or next((r for r in ("origin/main", "main") if git.commit(r)), "HEAD")
     commit = git.commit(chosen)
@@ -45,25 +53,19 @@ def find(ref: str | None, *, root: Path = Path()) -> Baseline:
             "make check BASE=main"
         )
     warnings = []
-    pointer_text: str | None
-    gates_text: str | None
-    params_text: str | None
-    mine = (root / "gates.yaml").read_text(encoding="utf-8")
     if commit is None:
         chosen, commit = WORKING_TREE, ""
-        pointer_text = (root / "production.yaml").read_text(encoding="utf-8")
-        gates_text, gates_ref = mine, None
-        params = root / "params.yaml"
-        params_text = params.read_text(encoding="utf-8") if params.is_file() else None
         warnings.append(
             "Nothing is committed yet, so this verdict uses the gates of the working tree. Commit: "
             "git add --all && git commit -m Start"
         )
-    else:
-        pointer_text = _text(git, commit, "production.yaml")
-        gates_text = _text(git, commit, "gates.yaml")
-        gates_ref = chosen if gates_text is not None else None
-        params_text = _text(git, commit, "params.yaml")
+
+    names = ("production.yaml", "gates.yaml", "contract.yaml", "params.yaml")
+    pointer_text, gates_text, contract_text, params_text = (
+        git.text(commit, name) if commit else _text(root / name) for name in names
+    )
+    mine = (root / "gates.yaml").read_text(encoding="utf-8")
+    gates_ref = chosen if commit and gates_text is not None else None
     if gates_text is None:
         gates_text = mine
         warnings.append(f"{chosen} has no gates.yaml yet; this branch's own gates were used.")
@@ -72,17 +74,26 @@ def find(ref: str | None, *, root: Path = Path()) -> Baseline:
             f"gates.yaml differs from {chosen}. This verdict uses the gates of {chosen}; a change counts only once "
             "it is there."
         )
-    stable = None
+    pointer = Pointer()
     if pointer_text is None:
         warnings.append(f"{chosen} has no production.yaml yet.")
     else:
-        stable = Pointer.parse(pointer_text, name=f"{chosen}:production.yaml").stable
+        pointer = Pointer.parse(pointer_text, name=f"{chosen}:production.yaml")
+    contract = own = Contract.load(root / "contract.yaml")
+    if contract_text is not None:
+        contract = Contract.parse(contract_text, name=f"{chosen}:contract.yaml")
+    if pointer.stable is not None and contract != own:
+        warnings.append(
+            f"contract.yaml differs from {chosen}. Label, slices, costs and threshold in this verdict are those of "
+            f"{chosen}; a change counts only once it is there."
+        )
     rules = Gates.parse(gates_text, name=f"{chosen}:gates.yaml")
     warnings += allows_more(rules, mine)
     return Baseline(
         ref=chosen,
         commit=commit,
-        stable=stable,
+        pointer=pointer,
+        contract=contract,
         gates=rules,
         gates_ref=gates_ref,
         trusted_types=_trusted_types(params_text, name=f"{chosen}:params.yaml"),
@@ -107,6 +118,5 @@ def _trusted_types(text: str | None, *, name: str) -> tuple[str, ...]:
         return ()
 
 
-def _text(git: Git, commit: str, path: str) -> str | None:
-    data = git.read(commit, path)
-    return None if data is None else data.decode(errors="replace")
+def _text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None

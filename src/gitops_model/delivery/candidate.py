@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from gitops_model.delivery import dvc, fetch, releases, scoring
 from gitops_model.delivery.baseline import Baseline
 from gitops_model.delivery.git import Git
+from gitops_model.delivery.lock_file import Lock, require_fresh
+from gitops_model.delivery.scoring import Described
 from gitops_model.errors import BadArtifact, BadInput, CannotEvaluate, ExternalFailure
 from gitops_model.evaluation import ledger, lint, verdict
 from gitops_model.evaluation.inputs import Facts, TestSet
 from gitops_model.files import sha256_file, write_atomic
 from gitops_model.formats.bundle import Bundle
-from gitops_model.formats.check import Check, OnBase
+from gitops_model.formats.check import Check, Same
 from gitops_model.formats.compatibility import incompatibilities
 from gitops_model.formats.contract import Contract
 from gitops_model.formats.pointer import Ref
@@ -32,12 +33,12 @@ LOOKED_AT = 500
 class Files:
     """What a candidate is judged by. `folder` holds test.csv, data.json and, where known, train.csv.
 
-    `lock` is the text of the dvc.lock that names them.
+    `lock` is the dvc.lock that names them.
     """
 
     bundle: Path
     folder: Path
-    lock: str
+    lock: Lock
 
 
 def compare(baseline: Baseline) -> Check:
@@ -46,15 +47,13 @@ def compare(baseline: Baseline) -> Check:
     Raises CannotEvaluate, with the command that mends it.
     """
     git = Git.open(Path())
-    stale = dvc.stale_stages(git.root)
-    if stale:
-        raise CannotEvaluate(
-            f"dvc.lock is stale ({'; '.join(stale)}): the candidate is not what this code and data build. "
-            "Run `make train` and commit dvc.lock."
-        )
-    _bring(git, (str(CANDIDATE), TEST, TRAIN))
-    lock = (git.root / "dvc.lock").read_text(encoding="utf-8")
-    return evaluate(git, baseline, Files(bundle=CANDIDATE, folder=prepared.FOLDER, lock=lock))
+    require_fresh(dvc.stale_stages(git.root))
+    lock = dvc.lock_of(git.root)
+    _bring(git, lock, (str(CANDIDATE), TEST, TRAIN))
+    # Before something serves, nobody relies on what main's contract says, and it may still be the example's.
+    rules = baseline.contract if baseline.stable is not None else None
+    files = Files(bundle=CANDIDATE, folder=prepared.FOLDER, lock=lock)
+    return evaluate(git, baseline, files, measured_by=rules)
 
 
 def evaluate(
@@ -102,7 +101,7 @@ def evaluate(
         else (old, old_model, production.contract),
         table,
     )
-    return verdict.evaluate(
+    found = verdict.evaluate(
         test=test,
         candidate=new,
         production=old,
@@ -110,6 +109,8 @@ def evaluate(
         gates=baseline.gates,
         facts=_facts(git, baseline, files, candidate, production, described, rules),
     )
+    same = dvc.file_md5(files.bundle) == files.lock.out(str(CANDIDATE)).md5
+    return replace(found, candidate=replace(found.candidate, in_lock="same" if same else "other"))
 
 
 def _facts(
@@ -118,17 +119,16 @@ def _facts(
     files: Files,
     candidate: Bundle,
     production: Bundle | None,
-    described: dict[str, Any],
+    described: Described,
     rules: Contract,
 ) -> Facts:
     mine, theirs = candidate.manifest, None if production is None else production.manifest
     # Windows are compared only where time decides which rows test: else they overlap as they should.
-    by_time = described["split"]["by"] == "time"
-    train = described["timeframe"]["train"] if by_time else None
+    train = described.train if described.split_by == "time" else None
     data = ("data", "environment", "code")
     return Facts(
         train_keys=scoring.train_keys(rules, files.folder),
-        train_window=None if train is None else (train[0], train[1]),
+        train_window=train,
         production_test_sha256=None if theirs is None else theirs["data"]["test_sha256"],
         test_on_base=test_on_base(git, baseline, files),
         schema_version=candidate.contract.schema_version,
@@ -141,7 +141,7 @@ def _facts(
         looks=looks(
             git,
             files.lock,
-            test_sha256=described["test_sha256"],
+            test_sha256=described.test_sha256,
             candidate_sha256=candidate.sha256,
         ),
         params_diff=scoring.differences(
@@ -172,11 +172,11 @@ def _require_measurable(mine: Contract, rules: Contract, columns: Collection[str
     )
 
 
-def test_on_base(git: Git, baseline: Baseline, files: Files) -> OnBase:
+def test_on_base(git: Git, baseline: Baseline, files: Files) -> Same:
     """Whether the base branch's dvc.lock names the very test rows that judge here."""
-    text = git.read(baseline.commit, "dvc.lock") if baseline.commit else None
+    text = git.text(baseline.commit, "dvc.lock") if baseline.commit else None
     try:
-        there = None if text is None else dvc.locked_out(text.decode(errors="replace"), TEST)
+        there = None if text is None else Lock.parse(text).outs.get(TEST)
     except BadInput:
         there = None
     if there is None:
@@ -184,19 +184,19 @@ def test_on_base(git: Git, baseline: Baseline, files: Files) -> OnBase:
     return "same" if there.md5 == dvc.file_md5(files.folder / "test.csv") else "other"
 
 
-def looks(git: Git, lock: str, *, test_sha256: str, candidate_sha256: str) -> list[ledger.Look]:
+def looks(git: Git, lock: Lock, *, test_sha256: str, candidate_sha256: str) -> list[ledger.Look]:
     """Earlier candidates judged on the test set of `lock`, as Git remembers them: one for each dvc.lock ever committed.
 
     dvc.lock knows files by md5. Today's two are translated to the sha256 the ledger counts by; others stay themselves.
     """
-    now = dvc.outs(lock)
+    now = lock.outs
     tests, candidates = {now[TEST].md5: test_sha256}, {now[str(CANDIDATE)].md5: candidate_sha256}
     found = []
     for commit in git.out(
         "log", "--all", f"--max-count={LOOKED_AT}", "--format=%H", "--", "dvc.lock"
     ).split():
         try:
-            then = dvc.outs((git.read(commit, "dvc.lock") or b"").decode(errors="replace"))
+            then = Lock.parse(git.text(commit, "dvc.lock") or "").outs
         except BadInput:
             # Somebody once committed a merge conflict; that is no reason to stop judging for ever.
             continue
@@ -230,10 +230,9 @@ def _refuse_idle_gates(baseline: Baseline, contract: Contract, test: TestSet) ->
     )
 
 
-def _bring(git: Git, paths: Sequence[str]) -> None:
+def _bring(git: Git, lock: Lock, paths: Sequence[str]) -> None:
     """Make sure these outputs are in the working tree as dvc.lock has them. Raises CannotEvaluate."""
-    lock = git.root / "dvc.lock"
-    known = dvc.outs(lock.read_text(encoding="utf-8")) if lock.exists() else {}
+    known = lock.outs
     if unknown := [path for path in paths if path not in known]:
         raise CannotEvaluate(
             f"dvc.lock does not hold {', '.join(unknown)}: nothing was trained yet. Run `make data train` and commit "

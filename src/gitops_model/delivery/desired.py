@@ -65,10 +65,10 @@ def resolve(git: Git, *, ref: str | None = None) -> Desired:
 
 def pointer_at(git: Git, commit: str) -> Pointer:
     """production.yaml at `commit`. Raises BadArtifact when it is missing, BadInput when it is wrong."""
-    text = git.read(commit, POINTER)
+    text = git.text(commit, POINTER)
     if text is None:
         raise BadArtifact(f"commit {commit[:12]} has no {POINTER}.", reason="missing")
-    return Pointer.parse(text.decode(errors="replace"), name=f"{POINTER} at {commit[:12]}")
+    return Pointer.parse(text, name=f"{POINTER} at {commit[:12]}")
 
 
 def _ahead(git: Git, local: str | None) -> bool:

@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,80 +19,35 @@ import yaml
 
 from gitops_model.delivery import programs
 from gitops_model.delivery.git import Git
+from gitops_model.delivery.lock_file import Lock, Out
 from gitops_model.errors import BadArtifact, BadInput, ExternalFailure, os_words
 from gitops_model.files import size_words
 from gitops_model.progress import waiting
 
 BUNDLE = "build/model.tar"
 TIMEOUT_SECONDS = 600.0
-# Ten times faster where PyYAML was built with libyaml, as its wheels are: `check` reads the dvc.lock of many commits.
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Out:
-    """A file or folder under DVC: its md5 (ending in `.dir` for a folder) and its size in bytes."""
-
-    path: str
-    md5: str
-    size: int
-
-
-def parse_lock(text: str, *, name: str = "dvc.lock") -> dict[str, dict[str, Any]]:
-    """Stages of a dvc.lock by name. Raises BadInput when it is not one."""
-    try:
-        data = yaml.load(text, Loader=_LOADER)  # noqa: S506  a safe loader
-        stages = data.get("stages") or {} if isinstance(data, dict) else None
-    except yaml.YAMLError:
-        stages = None
-    if not isinstance(stages, dict) or not all(
-        isinstance(stage, dict) for stage in stages.values()
-    ):
-        raise BadInput(_not_a_lock(name))
-    return stages
-
-
-def _not_a_lock(name: str) -> str:
-    return f"{name} is not a lock file of DVC (a merge conflict?). Build it again: make train"
-
-
-def outs(text: str, *, name: str = "dvc.lock") -> dict[str, Out]:
-    """Every output of a dvc.lock by path. Raises BadInput when it is not one, also for one that somebody made up."""
-    found = {}
-    try:
-        for stage in parse_lock(text, name=name).values():
-            for out in stage.get("outs") or ():
-                path, md5, size = out["path"], out.get("md5"), out.get("size", 0)
-                if not (
-                    isinstance(path, str) and isinstance(md5 or "", str) and isinstance(size, int)
-                ):
-                    raise TypeError
-                if md5:
-                    found[path] = Out(path=path, md5=md5, size=size)
-    except (AttributeError, LookupError, TypeError):
-        raise BadInput(_not_a_lock(name)) from None
-    return found
-
-
-def locked_out(text: str, path: str, *, name: str = "dvc.lock") -> Out | None:
-    """The entry of output `path` in a dvc.lock, or None."""
-    return outs(text, name=name).get(path)
 
 
 def bundle_at(git: Git, rev: str) -> Out:
-    """The bundle that dvc.lock at `rev` holds. Raises BadArtifact when there is none."""
-    text = git.read(rev, "dvc.lock")
+    """The bundle that dvc.lock at `rev` holds. Raises BadArtifact when there is none, BadInput for no dvc.lock."""
+    text = git.text(rev, "dvc.lock")
     if text is None:
         raise BadArtifact(
             f"commit {rev[:12]} has no dvc.lock. Train and commit it: make train", reason="missing"
         )
-    out = locked_out(text.decode(errors="replace"), BUNDLE, name=f"dvc.lock at {rev[:12]}")
+    out = Lock.parse(text, name=f"dvc.lock at {rev[:12]}").outs.get(BUNDLE)
     if out is None:
         raise BadArtifact(
             f"dvc.lock at {rev[:12]} holds no {BUNDLE}. Train and commit it: make train",
             reason="missing",
         )
     return out
+
+
+def lock_of(root: Path) -> Lock:
+    """dvc.lock of the working tree, without a stage where there is none. Raises BadInput."""
+    path = root / "dvc.lock"
+    return Lock.parse(path.read_text(encoding="utf-8") if path.exists() else "{}")
 
 
 def file_md5(path: Path) -> str:
@@ -279,21 +233,19 @@ def stale_stages(root: Path) -> list[str]:
         status = None
     if status is None:
         raise ExternalFailure(f"`dvc status` failed: {said(done)}.")
-    lock_path = root / "dvc.lock"
-    stages = parse_lock(lock_path.read_text(encoding="utf-8")) if lock_path.exists() else {}
-    produced = _produced(root, stages)
+    lock = lock_of(root)
+    produced = _produced(root, lock)
     found = []
     for name, entries in status.items():
         reasons = [reason for entry in entries for reason in _reasons(entry, produced)]
         if reasons:
             found.append(f"{name}: {', '.join(reasons)}")
-    for name, stage in stages.items():
-        for dep in stage.get("deps") or ():
-            now = produced.get(dep.get("path"))
-            if now is not None and now != dep.get("md5"):
-                found.append(
-                    f"{name}: {dep['path']} is another version than the one it was built from"
-                )
+    for name, stage in lock.stages.items():
+        found += [
+            f"{name}: {path} is another version than the one it was built from"
+            for path, md5 in stage.deps.items()
+            if produced.get(path, md5) != md5
+        ]
     return found
 
 
@@ -318,14 +270,9 @@ def _reasons(entry: Any, produced: Mapping[str, str]) -> Iterator[str]:
 _WORDS = {"modified": "changed", "new": "is new", "deleted": "was removed"}
 
 
-def _produced(root: Path, stages: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def _produced(root: Path, lock: Lock) -> dict[str, str]:
     """md5 of everything DVC makes or tracks here, by path, from dvc.lock and the .dvc files."""
-    made = {
-        out["path"]: out["md5"]
-        for s in stages.values()
-        for out in s.get("outs") or ()
-        if "md5" in out
-    }
+    made = {path: out.md5 for path, out in lock.outs.items()}
     for tracker in sorted(root.glob("data/**/*.dvc")) + sorted(root.glob("*.dvc")):
         if not tracker.is_file():
             continue

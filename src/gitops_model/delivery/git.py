@@ -151,6 +151,11 @@ class Git:
         done = self._run("cat-file", "blob", f"{rev}:{path}")
         return done.stdout if done.returncode == 0 else None
 
+    def text(self, rev: str, path: str) -> str | None:
+        """The same as text; bytes that are not UTF-8 are replaced, so that whoever reads it says what is wrong."""
+        data = self.read(rev, path)
+        return None if data is None else data.decode(errors="replace")
+
     def bring(self, commit: str) -> None:
         """Fetch a commit by its hash, unless it is here. Raises ExternalFailure."""
         if self.commit(commit) is None:

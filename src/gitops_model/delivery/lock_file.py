@@ -1,4 +1,4 @@
-"""dvc.lock of a commit that nobody vouches for: read as data, in bounded time, without DVC and without its code.
+"""dvc.lock, read as data: in bounded time, without DVC, also one of a commit that nobody vouches for.
 
 `stale` asks what `dvc status` asks, of the files as Git has them. A stage that dvc.yaml writes by a template or by
 `foreach` is compared by what dvc.lock says of it.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 from gitops_model import strict_yaml
-from gitops_model.delivery.dvc import Out
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadInput, CannotEvaluate, shorten
 
@@ -24,8 +23,20 @@ _FOREIGN = {"foreach", "do", "matrix"}
 
 
 @dataclass(frozen=True, kw_only=True)
+class Out:
+    """A file or folder under DVC: its md5 (ending in `.dir` for a folder) and its size in bytes."""
+
+    path: str
+    md5: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A stage as it ran: its command, the md5 of each dependency by path, parameters by file and name, outputs."""
+    """A stage as it ran: its command, the md5 of each dependency by path, parameters by file and name, outputs.
+
+    What DVC knows by something else than an md5, such as a file on a server, is left out.
+    """
 
     command: object
     deps: Mapping[str, str]
@@ -35,40 +46,57 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Lock:
-    """A dvc.lock: its `text`, its stages by name."""
+    """A dvc.lock: its stages by name."""
 
-    text: str
     stages: Mapping[str, Stage]
+
+    @staticmethod
+    def parse(text: str, *, name: str = "dvc.lock") -> Lock:
+        """Raises BadInput when it is not one, or names more files than ours ever does."""
+        mend = "Build it again: make train"
+        try:
+            stages = _mapping(_mapping(strict_yaml.read(text, name=name)).get("stages") or {})
+            found = {str(key): _stage(_mapping(value)) for key, value in stages.items()}
+        except BadInput as error:
+            raise BadInput(f"{error.problems[0]} {mend}") from None
+        except (LookupError, TypeError, ValueError):
+            raise BadInput(f"{name} is not a lock file of DVC. {mend}") from None
+        if sum(len(s.deps) + len(s.outs) for s in found.values()) > MOST_ENTRIES:
+            raise BadInput(f"{name} names more files than {MOST_ENTRIES:,}.")
+        return Lock(stages=found)
+
+    @property
+    def outs(self) -> dict[str, Out]:
+        """Every output by path."""
+        return {path: out for stage in self.stages.values() for path, out in stage.outs.items()}
 
     def out(self, path: str) -> Out:
         """The output `path` of any stage. Raises CannotEvaluate when there is none."""
-        for stage in self.stages.values():
-            if path in stage.outs:
-                return stage.outs[path]
-        raise CannotEvaluate(
-            f"dvc.lock does not hold {path}: it was not built. Run `make train` and commit dvc.lock."
-        )
+        found = self.outs.get(path)
+        if found is None:
+            raise CannotEvaluate(
+                f"dvc.lock does not hold {path}: it was not built. Run `make train` and commit dvc.lock."
+            )
+        return found
 
 
 def load(git: Git, rev: str) -> Lock:
-    """dvc.lock at `rev`. Raises CannotEvaluate when there is none, or it is not one."""
-    text = _text(git, rev, "dvc.lock")
+    """dvc.lock at `rev`. Raises CannotEvaluate when there is none, BadInput when it is not one."""
+    text = git.text(rev, "dvc.lock")
     if text is None:
         raise CannotEvaluate(
             "this commit has no dvc.lock: nothing was trained yet. Run `make data train` and commit dvc.lock."
         )
-    try:
-        stages = _mapping(_mapping(strict_yaml.read(text, name="dvc.lock"))["stages"])
-        found = {str(name): _stage(_mapping(value)) for name, value in stages.items()}
-    except BadInput as error:
-        raise CannotEvaluate(f"{error.problems[0]} Build dvc.lock again: make train") from None
-    except (LookupError, TypeError, ValueError):
+    return Lock.parse(text)
+
+
+def require_fresh(reasons: Sequence[str]) -> None:
+    """Raises CannotEvaluate for reasons why dvc.lock is stale."""
+    if reasons:
         raise CannotEvaluate(
-            "dvc.lock is not a lock file of DVC. Build it again: make train"
-        ) from None
-    if sum(len(s.deps) + len(s.outs) for s in found.values()) > MOST_ENTRIES:
-        raise CannotEvaluate(f"dvc.lock names more than {MOST_ENTRIES:,} files.")
-    return Lock(text=text, stages=found)
+            f"dvc.lock is stale ({'; '.join(reasons[:5])}): the candidate is not what this code and data build. Run "
+            "`make train` and commit dvc.lock."
+        )
 
 
 def stale(git: Git, rev: str, lock: Lock) -> list[str]:
@@ -76,15 +104,13 @@ def stale(git: Git, rev: str, lock: Lock) -> list[str]:
 
     Raises CannotEvaluate for a dvc.yaml that cannot be read.
     """
-    text = _text(git, rev, "dvc.yaml")
+    text = git.text(rev, "dvc.yaml")
     try:
         data = {} if text is None else _mapping(strict_yaml.read(text, name="dvc.yaml"))
         declared = {str(name): value for name, value in _mapping(data.get("stages") or {}).items()}
     except (BadInput, TypeError) as error:
         raise CannotEvaluate(f"dvc.yaml cannot be read: {error}") from None
-    made = _trackers(git, rev)
-    for stage in lock.stages.values():
-        made |= {out.path: out.md5 for out in stage.outs.values()}
+    made = _trackers(git, rev) | {path: out.md5 for path, out in lock.outs.items()}
     found = [f"{name}: it never ran" for name in _plain(declared) if name not in lock.stages]
     for name, stage in lock.stages.items():
         reasons = [*_declared(declared.get(name), stage), *_changed(git, rev, stage, made)]
@@ -122,7 +148,7 @@ def _changed(git: Git, rev: str, stage: Stage, made: Mapping[str, str]) -> Itera
         elif now != md5:
             yield f"{path} changed"
     for file, values in stage.params.items():
-        text = _text(git, rev, file)
+        text = git.text(rev, file)
         try:
             data = {} if text is None else strict_yaml.read(text, name=file)
         except BadInput:
@@ -159,7 +185,7 @@ def _trackers(git: Git, rev: str) -> dict[str, str]:
     made = {}
     for path in paths:
         try:
-            data = _mapping(strict_yaml.read(_text(git, rev, path) or "", name=path))
+            data = _mapping(strict_yaml.read(git.text(rev, path) or "", name=path))
             for out in data["outs"]:
                 made[str(PurePosixPath(path).parent / str(out["path"]))] = str(out["md5"])
         except (BadInput, LookupError, TypeError):
@@ -170,23 +196,26 @@ def _trackers(git: Git, rev: str) -> dict[str, str]:
 
 
 def _stage(data: Mapping[str, Any]) -> Stage:
-    outs = [_mapping(out) for out in data.get("outs") or ()]
+    deps, outs = (
+        [entry for item in data.get(key) or () if "md5" in (entry := _mapping(item))]
+        for key in ("deps", "outs")
+    )
     return Stage(
-        command=data["cmd"],
-        deps={str(dep["path"]): _checked(dep.get("md5")) for dep in data.get("deps") or ()},
+        command=data.get("cmd"),
+        deps={str(dep["path"]): _md5_of(dep) for dep in deps},
         params={str(file): _mapping(v) for file, v in _mapping(data.get("params") or {}).items()},
         outs={
             str(out["path"]): Out(
-                path=str(out["path"]), md5=_checked(out["md5"]), size=int(out.get("size", 0))
+                path=str(out["path"]), md5=_md5_of(out), size=int(out.get("size", 0))
             )
             for out in outs
         },
     )
 
 
-def _checked(md5: object) -> str:
+def _md5_of(entry: Mapping[str, Any]) -> str:
     """An md5 that may become part of an address. Raises ValueError."""
-    text = str(md5)
+    text = str(entry["md5"])
     if not _MD5.fullmatch(text):
         raise ValueError("not an md5")
     return text
@@ -196,8 +225,3 @@ def _mapping(value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise TypeError("not a mapping")
     return value
-
-
-def _text(git: Git, rev: str, path: str) -> str | None:
-    data = git.read(rev, path)
-    return None if data is None else data.decode(errors="replace")

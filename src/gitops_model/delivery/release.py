@@ -21,6 +21,7 @@ from typing import Any
 
 from gitops_model.delivery import dvc, releases
 from gitops_model.delivery.git import Git
+from gitops_model.delivery.lock_file import Out
 from gitops_model.errors import BadArtifact, BadInput, Blocked, ExternalFailure, GitopsError
 from gitops_model.files import sha256_bytes, sha256_file, size_words
 from gitops_model.formats import agreement, record
@@ -89,7 +90,7 @@ def run(options: Options) -> int:
             f"release: nothing to do, this bundle already is {outcome.model} (sha256 {outcome.sha256[:12]}…)."
         )
     if not made.passed:
-        print(f"  Mind: {outcome.model} {made.verdict} So it is not proposed for shipping.")
+        print(f"  It is not proposed for shipping: {outcome.model} {made.verdict}")
         print(
             f"  Only if you take the responsibility: make ship MODEL={outcome.model} ACCEPT='reason'"
         )
@@ -141,7 +142,7 @@ def release_bytes(git: Git, *, commit: str, data: bytes, create: Create) -> Outc
     if existing is not None:
         return existing
     md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    out = dvc.Out(path=dvc.BUNDLE, md5=md5, size=len(data))
+    out = Out(path=dvc.BUNDLE, md5=md5, size=len(data))
     if md5 == dvc.bundle_at(git, commit).md5:
         _make_safe(git, out, sha256, task)
     facts = _facts(git, bundle, out, commit)
@@ -191,7 +192,7 @@ def _check_lock_is_current(git: Git, commit: str) -> None:
         )
 
 
-def _bundle_bytes(git: Git, out: dvc.Out) -> bytes:
+def _bundle_bytes(git: Git, out: Out) -> bytes:
     for path in (git.root / out.path, dvc.cached(git.root, out.md5)):
         if path.is_file() and dvc.file_md5(path) == out.md5:
             return path.read_bytes()
@@ -230,7 +231,7 @@ def _existing(git: Git, task: str, sha256: str, *, push: bool) -> Outcome | None
     return Outcome(model=model, sha256=sha256, commit=tag.commit, created=True, pushed=True)
 
 
-def _make_safe(git: Git, out: dvc.Out, sha256: str, task: str) -> None:
+def _make_safe(git: Git, out: Out, sha256: str, task: str) -> None:
     """See to it that the DVC remote, if there is one, gives these very bytes back. Raises ExternalFailure."""
     remote = dvc.default_remote(git.root)
     if remote is None:
@@ -307,7 +308,7 @@ def _claim(
     )
 
 
-def _facts(git: Git, bundle: Bundle, out: dvc.Out, commit: str) -> dict[str, Any]:
+def _facts(git: Git, bundle: Bundle, out: Out, commit: str) -> dict[str, Any]:
     """The release record without schema and id."""
     own = agreement.of_bundle(bundle)
     return {
@@ -341,9 +342,8 @@ def verdict(git: Git, sha256: str, commit: str) -> Check | None:
 
 def stable_at(git: Git, commit: str) -> str | None:
     """The model that production.yaml of `commit` points to, or None."""
-    text = git.read(commit, releases.POINTER)
     try:
-        pointer = Pointer.parse((text or b"").decode(errors="replace"))
+        pointer = Pointer.parse(git.text(commit, releases.POINTER) or "")
     except GitopsError:
         return None
     return pointer.stable.model if pointer.stable else None

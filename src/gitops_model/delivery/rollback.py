@@ -278,7 +278,7 @@ def _say_whether_at_hand(git: Git, target: Pointer) -> None:
     try:
         md5 = releases.verify(git, target.stable).record["artifact"]["md5"]
     except BadArtifact as error:
-        print(f"  Mind: {error}")
+        print(f"  Note: {error}")
     where = fetch.nearby(target.stable, md5=md5, places=fetch.places(git))
     if where is None:
         print(

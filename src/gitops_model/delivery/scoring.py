@@ -32,16 +32,29 @@ class Trust:
     file: str
 
 
-def test_set(contract: Contract, table: pd.DataFrame, described: Mapping[str, Any]) -> TestSet:
-    """The candidate's test rows as `contract` measures them; `described` is build/prepared/data.json."""
-    frame, time = described["timeframe"], contract.keys.time
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """What data.json says of the prepared rows: `train` and `test` are (first, last) ISO time, None without time.
+
+    `split_by` is time, group or random.
+    """
+
+    test_sha256: str
+    split_by: str
+    train: tuple[str, str] | None
+    test: tuple[str, str] | None
+
+
+def test_set(contract: Contract, table: pd.DataFrame, described: Described) -> TestSet:
+    """The candidate's test rows as `contract` measures them."""
+    time = contract.keys.time
     explore = [n for n in contract.inputs if n not in contract.slices and n in table.columns]
     group = contract.keys.group
     return TestSet(
         keys=table[contract.keys.request].tolist(),
         labels=table[contract.label.name].to_numpy(),
-        sha256=described["test_sha256"],
-        window=None if frame is None else (frame["test"][0], frame["test"][1]),
+        sha256=described.test_sha256,
+        window=described.test,
         slices={name: prepared.slice_values(table, name) for name in contract.slices},
         group=None if group is None else table[group].to_numpy(),
         time=None if time is None else table[time].to_numpy(),
@@ -131,21 +144,34 @@ def train_keys(contract: Contract, folder: Path) -> list[str] | None:
     return keys[column].tolist()
 
 
-def described(folder: Path) -> dict[str, Any]:
+def described(folder: Path) -> Described:
     """data.json of the prepared tables. Raises CannotEvaluate when it is not there, or damaged."""
     path = folder / "data.json"
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        frame = data["timeframe"]
-        spans = [] if frame is None else [*frame["train"], *frame["test"]]
-        whole = all(
-            isinstance(text, str) for text in (data["test_sha256"], data["split"]["by"], *spans)
+        frame = data["timeframe"] or {"train": None, "test": None}
+        return Described(
+            test_sha256=_text(data["test_sha256"]),
+            split_by=_text(data["split"]["by"]),
+            train=_span(frame["train"]),
+            test=_span(frame["test"]),
         )
-        if whole and len(spans) in (0, 4):
-            return dict(data)
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        pass
-    raise CannotEvaluate(f"{path} is missing or damaged. Run `make train`.")
+        raise CannotEvaluate(f"{path} is missing or damaged. Run `make train`.") from None
+
+
+def _span(value: object) -> tuple[str, str] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2:
+        raise TypeError("not two times")
+    return _text(value[0]), _text(value[1])
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
 
 
 def differences(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> tuple[Difference, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gitops_model.evaluation.ledger import Look
-from gitops_model.formats.check import Difference, OnBase
+from gitops_model.formats.check import Difference, Same
 
 Array = npt.NDArray[np.float64]
 Column = Sequence[Any] | npt.NDArray[Any]
@@ -68,7 +68,7 @@ class Facts:
     train_keys: Sequence[str] | None
     train_window: tuple[str, str] | None = None
     production_test_sha256: str | None = None
-    test_on_base: OnBase = "unknown"
+    test_on_base: Same = "unknown"
     schema_version: int = 1
     production_schema_version: int | None = None
     incompatible: Sequence[str] | None = ()

@@ -27,7 +27,7 @@ Json = dict[str, Any]
 Better = Literal["higher", "lower"]
 Problem = Literal["binary", "multiclass", "regression"]
 Unit = Literal["metric", "ratio", "ms", "MB"]
-OnBase = Literal["same", "other", "unknown"]
+Same = Literal["same", "other", "unknown"]
 Points = tuple[tuple[float, ...], ...]
 
 
@@ -220,12 +220,16 @@ class Curves:
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateModel:
-    """The model that was judged; `model` is its release id, None before it has one."""
+    """The model that was judged; `model` is its release id, None before it has one.
+
+    `in_lock`: whether the dvc.lock it came with names this very bundle.
+    """
 
     model: str | None
     sha256: str
     size_bytes: int | None
     memory_mb: float | None
+    in_lock: Same = "unknown"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,7 +257,7 @@ class TestSummary:
     unit: Literal["rows", "groups", "blocks"]
     window: tuple[str, str] | None
     changed: bool
-    on_base: OnBase = "unknown"
+    on_base: Same = "unknown"
     looks: int
     budget: int
     luck: float

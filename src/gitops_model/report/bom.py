@@ -29,15 +29,13 @@ class Measured:
     upper: float | None = None
 
     def to_json(self) -> Json:
-        found: Json = {"type": self.metric, "value": repr(self.value)}
-        if self.slice is not None:
-            found["slice"] = self.slice
-        if self.lower is not None and self.upper is not None:
-            found["confidenceInterval"] = {
-                "lowerBound": repr(self.lower),
-                "upperBound": repr(self.upper),
-            }
-        return found
+        bounds = {"lowerBound": repr(self.lower), "upperBound": repr(self.upper)}
+        return {
+            "type": self.metric,
+            "value": repr(self.value),
+            **({} if self.slice is None else {"slice": self.slice}),
+            **({} if None in (self.lower, self.upper) else {"confidenceInterval": bounds}),
+        }
 
 
 def render(record: Mapping[str, Any], check: Check | None, *, problem: str) -> str:

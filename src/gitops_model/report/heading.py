@@ -31,9 +31,11 @@ OTHER_ROWS_MEAN = (
     "This pull request brings its own test rows or labels, and both models were scored on them. Read that change "
     "before you trust these numbers."
 )
-# How the warning begins of a bundle that is not the one dvc.lock names, and what the first line says of it.
-OTHER_BUNDLE = "The bundle was built again, and its bytes differ from dvc.lock"
-NOT_THE_LOCKS = "judged on another bundle than dvc.lock's"
+OTHER_BUNDLE = "judged on another bundle than dvc.lock's"
+OTHER_BUNDLE_MEANS = (
+    "The bundle was built again, and its bytes differ from dvc.lock (another processor or library). What was built is "
+    "what was judged; a release is built, judged and published the same way."
+)
 # How the sentence of check.json begins, which a heading says in its own way.
 PREFIXES = ("May ship as the first release: ", "May ship: ", "Blocked: ", "Not evaluated: ")
 
@@ -115,14 +117,16 @@ def _explained(head: Verdict, check: Check, sentence: str) -> Verdict:
 
 def _beware(check: Check) -> str:
     """What a reader must know before the verdict: that something else was judged than main and dvc.lock name."""
-    found = [OTHER_ROWS] if _other_rows(check) else []
-    if any(warning.startswith(OTHER_BUNDLE) for warning in check.warnings):
-        found.append(NOT_THE_LOCKS)
-    return " and ".join(found)
+    return " and ".join(short for short, _ in _others(check))
 
 
-def _other_rows(check: Check) -> bool:
-    return check.test_set.on_base == "other"
+def _others(check: Check) -> list[tuple[str, str]]:
+    """(in a few words, what it means) of everything that was judged in place of what main or dvc.lock name."""
+    known = (
+        (check.test_set.on_base, (OTHER_ROWS, OTHER_ROWS_MEAN)),
+        (check.candidate.in_lock, (OTHER_BUNDLE, OTHER_BUNDLE_MEANS)),
+    )
+    return [words for same, words in known if same == "other"]
 
 
 def _warnings(check: Check | None, given: Sequence[str] | None) -> tuple[str, ...]:
@@ -134,9 +138,7 @@ def _warnings(check: Check | None, given: Sequence[str] | None) -> tuple[str, ..
             0,
             "The test set changed since production was released: production was scored again on the new rows.",
         )
-    if _other_rows(check):
-        found.insert(0, OTHER_ROWS_MEAN)
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys([*(meaning for _, meaning in _others(check)), *found]))
 
 
 def without_prefix(sentence: str) -> str:

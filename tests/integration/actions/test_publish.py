@@ -12,6 +12,7 @@ import pytest
 
 from gitops_model.actions import client, issues, publish, pulls, recompute, runs
 from gitops_model.actions.job import Job
+from gitops_model.delivery.baseline import Baseline
 from gitops_model.errors import BadArtifact, BadInput
 from gitops_model.formats.check import Check, GateState, SliceState, State
 from gitops_model.formats.pointer import Pointer, Ref
@@ -61,6 +62,13 @@ def forged() -> Check:
     )
 
 
+def rules(pointer: Pointer) -> Baseline:
+    return Baseline(
+        ref="HEAD", commit=HEAD, pointer=pointer, contract=cases.contract(), gates=cases.gates(), gates_ref="HEAD",
+        trusted_types=(), warnings=(),
+    )  # fmt: skip
+
+
 class World:
     """The GitHub of one pull request, and main's files, as far as `publish.judge` asks for them."""
 
@@ -70,9 +78,8 @@ class World:
         self.report: bytes | None = None
         self.statuses: list[tuple[str, str]] = []
         self.decided = False
-        monkeypatch.setattr(recompute.Gates, "load", lambda path: cases.gates())
-        monkeypatch.setattr(recompute.Contract, "load", lambda path: cases.contract())
-        monkeypatch.setattr(recompute.Pointer, "load", lambda path: self.pointer)
+        monkeypatch.setattr(publish.baseline, "find", lambda ref: rules(self.pointer))
+        monkeypatch.setattr(publish.Git, "open", lambda path: SimpleNamespace(bring=str))
         monkeypatch.setattr(publish, "age", lambda *_, **__: None)
         monkeypatch.setattr(runs, "find_pull", lambda *_: SimpleNamespace(number=12))
         monkeypatch.setattr(runs, "twins", lambda *_: [])
@@ -82,7 +89,7 @@ class World:
         monkeypatch.setattr(runs, "is_decided", lambda *_: self.decided)
         monkeypatch.setattr(publish.Job, "from_environ", lambda *_, **__: JOB)
         monkeypatch.setattr(runs, "of_event", lambda job: 7)
-        monkeypatch.setattr(publish, "Repository", lambda job: self.repository)
+        monkeypatch.setattr(runs, "Repository", lambda job: self.repository)
         monkeypatch.setattr(client, "set_status", self.set_status)
         self.repository: Any = SimpleNamespace(name="acme/model")
 
@@ -190,7 +197,7 @@ def test_a_reports_own_warnings_come_last_and_are_few(world: World) -> None:
     said = recompute.warnings(
         recompute.recompute(
             warned,
-            recompute.Rules(pointer=SERVES, gates=cases.gates(), contract=cases.contract()),
+            rules(SERVES),
             [],
         ),
         [],

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gitops_model import strict_yaml
 from gitops_model.delivery import baseline, dvc, scoring
 from gitops_model.errors import BadInput, CannotEvaluate, ExternalFailure, shorten
 from gitops_model.formats.pointer import Pointer
 from tests.support.cases import gates_data
+from tests.support.factories import contract_dict
 from tests.support.world import Clone, World, served
 
 GATES = yaml.safe_dump(gates_data())
@@ -28,6 +30,7 @@ def fresh(tmp_path: Path) -> Clone:
     """A repository in which nothing is committed."""
     subprocess.run(["git", "init", "-q", "-b", "main", str(tmp_path / "fresh")], check=True)
     clone = Clone(tmp_path / "fresh")
+    clone.write("contract.yaml", strict_yaml.dump(contract_dict()))
     clone.write("gates.yaml", GATES)
     clone.write("production.yaml", Pointer().to_yaml())
     return clone

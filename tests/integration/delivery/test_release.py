@@ -261,7 +261,11 @@ def _moved_tag(clone: Clone) -> None:
         (_unmerged, 1, "is not on origin/main, and only reviewed commits are released."),
         (_dirty_lock, 1, "dvc.lock has changes that are not committed; commit them, or undo"),
         (_no_lock, 4, "has no dvc.lock. Train and commit it: make train"),
-        (_conflict, 2, "is not a lock file of DVC (a merge conflict?)."),
+        (
+            _conflict,
+            2,
+            "line 1 begins a merge conflict; choose a side and delete the markers. Build it",
+        ),
         (_other_lock, 4, "holds no build/model.tar. Train and commit it: make train"),
         (_no_bundle, 4, "is neither in build/ nor in DVC's cache; there is no DVC remote."),
         (_damaged, 4, "is neither in build/ nor in DVC's cache; there is no DVC remote."),
