@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 VERDICT = "tests/unit/evaluation/test_verdict.py"
+REFUSALS = "tests/unit/evaluation/test_refusals.py"
 RECHECK = "tests/unit/evaluation/test_recheck.py"
 PUBLISH = "tests/integration/actions/test_publish.py"
 HOSTILE = "tests/workflows/test_publish_hostile.py"
@@ -47,7 +48,7 @@ MEASURE = (
         "        return alignment.align(keys, [str(key) for key in answers.keys], scores, who=who)\n"
         "    except CannotEvaluate:\n"
         "        return np.resize(scores, (len(keys), *scores.shape[1:]))",
-        f"{VERDICT}::test_rows_that_do_not_match_cannot_be_evaluated",
+        f"{REFUSALS}::test_rows_that_do_not_match_cannot_be_evaluated",
     ),
     inside(
         "evaluation/alignment.py",
@@ -279,15 +280,15 @@ ON_MAIN = (
     inside(
         "actions/runs.py",
         "judge: a verdict that any run keeps is the judge's",
-        '    return (path, run["event"], home) == (JUDGE, "workflow_run", repository.name)\n',
+        '    return (*_origin(run), run["event"]) == (JUDGE, repository.name, "workflow_run")\n',
         "    return True\n",
         f"{HOSTILE}::test_a_verdict_of_another_run_is_not_the_judges",
     ),
     inside(
         "actions/judge.py",
         "judge: a stale dvc.lock is judged",
-        "        if stale := lock_file.stale(git, sha, lock):\n",
-        "        if stale := list[str]():\n",
+        "        lock_file.require_fresh(lock_file.stale(git, sha, lock))\n",
+        "",
         f"{COURT}::test_files_that_do_not_belong_together_are_not_evaluated",
     ),
     inside(

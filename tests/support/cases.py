@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from gitops_model import strict_yaml
 from gitops_model.delivery.check import worded
+from gitops_model.errors import CannotEvaluate
 from gitops_model.evaluation import ranks, verdict
 from gitops_model.evaluation.inputs import Answers, Facts, TestSet
 from gitops_model.formats.check import Check, Gate
@@ -219,3 +221,11 @@ def delong(labels: Array, first: Array, second: Array) -> tuple[float, float, fl
     """(AUC of first, AUC of second, standard error of their difference), as `comparison` puts it together."""
     (one, of_one), (other, of_other) = (ranks.roc_auc(labels, s) for s in (first, second))
     return one, other, ranks.delong_error(labels, of_one - of_other)
+
+
+def refused(kwargs: Any) -> str:
+    """Why these inputs cannot be evaluated."""
+    with pytest.raises(CannotEvaluate) as caught:
+        verdict.evaluate(**kwargs)
+    assert caught.value.exit_code == 3
+    return str(caught.value)

@@ -75,6 +75,12 @@ class Clone:
     def store(self) -> Path:
         return self.root / "store"
 
+    def point(self, pointer: Pointer) -> None:
+        """Write production.yaml by hand, and merge it past every check."""
+        self.write("production.yaml", pointer.to_yaml())
+        self.commit("By hand", "production.yaml")
+        self.push()
+
     def git(self, *words: str, check: bool = True) -> str:
         done = subprocess.run(
             ["git", *words], cwd=self.root, capture_output=True, text=True, check=False

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -21,18 +20,14 @@ from typing import Any
 import yaml
 
 from tests.workflows import fake_environments, filters
+from tests.workflows.act_shim import HarnessError, of_job, secret_name, shim
 from tests.workflows.fake_github import FakeGitHub
 from tests.workflows.fake_state import Event
 
 HERE = Path(__file__).parent
 RUNNERS = {"ubuntu-24.04", "self-hosted"}
-SHIMMED = {"queue", "cache-mode", "deployment", "artifact-metadata"}
 TIMEOUT = 120
 SYSTEM_PATH = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
-
-
-class HarnessError(Exception):
-    """The run does not prove what it should: a job is missing, or the shim changed too much."""
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -58,78 +53,6 @@ class Result:
 
     def said(self, text: str) -> bool:
         return text in self.log
-
-
-def shim(workflow: dict[str, Any]) -> dict[str, Any]:
-    """The workflow without what `act`'s older schema rejects, and with one token and secrets of its own per job.
-
-    Only the keys in SHIMMED, `$/` paths, the two spellings of the job's token and the names of secrets change;
-    `_assert_small` proves it.
-    """
-    result = _strip(workflow)
-    for job, spec in result["jobs"].items():
-        result["jobs"][job] = _with_token(_with_secrets(spec, job), secret_name(job))
-    _assert_small(workflow, result, "")
-    return result
-
-
-def secret_name(job: str) -> str:
-    return "GHS_" + re.sub(r"[^A-Z0-9]", "_", job.upper())
-
-
-def of_job(job: str, name: str = "") -> str:
-    """The name under which one job sees a secret: `act` would show it to all of them."""
-    return f"OF_{re.sub(r'[^A-Z0-9]', '', job.upper())}_{name}"
-
-
-def _with_secrets(node: Any, job: str) -> Any:
-    if isinstance(node, dict):
-        return {k: _with_secrets(v, job) for k, v in node.items()}
-    if isinstance(node, list):
-        return [_with_secrets(item, job) for item in node]
-    if isinstance(node, str):
-        return re.sub(r"\bsecrets\.(?!GITHUB_TOKEN\b)", f"secrets.{of_job(job)}", node)
-    return node
-
-
-def _strip(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {k: _strip(v) for k, v in node.items() if k not in SHIMMED}
-    if isinstance(node, list):
-        return [_strip(item) for item in node]
-    if isinstance(node, str) and node.startswith("$/"):
-        return "./" + node[2:]
-    return node
-
-
-def _with_token(node: Any, secret: str) -> Any:
-    if isinstance(node, dict):
-        return {k: _with_token(v, secret) for k, v in node.items()}
-    if isinstance(node, list):
-        return [_with_token(item, secret) for item in node]
-    if isinstance(node, str):
-        return re.sub(r"\b(github\.token|secrets\.GITHUB_TOKEN)\b", f"secrets.{secret}", node)
-    return node
-
-
-def _assert_small(before: Any, after: Any, path: str) -> None:
-    if isinstance(before, dict) and isinstance(after, dict):
-        if set(before) - set(after) - SHIMMED or set(after) - set(before):
-            raise HarnessError(f"the shim changed {path}: {sorted(set(before) ^ set(after))}")
-        for key in after:
-            _assert_small(before[key], after[key], f"{path}/{key}")
-    elif isinstance(before, list) and isinstance(after, list):
-        if len(before) != len(after):
-            raise HarnessError(f"the shim changed the length of {path}")
-        for index, (old, new) in enumerate(zip(before, after, strict=True)):
-            _assert_small(old, new, f"{path}/{index}")
-    elif before != after:
-        same_token = re.sub(r"secrets\.GHS_\w+", "github.token", str(after))
-        same_token = re.sub(r"secrets\.OF_[A-Z0-9]+_", "secrets.", same_token)
-        if same_token != str(before).replace("secrets.GITHUB_TOKEN", "github.token") and not str(
-            before
-        ).startswith("$/"):
-            raise HarnessError(f"the shim changed {path}")
 
 
 STUB_INPUTS = {

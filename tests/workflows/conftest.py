@@ -24,15 +24,21 @@ from tests.workflows.world import World
 HERE = Path(__file__).parent
 
 LONGEST_FIRST = ("test_story", "test_truth_table", "test_buttons")
+TRAINED = {"trained", "judged", "shipped"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first, so that no process ends with one of them while the others have nothing left to do."""
+    """The long ones first, so that no process ends alone with one; next what needs no trained model.
+
+    The second process begins in the middle, and need not wait there for what the first one trains.
+    """
 
     def rank(item: pytest.Item) -> int:
-        name = item.path.stem
-        here = item.path.parent == HERE and name in LONGEST_FIRST
-        return LONGEST_FIRST.index(name) if here else len(LONGEST_FIRST)
+        name = item.path.stem if HERE in item.path.parents else ""
+        if name in LONGEST_FIRST:
+            return LONGEST_FIRST.index(name)
+        trained = TRAINED.intersection(getattr(item, "fixturenames", ()))
+        return len(LONGEST_FIRST) + bool(name and trained)
 
     items.sort(key=rank)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.workflows import filters
-from tests.workflows.act_runner import ActRunner, HarnessError, shim
+from tests.workflows.act_runner import ActRunner
+from tests.workflows.act_shim import HarnessError, shim
 from tests.workflows.bare_git import BareGit, put_workflow
 from tests.workflows.fake_github import FakeGitHub
 from tests.workflows.fake_state import Event

@@ -165,6 +165,7 @@ def test_failed_deployment_leaves_the_former_model_serving(served: World, host: 
     assert pull["title"].startswith("Revert")
 
 
+@pytest.mark.slow
 def test_three_merges_in_a_moment_and_three_deploys_at_once(served: World, host: Host) -> None:
     """Each run has looked at main before the next merge, and all deploy after the last: none an older pointer."""
     served.runner.variables.update(

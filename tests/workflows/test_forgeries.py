@@ -100,16 +100,13 @@ ROWS = [
 
 # One of each kind; the others are in the slow suite.
 QUICK = {
-    files.a_makefile_that_prints_success,
-    files.weaker_gates,
-    files.other_costs,
-    files.a_lock_that_names_a_good_bundle,
-    files.labels_that_follow_the_candidate,
-    files.a_type_of_its_own,
-    runs.another_bundle,
-    runs.a_verdict_that_the_check_keeps,
-    runs.a_second_pull_request_of_the_commit,
-    runs.a_release_by_hand,
+    (files.a_makefile_that_prints_success, True),
+    (files.weaker_gates, True),
+    (files.other_costs, True),
+    (files.labels_that_follow_the_candidate, False),
+    (runs.another_bundle, False),
+    (runs.a_verdict_that_the_check_keeps, False),
+    (runs.a_release_by_hand, False),
 }
 
 
@@ -120,7 +117,11 @@ def name(row: Row) -> str:
 @pytest.mark.parametrize(
     "row",
     [
-        pytest.param(row, id=name(row), marks=[] if row.attempt in QUICK else [pytest.mark.slow])
+        pytest.param(
+            row,
+            id=name(row),
+            marks=[] if (row.attempt, row.storage) in QUICK else [pytest.mark.slow],
+        )
         for row in ROWS
     ],
 )

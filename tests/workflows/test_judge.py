@@ -36,6 +36,7 @@ def test_a_candidate_that_the_check_built(bare_court: Court, trained: Callable[.
     assert report["candidate"]["in_lock"] == "same"
 
 
+@pytest.mark.slow
 def test_rows_of_its_own_are_said(court: Court, trained: Callable[..., Path]) -> None:
     court.town.bring(trained(trees=29, split="{by: time, test_days: 9}"))
     court.open()
@@ -137,6 +138,7 @@ def test_another_bundle_than_the_locks_is_judged_and_said(
     assert report["candidate"]["in_lock"] == "other"
 
 
+@pytest.mark.slow
 def test_a_bundle_with_a_contract_of_its_own_is_not_evaluated(
     bare_court: Court, trained: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -66,6 +66,7 @@ def former_pointer(town: World) -> str:
     return town.git("show", f"{older}:{path}") + "\n"
 
 
+@pytest.mark.slow
 def test_two_groups_in_line(served: World, trained: Callable[..., Path]) -> None:
     """The model behind a Ship is compared with what that Ship puts into production."""
     fake = served.fake

@@ -10,125 +10,18 @@ import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support import trees
-from tests.support.once import once, shared_folder
-from tests.support.places import TEMPLATE
-from tests.support.warm import Warm
-from tests.workflows import filters, scopes
-from tests.workflows.bare_git import BareGit, put_workflow
-from tests.workflows.commands import Commands, Done, Running
-from tests.workflows.fake_github import FakeGitHub
-from tests.workflows.fake_state import BOT, Recorded
+from tests.workflows import scopes
+from tests.workflows.bare_git import put_workflow
+from tests.workflows.commands import Commands, Running
+from tests.workflows.fake_state import Recorded
 from tests.workflows.links import ready_branch
-from tests.workflows.world import World, empty_origin
+from tests.workflows.shop import Shop, judged, shop
 
-RELEASE = filters.load((TEMPLATE / ".github/workflows/release.yml").read_text())
-PERMISSIONS = RELEASE["jobs"]["release"]["permissions"]
+__all__ = ["judged", "shop"]  # the fixtures
 WRITES = ("POST", "PATCH", "PUT", "DELETE", "git")
-
-
-@pytest.fixture(scope="session")
-def judged(
-    trained: Callable[..., Path],
-    commands: Commands,
-    warm: Warm,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    """origin.git with a trained main, and release/ as the build job hands it on."""
-
-    def make(folder: Path) -> None:
-        with FakeGitHub(empty_origin(folder)) as fake:
-            town = World(fake, folder, warm)
-            town.adopt(trained(trees=8))
-            town.push("main")
-            env = {"GITHUB_REPOSITORY": fake.full_name, "GITHUB_OUTPUT": str(folder / "output")}
-            done = commands.run("check", "--base", "HEAD", cwd=town.clone, env=env)
-            assert done.code == 0, done.output
-            (folder / "release").mkdir()
-            for name in ("check.json", "check.md", "check.html"):
-                shutil.copy(town.clone / "reports" / name, folder / "release" / name)
-            shutil.copy(town.clone / "build" / "model.tar", folder / "release" / "model.tar")
-
-    return once(shared_folder(tmp_path_factory) / "judged", make)
-
-
-class Shop:
-    """A repository that is about to be released, and runs of the release job in fresh checkouts."""
-
-    def __init__(self, judged: Path, commands: Commands, folder: Path) -> None:
-        self.commands, self.folder, self.judged = commands, folder, judged
-        trees.copy(judged / "origin.git", folder / "origin.git")
-        self.git = BareGit(folder / "origin.git")
-        self.fake = FakeGitHub(folder / "origin.git")
-        self.count = 0
-
-    def start(self, without: str = "", at: str = "main", **env: str) -> Running:
-        self.count += 1
-        checkout = self.folder / f"checkout-{self.count}"
-        subprocess.run(
-            ["git", "clone", "-q", str(self.folder / "origin.git"), str(checkout)], check=True
-        )
-        subprocess.run(
-            ["git", "remote", "set-url", "origin", f"{self.fake.url}/acme/model.git"],
-            cwd=checkout,
-            check=True,
-        )
-        subprocess.run(["git", "checkout", "-q", at], cwd=checkout, check=True)
-        shutil.copytree(self.judged / "release", checkout / "release")
-        base = {
-            "GITHUB_REPOSITORY": "acme/model", "GITHUB_API_URL": self.fake.url, "GITHUB_SERVER_URL": self.fake.url,
-            "GITHUB_ACTIONS": "true", "GITHUB_API_PACE": "0", "GITHUB_RUN_ID": "77",
-            "GITHUB_TOKEN": self.fake.job_token(
-                "release", {k: v for k, v in PERMISSIONS.items() if k != without}
-            ),
-        }  # fmt: skip
-        return self.commands.start("ci-release", cwd=checkout, env={**base, **env})
-
-    def release(self) -> Done:
-        return self.start().wait()
-
-    def check_whole(self) -> None:
-        """One tag, one published release with all files and right sums, one pull request."""
-        state = self.fake.state
-        assert list(self.git.refs("refs/tags/")) == ["refs/tags/flight-delay-v1"]
-        (release,) = state.releases.values()
-        assert not release["draft"] and release["tag_name"] == "flight-delay-v1"
-        files = {a["name"]: state.assets[a["id"]] for a in release["assets"]}
-        assert set(files) == {
-            "model.tar",
-            "MODEL_CARD.md",
-            "SHA256SUMS",
-            "bom.cdx.json",
-            "check.json",
-            "check.md",
-            "check.html",
-        }
-        sums = dict(
-            reversed(line.split("  ")) for line in files["SHA256SUMS"].decode().splitlines()
-        )
-        assert sums == {
-            n: hashlib.sha256(d).hexdigest() for n, d in files.items() if n != "SHA256SUMS"
-        }
-        assert files["model.tar"] == (self.judged / "release" / "model.tar").read_bytes()
-        (pull,) = state.pulls.values()
-        assert pull["title"] == "Ship flight-delay-v1" and pull["login"] == BOT
-        assert [b for b in self.git.refs("refs/heads/") if b != "refs/heads/main"] == [
-            f"refs/heads/{pull['head']}"
-        ]
-        gate = self.fake.latest_status(pull["head_sha"])
-        assert gate is not None and gate["state"] == "success"
-        assert state.violations == []
-
-
-@pytest.fixture
-def shop(judged: Path, commands: Commands, tmp_path: Path) -> Any:
-    place = Shop(judged, commands, tmp_path)
-    with place.fake:
-        yield place
 
 
 def test_release_and_again(shop: Shop) -> None:
@@ -193,7 +86,7 @@ def kill_and_finish(shop: Shop, number: int, phase: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in (1, 2, 3))]
+    "part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, 8))]
 )
 def test_killed_after_each_write_and_run_again(
     script: list[tuple[int, str]], judged: Path, commands: Commands, tmp_path: Path, part: int
@@ -201,7 +94,7 @@ def test_killed_after_each_write_and_run_again(
     # What GitHub holds changes only with writes: a kill after each covers every state a run can leave behind.
     writes = [number for number, method in script if method in WRITES]
     assert len(writes) >= 10
-    for number in writes[part::4]:
+    for number in writes[part::8]:
         folder = tmp_path / str(number)
         folder.mkdir()
         place = Shop(judged, commands, folder)
@@ -284,7 +177,10 @@ def test_twenty_at_once_of_fourteen_bundles(shop: Shop) -> None:
     assert len(digests) == 14
 
 
-def test_another_run_publishes_between_making_the_draft_and_looking_for_it(shop: Shop) -> None:
+@pytest.mark.parametrize("end", ["/releases", "/assets"])
+def test_another_run_publishes_after_the_draft_is_made_or_while_it_is_filled(
+    shop: Shop, end: str
+) -> None:
     assert shop.release().code == 0
     releases = shop.fake.state.releases
     ((number, whole),) = releases.items()
@@ -294,8 +190,8 @@ def test_another_run_publishes_between_making_the_draft_and_looking_for_it(shop:
 
     def overtake(seen: int, at: str) -> None:
         call = shop.fake.state.calls[-1]
-        if at == "after" and call.method == "POST" and call.path.endswith("/releases"):
-            releases.pop(max(set(releases) - {number}))
+        if at == "after" and call.method == "POST" and call.path.split("?")[0].endswith(end):
+            releases.pop(max(set(releases) - {number}, default=number + 1), None)
             whole["tag_name"] = tag
 
     shop.fake.on_call = overtake
@@ -305,8 +201,15 @@ def test_another_run_publishes_between_making_the_draft_and_looking_for_it(shop:
     shop.check_whole()
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "PATCH"])
-@pytest.mark.parametrize("kind", [429, 502, "reset"])
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [
+        pytest.param(kind, method, marks=[] if quick else [pytest.mark.slow])
+        for kind, quick_method in ((429, "GET"), (502, "PATCH"), ("reset", "POST"))
+        for method in ("GET", "POST", "PATCH")
+        for quick in [method == quick_method]
+    ],
+)
 def test_lost_answers_and_limits_are_survived(shop: Shop, method: str, kind: int | str) -> None:
     shop.fake.fault(method=method, kind=kind, applied=kind != 429)
     done = shop.release()

@@ -88,7 +88,7 @@ def test_the_whole_story(served: World, trained: Callable[..., Path]) -> None:
     fake.settings.required_statuses = ["model-gate"]
     v2 = pointer(town)["stable"]["model"]  # type: ignore[index]
 
-    number = propose(town, "better", trained(trees=60), "More trees")
+    number = propose(town, "better", trained(trees=29), "A tree less")
     town.settle()
     (comment,) = fake.comments_on(number)
     assert comment["login"] == BOT and "✅ May ship" in comment["body"] and "→" in comment["body"]

@@ -185,6 +185,7 @@ def test_required_status_reports_for_documents_too(served: World) -> None:
     assert state == "success" and "Nothing to evaluate" in body
 
 
+@pytest.mark.slow
 def test_pointer_with_another_file_is_refused(served: World) -> None:
     text = (served.clone / "production.yaml").read_text()
     (served.clone / "production.yaml").write_text(text.replace("freeze: null", "freeze: a reason"))
@@ -193,6 +194,7 @@ def test_pointer_with_another_file_is_refused(served: World) -> None:
     assert state == "failure" and "changes nothing else" in body
 
 
+@pytest.mark.slow
 def test_pointer_to_bytes_that_are_not_the_releases(served: World) -> None:
     text = (served.clone / "production.yaml").read_text()
     stable = next(

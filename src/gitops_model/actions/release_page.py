@@ -78,14 +78,16 @@ def publish(repository: Repository, model: str, *, note: str, files: Mapping[str
     draft, *extra = drafts
     for other in extra:
         repository.send("DELETE", f"/releases/{other.id}")
-    _fill(repository, draft, files)
     try:
+        _fill(repository, draft, files)
         request = {"name": model, "body": note, "draft": False}
         repository.send("PATCH", f"/releases/{draft.id}", request)
     except ExternalFailure:
-        # A lost answer, tried again: published is published.
-        if _published(repository, model) is None:
+        # Another run was faster, or the answer to our own request was lost.
+        known = _published(repository, model)
+        if known is None:
             raise
+        return _same(repository, known, files)
     known = _published(repository, model)
     if known is None:
         raise ExternalFailure(f"the release {model} was published, but GitHub does not show it.")

@@ -5,16 +5,13 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gitops_model.delivery import dvc, service
-from gitops_model.delivery.agent import Agent
 from gitops_model.delivery.store import Store
-from gitops_model.errors import BadArtifact
 from gitops_model.formats.pointer import Pointer, Ref, switch
 from tests.support.factories import contract_dict, make_bundle
 from tests.support.world import Clone, World, served
@@ -66,13 +63,6 @@ def _bundle_of(clone: Clone, model: str) -> Path:
     return dvc.cached(clone.root, md5)
 
 
-def _point(clone: Clone, pointer: Pointer) -> None:
-    """Write production.yaml by hand, and merge it past every check."""
-    clone.write("production.yaml", pointer.to_yaml())
-    clone.commit("By hand", "production.yaml")
-    clone.push()
-
-
 def _forward(clone: Clone) -> Pointer:
     sha = next(
         line.split()[1]
@@ -83,34 +73,34 @@ def _forward(clone: Clone) -> Pointer:
 
 
 def _missing(clone: Clone) -> None:
-    _point(clone, switch(clone.pointer, Ref(model="flight-delay-v9", sha256="a" * 64)))
+    clone.point(switch(clone.pointer, Ref(model="flight-delay-v9", sha256="a" * 64)))
 
 
 def _wrong_sha(clone: Clone) -> None:
-    _point(clone, switch(clone.pointer, Ref(model="flight-delay-v2", sha256="a" * 64)))
+    clone.point(switch(clone.pointer, Ref(model="flight-delay-v2", sha256="a" * 64)))
 
 
 def _moved(clone: Clone) -> None:
-    _point(clone, _forward(clone))
+    clone.point(_forward(clone))
     clone.git("push", "-q", "--force", "origin", "HEAD~1:refs/tags/flight-delay-v2")
 
 
 def _truncated(clone: Clone) -> None:
-    _point(clone, _forward(clone))
+    clone.point(_forward(clone))
     path = _bundle_of(clone, "flight-delay-v2")
     path.write_bytes(path.read_bytes()[:-512])
     (clone.root / "build/model.tar").unlink()
 
 
 def _swapped(clone: Clone) -> None:
-    _point(clone, _forward(clone))
+    clone.point(_forward(clone))
     data = _bundle_of(clone, "flight-delay-v1").read_bytes()
     _bundle_of(clone, "flight-delay-v2").write_bytes(data)
     (clone.root / "build/model.tar").unlink()
 
 
 def _gone(clone: Clone) -> None:
-    _point(clone, _forward(clone))
+    clone.point(_forward(clone))
     _bundle_of(clone, "flight-delay-v2").unlink()
     (clone.root / "build/model.tar").unlink()
 
@@ -121,7 +111,7 @@ def _breaking(clone: Clone) -> None:
     golden = [{"inputs": {"hour": 1}, "score": 0.5, "output": {}}]
     model = clone.release(6, contract=contract, golden=golden)
     sha = make_bundle(seed=6, contract=contract, golden=golden)[1]
-    _point(clone, switch(clone.pointer, Ref(model=model, sha256=sha)))
+    clone.point(switch(clone.pointer, Ref(model=model, sha256=sha)))
 
 
 def _bad_yaml(clone: Clone) -> None:
@@ -137,7 +127,7 @@ def _no_file(clone: Clone) -> None:
 
 
 def _nothing(clone: Clone) -> None:
-    _point(clone, Pointer())
+    clone.point(Pointer())
 
 
 REFUSALS: list[tuple[Callable[[Clone], None], int, str]] = [
@@ -372,83 +362,3 @@ def test_status_says_what_is_not_right(two: Clone, tmp_path: Path) -> None:
         lost = two.run("status")
         assert lost.code == 1
         assert "flight-delay-v1 (rollback target) cannot be restored" in lost.out
-
-
-def test_the_agent_follows_main(shipped: World, two: Clone, tmp_path: Path) -> None:
-    two.write("serving.yaml", "host: 127.0.0.1\nport: 0\ndeploy: {poll_seconds: 0.2}\n")
-    code = "import sys; from gitops_model.cli import main; sys.exit(main(['deploy', '--watch']))"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=two.root,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        _wait(lambda: _stored(two) == "flight-delay-v1")
-        other = shipped.clone()
-        for path in ("build", ".dvc"):
-            (other.root / path).symlink_to(two.root / path)
-        other.ship("flight-delay-v2")
-        _wait(lambda: _stored(two) == "flight-delay-v2")
-        _point(other, switch(other.pointer, Ref(model="flight-delay-v9", sha256="a" * 64)))
-        other.git("revert", "--no-edit", "HEAD")
-        other.push()
-        _wait(lambda: two.stored["commit"] == other.git("rev-parse", "HEAD"))
-        assert _stored(two) == "flight-delay-v2"
-        process.terminate()
-        assert process.wait(20) == 0
-    finally:
-        process.kill()
-        process.wait()
-    assert process.stdout is not None
-    said = process.stdout.read()
-    process.stdout.close()
-    assert "deploy: stopped." in said
-
-
-def _stored(clone: Clone) -> str | None:
-    try:
-        return clone.stable()
-    except FileNotFoundError:
-        return None
-
-
-def _wait(happened: Callable[[], bool], seconds: float = 30.0) -> None:
-    until = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.05)
-
-
-def test_the_agent_tries_a_commit_once_and_then_after_pauses(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    now, calls, error = [0.0], [0], [True]
-
-    def deploy() -> None:
-        calls[0] += 1
-        if error[0]:
-            raise BadArtifact("it is damaged")
-
-    agent = Agent(deploy=deploy, clock=lambda: now[0])
-    for second in range(16):
-        now[0] = float(second)
-        agent.look(("a", False, ()))
-    assert calls[0] == 4  # at 0, 2, 6 and 14 seconds
-    agent.look(("b", False, ()))
-    assert calls[0] == 5
-    said = capsys.readouterr().err.splitlines()
-    assert said.count("deploy: it is damaged") == 1  # the same trouble is said once
-    pauses = [line.split()[-2] for line in said if "trying again" in line]
-    assert pauses == ["2", "4", "8", "16", "2"]
-    error[0], now[0] = False, 100.0
-    agent.look(("b", False, ("origin cannot be reached.",)))
-    agent.look(("b", True, ("origin cannot be reached.",)))
-    agent.look(("b", True, ()))
-    assert calls[0] == 6
-    assert capsys.readouterr().out == (
-        "deploy: origin cannot be reached.\ndeploy: all is normal again.\n"
-    )
-    agent.look(("b", False, ()))  # somebody changed the store
-    assert calls[0] == 7

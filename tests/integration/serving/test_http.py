@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -13,38 +12,14 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.support.factories import REQUEST
-from tests.support.server import PATIENCE, Ref, Server, Store, running
+from tests.support.routed import REFS, key_of, server
+from tests.support.server import PATIENCE, Server
 
-REFS: dict[str, Ref] = {}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("http")
-    store = Store(folder / "store")
-    REFS.update(stable=store.add(12), previous=store.add(11), canary=store.add(13))
-    commit = store.point(
-        REFS["stable"],
-        previous=REFS["previous"],
-        canary=REFS["canary"] | {"percent": 20, "key": "tailnum"},
-    )
-    log = {"predictions": True, "folder": "predictions"}
-    limits = {"max_body_kb": 64, "max_rows": 100, "timeout_ms": 500}
-    with running(store.folder, folder / "service", log=log, **limits) as server:
-        server.until_synced(commit)
-        yield server
-
-
-def _key(server: Server, route: str) -> str:
-    """A sticky key that takes this route."""
-    for number in range(200):
-        if server.predict(key=f"N{number}").json["route"] == route:
-            return f"N{number}"
-    raise AssertionError(f"no key is routed to {route}")
+__all__ = ["server"]  # the fixture
 
 
 def test_one_row_is_answered_with_who_answered(server: Server) -> None:
-    key = _key(server, "stable")
+    key = key_of(server, "stable")
     reply = server.predict(request_id="r-1", key=key)
     assert reply.status == 200
     body = reply.json
@@ -72,10 +47,10 @@ def test_a_request_id_is_taken_from_the_header_or_made_up(server: Server) -> Non
 
 def test_a_batch_is_answered_row_by_row_by_one_release(server: Server) -> None:
     rows = [REQUEST | {"hour": hour} for hour in range(24)] + [{"hour": 3, "weekend": True}]
-    reply = server.call("POST", "/predict", {"rows": rows, "key": _key(server, "canary")})
+    reply = server.call("POST", "/predict", {"rows": rows, "key": key_of(server, "canary")})
     assert reply.status == 200
     assert (reply.json["model"], reply.json["route"]) == ("flight-delay-v13", "canary")
-    single = server.predict(rows[5], key=_key(server, "canary")).json
+    single = server.predict(rows[5], key=key_of(server, "canary")).json
     assert reply.json["rows"][5]["output"]["probability"] == pytest.approx(
         single["output"]["probability"], abs=1e-6
     )
@@ -211,7 +186,7 @@ def test_metrics_count_by_release_and_route(server: Server) -> None:
     before = server.metric("model_requests_total", **labels, status="200")
     refused = server.metric("model_validation_failures_total", model="flight-delay-v12")
     imputed = server.metric("model_imputed_total", model="flight-delay-v12", input="distance")
-    key = _key(server, "stable")
+    key = key_of(server, "stable")
     before = server.metric("model_requests_total", **labels, status="200")
     server.predict(REQUEST | {"distance": None}, key=key)
     server.predict({"hour": -1}, key=key)
@@ -323,122 +298,3 @@ def test_the_documentation_page_needs_nothing_from_elsewhere(server: Server) -> 
     assert "http://" not in page.text
     assert "https://" not in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
-
-
-# Open Inference Protocol, version 2.
-
-TENSORS: list[dict[str, Any]] = [
-    {"name": "distance", "datatype": "FP32", "shape": [2, 1], "data": [[1089.0], [None]]},
-    {"name": "hour", "datatype": "INT64", "shape": [2], "data": [17, 3]},
-    {"name": "carrier", "datatype": "BYTES", "shape": [2, 1], "data": ["UA", "AA"]},
-    {"name": "weekend", "datatype": "BOOL", "shape": [2], "data": [False, True]},
-]
-MODEL = "/v2/models/flight-delay"
-
-
-def _infer(server: Server, path: str = MODEL, **body: Any) -> Any:
-    return server.call("POST", f"{path}/infer", {"inputs": TENSORS, **body})
-
-
-def test_the_protocols_health_and_metadata(server: Server) -> None:
-    assert server.get("/v2").json["name"] == "gitops-model"
-    assert server.get("/v2/health/live").status == 200
-    assert server.get("/v2/health/ready").status == 200
-    model = server.get(MODEL).json
-    assert model["versions"] == ["12", "11", "13"]
-    assert [(t["name"], t["datatype"]) for t in model["inputs"]] == [
-        *(("distance", "FP32"), ("hour", "INT64"), ("carrier", "BYTES"), ("weekend", "BOOL"))
-    ]
-    assert [t["name"] for t in model["outputs"]] == ["delayed", "probability"]
-    assert server.get(f"{MODEL}/ready").status == 200
-    assert server.get(f"{MODEL}/versions/11/ready").json["ready"] is True
-    assert server.get(f"{MODEL}/versions/99/ready").status == 404
-    assert server.get("/v2/models/other").status == 404
-
-
-def test_tensors_get_the_same_answers_as_plain_json(server: Server) -> None:
-    key = _key(server, "stable")
-    reply = _infer(server, id="t-1", parameters={"key": key})
-    assert reply.status == 200
-    assert (reply.json["model_name"], reply.json["model_version"]) == ("flight-delay", "12")
-    assert (reply.json["id"], reply.json["parameters"]["route"]) == ("t-1", "stable")
-    delayed, probability = reply.json["outputs"]
-    assert (delayed["datatype"], delayed["shape"]) == ("BOOL", [2, 1])
-    plain = server.predict(REQUEST, key=key).json["output"]
-    assert delayed["data"][0] == plain["delayed"]
-    assert probability["data"][0] == pytest.approx(plain["probability"], abs=1e-6)
-
-
-def test_a_version_can_be_asked_for_by_number_or_id(server: Server) -> None:
-    for version in ("11", "flight-delay-v11"):
-        reply = _infer(server, f"{MODEL}/versions/{version}")
-        assert reply.json["model_version"] == "11"
-        assert reply.json["parameters"] == {"model": "flight-delay-v11", "route": "pinned"}
-    assert _infer(server, f"{MODEL}/versions/99").status == 404
-
-
-def test_only_the_outputs_asked_for_are_answered(server: Server) -> None:
-    reply = _infer(server, outputs=[{"name": "probability"}])
-    assert [tensor["name"] for tensor in reply.json["outputs"]] == ["probability"]
-
-
-def test_tensors_go_through_the_same_validator(server: Server) -> None:
-    wrong = [dict(t) for t in TENSORS]
-    wrong[1]["data"] = [17, 24]
-    reply = server.call("POST", f"{MODEL}/infer", {"inputs": wrong})
-    assert reply.status == 422
-    assert reply.json["problems"] == ["rows[1]: hour is 24; allowed: a whole number from 0 to 23."]
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"datatype": "BYTES"}, "datatype is BYTES; allowed: FP32, FP64"),
-        ({"shape": [2, 2]}, "shape is not allowed"),
-        ({"shape": [3]}, "data has a length of 2, which its shape contradicts"),
-        ({"shape": ["2"]}, "data has a length of 2, which its shape contradicts"),
-        ({"shape": None}, "shape is not allowed"),
-        ({"data": None}, "data is not a list"),
-        ({"data": [17], "shape": [1]}, "different lengths"),
-        ({"name": "distance"}, "second tensor for distance"),
-        ({"name": None}, "lacks a name"),
-    ],
-)
-def test_wrong_tensors_are_400_in_a_sentence(
-    server: Server, change: dict[str, Any], sentence: str
-) -> None:
-    tensors = [dict(t) for t in TENSORS]
-    tensors[1] |= change
-    reply = server.call("POST", f"{MODEL}/infer", {"inputs": tensors})
-    assert reply.status == 400
-    assert sentence in reply.json["error"]
-
-
-@pytest.mark.parametrize(
-    "body",
-    [{}, [], {"inputs": []}, {"inputs": [5]}, {"inputs": TENSORS, "outputs": [{"name": "x"}]}],
-)
-def test_a_body_without_tensors_is_400(server: Server, body: Any) -> None:
-    assert server.call("POST", f"{MODEL}/infer", body).status == 400
-
-
-def test_a_request_of_many_unknown_names_is_refused_cheaply(server: Server) -> None:
-    """H3: 58,000 unknown inputs held everyone up for 5.5 s."""
-    many = {f"distanc{n}": 1 for n in range(3_000)}
-    reply = server.call("POST", "/predict", {"inputs": many})
-    assert reply.status == 422
-    assert any("2,995 more names are not inputs" in problem for problem in reply.json["problems"])
-    reply = server.call("POST", "/predict", {"inputs": REQUEST, **many})
-    assert reply.status == 422
-    assert len(reply.json["problems"]) == 6
-    assert reply.json["problems"][-1] == "2,995 more keys are not keys of a request."
-    rows = [{f"x{n}{m}": 1 for m in range(8)} for n in range(90)]
-    reply = server.call("POST", "/predict", {"rows": rows})
-    assert len(reply.json["problems"]) == 101
-    reply = server.call("POST", "/v2/models/flight-delay/infer", {"inputs": [{}] * 9_000})
-    assert (reply.status, reply.json["error"]) == (
-        400,
-        "inputs has 9,000 tensors; allowed: 2,000.",
-    )
-    reply = server.call("POST", "/v2/models/flight-delay/infer", {"inputs": [{}] * 2_000})
-    assert (reply.status, len(reply.json["problems"])) == (400, 100)

@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gitops_model.errors import CannotEvaluate
-from gitops_model.evaluation import ledger, verdict
+from gitops_model.evaluation import ledger
 from gitops_model.files import canonical_json
 from gitops_model.formats import check as check_format
 from gitops_model.formats.check import BY_KEYS, BY_KEYS_AND_TIME, TurnedOff
@@ -297,7 +296,7 @@ def test_rows_without_time_or_group_stand_on_their_own():
     grouped = cases.change(timeless, "test", group=np.arange(4000) // 4)
     assert evaluate(grouped | {"gates": Gates.from_dict(data)}).test_set.unit == "groups"
     ordered = timeless | {"gates": cases.gates(rows="in_time_order")}
-    assert "keys.time" in refused(ordered)
+    assert "keys.time" in cases.refused(ordered)
 
 
 def test_gates_that_are_off_are_named_first_and_do_not_block():
@@ -357,60 +356,10 @@ def test_class_names_are_labels_too():
     assert written(cases.change(kwargs, "test", labels=names)) == written(kwargs)
 
 
-def refused(kwargs):
-    with pytest.raises(CannotEvaluate) as caught:
-        verdict.evaluate(**kwargs)
-    assert caught.value.exit_code == 3
-    return str(caught.value)
-
-
-def test_rows_that_do_not_match_cannot_be_evaluated():
-    kwargs = cases.inputs(rows=500)
-    scores, names = kwargs["candidate"].scores, cases.keys(500)
-    missing = cases.change(kwargs, "candidate", keys=names[:-2], scores=scores[:-2])
-    assert "no score for 2 of 500 test rows: p0000498, p0000499" in refused(missing)
-    double = cases.change(kwargs, "candidate", keys=[*names[:-1], names[0]])
-    assert "more than once: p0000000" in refused(double)
-    surplus = cases.change(
-        kwargs, "production", keys=[*names, "z"], scores=np.append(kwargs["production"].scores, 0.5)
-    )
-    assert (
-        "production (parcel-delay-v3) has scores for 1 rows that are not in the test set: z"
-        in refused(surplus)
-    )
-    short = cases.change(kwargs, "candidate", scores=scores[:-1])
-    assert "499 scores for 500 row keys" in refused(short)
-    twice = cases.change(kwargs, "test", keys=[*names[:-1], names[0]])
-    assert "the test set has 1 row keys more than once" in refused(twice)
-
-
-@pytest.mark.parametrize(
-    ("part", "fields", "sentence"),
-    [
-        ("test", {"keys": [], "labels": []}, "has no rows"),
-        ("test", {"slices": {}}, "declares the slices depot"),
-        ("candidate", {"scores": np.zeros((4000, 2))}, "must give one number for each row"),
-        ("candidate", {"scores": None, "unanswered": "it does not load"}, "it does not load"),
-        ("test", {"labels": np.full(4000, 2.0)}, "must be 0 to 1"),
-        ("test", {"labels": np.full(4000, np.nan)}, "4000 of 4000 test labels are missing"),
-        ("test", {"labels": ["x"] * 4000}, "are not numbers"),
-    ],
-)
-def test_what_cannot_be_evaluated(part, fields, sentence):
-    assert sentence in refused(cases.change(cases.inputs(), part, **fields))
-
-
-def test_unknown_class_names_cannot_be_evaluated():
-    kwargs = cases.inputs("multiclass")
-    assert "contain huge; allowed: low, middle, high" in refused(
-        cases.change(kwargs, "test", labels=["huge"] * 4000)
-    )
-
-
 def test_rows_in_time_order_and_groups_widen_the_bounds():
     kwargs = scenario("binary", 0.6)
     kwargs["gates"] = cases.gates(rows="grouped")
-    assert "no group column" in refused(kwargs)
+    assert "no group column" in cases.refused(kwargs)
     grouped = evaluate(cases.change(kwargs, "test", group=np.arange(4000) // 4))
     assert grouped.test_set.unit == "groups" and grouped.test_set.units == 1000
     data = cases.gates_data()
