@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import pytest
 from gitops_model.cli import main
 from gitops_model.delivery import dvc as dvc_files
 from gitops_model.delivery import programs
+from gitops_model.delivery.lock_file import Lock
 from gitops_model.files import sha256_file
 from gitops_model.formats import record
 from gitops_model.formats.bundle import Bundle
@@ -60,9 +62,7 @@ def fake_dvc(remote: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def dvc(root: Path, *words: str, **_: Any) -> subprocess.CompletedProcess[str]:
         if words[0] == "push":
-            text = (root / "dvc.lock").read_text()
-            out = dvc_files.locked_out(text, words[1])
-            assert out is not None
+            out = Lock.parse((root / "dvc.lock").read_text()).out(words[1])
             target = held(remote, out.md5)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(dvc_files.cached(root, out.md5), target)
@@ -83,6 +83,7 @@ def dying(clone: Clone, words: tuple[str, ...], *, at: int, remote: Path | None 
     if child == 0:
         try:
             null = os.open(os.devnull, os.O_WRONLY)
+            shown = os.dup(2)
             os.dup2(null, 1)
             os.dup2(null, 2)
             os.chdir(clone.root)
@@ -91,6 +92,7 @@ def dying(clone: Clone, words: tuple[str, ...], *, at: int, remote: Path | None 
             _arm(at)
             os._exit(main(words))
         except BaseException:
+            os.write(shown, traceback.format_exc().encode())
             os._exit(99)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status)
