@@ -96,7 +96,8 @@ class Warm:
             (self.bin / name).write_text(text)
             (self.bin / name).chmod(0o755)
         # One thread, or forking would not be safe.
-        env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        one = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        env = {**os.environ, **one, "JE_ARROW_MALLOC_CONF": "background_thread:false"}
         words = [str(HERE / "warm_server.py"), self._socket, ":".join(map(str, path)), *preload]
         self._process = subprocess.Popen([sys.executable, *words], env=env, start_new_session=True)
         deadline = time.monotonic() + 60

@@ -89,11 +89,11 @@ def test_the_bake_has_exactly_the_expected_files(baked: Baked, options):
 def test_the_repository_is_small_enough_to_own(baked: Baked, options):
     repository = baked(options)
     names = bake.files(repository)
-    assert len(names) <= 50
+    assert len(names) <= 55
     machine = (".lock", ".whl")
     read = [n for n in names if not n.endswith(machine) and not fnmatch(n, "requirements*.txt")]
     lines = {name: len((repository / name).read_text().splitlines()) for name in read}
-    assert sum(lines.values()) <= 1700
+    assert sum(lines.values()) <= 2000
     assert sum(count for name, count in lines.items() if name.endswith(".py")) <= 300
 
 

@@ -237,6 +237,10 @@ def test_every_value_that_a_recipe_uses_travels_as_text(project: Project):
         ("status", "gitops-model status"),
         ("status STORE=s REF=HEAD", "gitops-model status --store s --ref HEAD"),
         ("monitor", "gitops-model monitor"),
+        (
+            "monitor LOG=s3://logs/flights LAST=2026-11-28",
+            "gitops-model monitor --log s3://logs/flights --last 2026-11-28",
+        ),
         ("doctor", "gitops-model doctor"),
         ("doctor REPOSITORY=acme/model", "gitops-model doctor --repository acme/model"),
         ("eject STAGE=train", "gitops-model eject train"),

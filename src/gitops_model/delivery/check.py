@@ -16,11 +16,14 @@ from gitops_model.files import canonical_json, write_atomic
 from gitops_model.formats.check import Check, GateState, NotEvaluated, Outcome, State
 from gitops_model.formats.contract import Contract
 from gitops_model.formats.gates import Gates
+from gitops_model.formats.monitor import Settings as Watching
 from gitops_model.formats.params import Params
 from gitops_model.formats.pointer import Pointer
 
 FILES = ("contract.yaml", "params.yaml", "gates.yaml", "serving.yaml", "production.yaml")
 REPORTS = Path("reports")
+# A repository of an earlier template has none, and is watched by the defaults.
+MONITOR = Path("monitor.yaml")
 UNDECIDED = "Undecided: "
 
 T = TypeVar("T")
@@ -87,6 +90,8 @@ def lint() -> int:
     gates = found(lambda: Gates.load(Path("gates.yaml")))
     found(lambda: strict_yaml.load(Path("serving.yaml"), "serving"))
     found(lambda: Pointer.load(Path("production.yaml")))
+    if MONITOR.exists():
+        found(lambda: Watching.load(MONITOR))
     if params is not None and contract is not None:
         problems.extend(f"params.yaml: {problem}" for problem in params.contradictions(contract))
     if gates is not None and contract is not None:

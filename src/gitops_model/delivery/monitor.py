@@ -1,19 +1,32 @@
-"""`monitor`: does the service answer, and with the release that production.yaml names?
+"""`monitor`: does the right release answer, and do its inputs and answers still look as in training?
 
-Without an address nothing can be asked, and that is said: a scheduled run that saw nothing must not look like one that
-found nothing wrong.
+It asks the service first. Then it counts the prediction log against the profile in the serving bundle, without any
+training data. Without an address or a log nothing can be seen, and that is said: a run that saw nothing must not look
+like one that found nothing wrong.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from gitops_model.delivery import service
-from gitops_model.errors import Blocked, ExternalFailure
-from gitops_model.formats.pointer import Pointer
+from gitops_model import progress
+from gitops_model.delivery import fetch, releases, service
+from gitops_model.delivery.git import Git
+from gitops_model.errors import BadArtifact, Blocked, ExternalFailure
+from gitops_model.files import canonical_json, size_words, write_atomic
+from gitops_model.formats.bundle import Bundle
+from gitops_model.formats.monitor import Settings
+from gitops_model.formats.pointer import Pointer, Ref
+from gitops_model.formats.profile import Profile
+from gitops_model.formats.watch import Signal, Watch, Window
+
+REPORTS = Path("reports")
+CONFIGURATION = Path("monitor.yaml")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,24 +34,147 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--url", help="address of the service (default: SERVICE_URL, else url in serving.yaml)"
     )
+    parser.add_argument("--log", help="folder or URL of the prediction log (default: monitor.yaml)")
+    parser.add_argument(
+        "--last",
+        type=_day,
+        metavar="YYYY-MM-DD",
+        help="the last day to look at (default: yesterday)",
+    )
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no day such as 2026-11-28") from None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """`url`: address of the service (None: SERVICE_URL, else url in serving.yaml)."""
+    """`url`: address of the service (None: SERVICE_URL, else url in serving.yaml).
+
+    `log`: where the prediction log is (None: as monitor.yaml says); `last`: the last day to look at (None: yesterday).
+    """
 
     url: str | None = None
+    log: str | None = None
+    last: date | None = None
 
 
 def run(options: Options) -> int:
-    """Exit 0 when the right model serves, or when there is nothing to look at; else 1 or 5."""
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    sentence = look(options.url or os.environ.get("SERVICE_URL", "").strip() or _configured())
-    print(f"monitor: {sentence}")
-    if summary:
+    """Exit 0 when the right release answers, or nothing can be asked; else 1 or 5. A shift is no failure."""
+    wrong: Blocked | ExternalFailure | None = None
+    try:
+        said = look(options.url or os.environ.get("SERVICE_URL", "").strip() or _configured())
+    except (Blocked, ExternalFailure) as error:
+        wrong, said = error, str(error)
+    print(f"monitor: {said}")
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(summary).open("a", encoding="utf-8") as handle:
-            handle.write(sentence + "\n")
+            handle.write(said + "\n")
+    stable = Pointer.load(Path("production.yaml")).stable
+    if stable is not None:
+        for line in watch(stable, options):
+            print(f"monitor: {line}")
+    if wrong is not None:
+        raise wrong
     return 0
+
+
+def watch(stable: Ref, options: Options) -> Iterator[str]:
+    """Judge the log against the profile of `stable`, write reports/monitor.*, and say what was found."""
+    settings = Settings.load(CONFIGURATION) if CONFIGURATION.exists() else Settings()
+    place = options.log or settings.log or service.log_folder(Path())
+    git = Git.open(Path())
+    last = options.last or datetime.now(UTC).date() - timedelta(days=1)
+    try:
+        bundle = _bundle(git, stable)
+        profile = Profile.parse(bundle.member("reference.json"), name="reference.json")
+    except BadArtifact as error:
+        yield f"the log was not looked at: {error}"
+        return
+
+    # pyarrow takes a third of a second to import; without a release to watch nobody pays for it.
+    from gitops_model.monitoring import records, signals, traffic, windows
+    from gitops_model.report import watch_pages
+
+    log = records.Log(place)
+    parts = log.parts(first=windows.horizon(last, settings), last=last)
+    if not parts:
+        yield (
+            f"no file of the prediction log lies in {place} for the days up to {last}. It is written where `serve` "
+            "runs; name its folder or bucket under `log` in monitor.yaml."
+        )
+    broken = records.Broken()
+    shape = records.shape(bundle.contract)
+    size = sum(part.size for part in parts)
+    with progress.waiting(f"reading {len(parts):,} files of the log, {size_words(size)}"):
+        counted = traffic.count(
+            (piece for part in parts for piece in log.read(part, shape, broken)), profile
+        )
+    spans = windows.spans(counted, last=last, settings=settings)
+    watched = signals.columns(profile, spans, stable.sha256, settings)
+    found = [
+        *(signals.drift(one, spans, settings) for one in watched),
+        signals.fallback(spans, settings),
+        signals.silence(spans, settings, deployed=True),
+    ]
+    today = last + timedelta(days=1)
+    judged = signals.ordered(
+        [signals.acknowledged(signal, settings, today=today) for signal in found]
+    )
+    made = Watch(
+        made=today.isoformat(),
+        model=stable.model,
+        windows=tuple(
+            Window(first=str(span.first), last=str(span.last), rows=span.traffic.rows)
+            for span in spans
+        ),
+        signals=judged,
+        causes=signals.causes(judged),
+        advice=advice(judged),
+        notes=_notes(broken.count, broken.named, profile),
+    )
+    write_atomic(REPORTS / "monitor.json", canonical_json(made.to_dict()))
+    write_atomic(REPORTS / "monitor.md", watch_pages.markdown(made))
+    pictures = [signals.picture(one) for one in watched]
+    write_atomic(REPORTS / "monitor.html", watch_pages.html(made, pictures))
+    yield from _said(made)
+
+
+def advice(signals: tuple[Signal, ...]) -> tuple[str, ...]:
+    """What to type when something shifted."""
+    if not any(signal.state == "alarm" for signal in signals):
+        return ()
+    return (
+        'If a release went out just before: make rollback REASON="inputs or answers shifted"',
+        "If the world changed: bring in the newer data, then make train and make check, and open a pull request.",
+        "If it is expected: name the signal, a last day and a reason under `expected` in monitor.yaml.",
+    )
+
+
+def _said(made: Watch) -> Iterator[str]:
+    rows = sum(window.rows for window in made.windows)
+    yield f"{rows:,} rows in {len(made.windows)} windows up to {made.windows[-1].last}, against {made.model}."
+    for signal in made.signals:
+        if signal.state != "clean":
+            yield f"{signal.state:<8} {signal.name}: {signal.sentence}"
+    clean = sum(signal.state == "clean" for signal in made.signals)
+    yield f"{clean} of {len(made.signals)} signals are clean; {REPORTS / 'monitor.html'} shows all of them."
+    yield from made.notes
+
+
+def _notes(broken: int, named: list[str], profile: Profile) -> tuple[str, ...]:
+    notes = []
+    if broken:
+        more = f" and {broken - len(named):,} more" if broken > len(named) else ""
+        notes.append(f"{broken:,} records of the log cannot be read: {'; '.join(named)}{more}.")
+    if profile.days is None:
+        notes.append(
+            "Training has no days, so it is not known how much days differ anyway: a shift may be an ordinary one."
+        )
+    return tuple(notes)
 
 
 def look(url: str | None) -> str:
@@ -63,6 +199,17 @@ def look(url: str | None) -> str:
             f"{seen} serves at {url}, and production.yaml names {stable.model}: run the deploy workflow."
         )
     return f"{stable.model} serves at {url}, as production.yaml says."
+
+
+def _bundle(git: Git, ref: Ref) -> Bundle:
+    """The bundle that serves. Raises BadArtifact where no source has it."""
+    try:
+        md5 = releases.verify(git, ref).record["artifact"]["md5"]
+    except BadArtifact:
+        # A serving host may lack the tag, and has the bytes in its store; their sha256 is what counts.
+        md5 = None
+    found = fetch.find(ref, md5=md5, places=fetch.places(git))
+    return Bundle.open(found.data, sha256=ref.sha256, name=f"the bundle of {ref.model}")
 
 
 def _configured() -> str | None:

@@ -28,6 +28,12 @@ def settings(root: Path) -> Mapping[str, Any]:
     return strict_yaml.load(root / "serving.yaml", "serving")
 
 
+def log_folder(root: Path) -> Path:
+    """Where `serve` writes the prediction log, by serving.yaml. Raises BadInput with every problem."""
+    folder = (settings(root).get("log") or {}).get("folder", "logs/predictions")
+    return root / str(folder)
+
+
 def absent(url: str, *, edited: bool) -> str:
     """The sentence that no service answers there. `edited`: serving.yaml has changes that are not committed."""
     more = (

@@ -111,7 +111,13 @@ def members(
     test: pd.DataFrame,
 ) -> dict[str, bytes]:
     """The files of the bundle by name; `described` is the manifest."""
-    profile = reference.build(contract, prepared.columns(contract, train), model.scores)
+    profile = reference.build(
+        contract,
+        prepared.columns(contract, train),
+        model.scores,
+        days=prepared.days(contract, train),
+        score_days=prepared.days(contract, test),
+    )
     golden = [
         golden_line(contract, prepared.inputs(contract, test.iloc[place]), model.scores, place)
         for place in golden_rows(contract, test)
@@ -121,7 +127,7 @@ def members(
         **({} if model.onnx is None else {"model.onnx": model.onnx}),
         "contract.yaml": contract.text.encode(),
         "manifest.json": canonical_json(described).encode(),
-        "reference.json": canonical_json(profile).encode(),
+        "reference.json": profile.to_bytes(),
         "golden.jsonl": "".join(json.dumps(g, sort_keys=True) + "\n" for g in golden).encode(),
         "MODEL_CARD.md": card.render(contract, described).encode(),
         "requirements-serving.txt": Path("requirements-serving.txt").read_bytes(),

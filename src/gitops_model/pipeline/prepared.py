@@ -120,6 +120,15 @@ def columns(contract: Contract, table: pd.DataFrame) -> dict[str, NDArray[Any]]:
     }
 
 
+def days(contract: Contract, table: pd.DataFrame) -> NDArray[np.int64] | None:
+    """On which day each row lies, shape (n,), as days since 1970; None where the data has no time."""
+    if contract.keys.time is None:
+        return None
+    when = pd.to_datetime(table[contract.keys.time], utc=True)
+    found: NDArray[np.int64] = when.to_numpy().astype("datetime64[D]").astype(np.int64)
+    return found
+
+
 def inputs(contract: Contract, row: pd.Series[Any]) -> dict[str, Any]:
     """One row's inputs as a request has them: plain Python values, None where missing."""
     plain = {"category": str, "boolean": bool, "integer": int, "number": float}

@@ -1,0 +1,238 @@
+"""Reads the prediction log: a folder or an object store's address, JSON lines or Parquet, of any size, piece by piece.
+
+A record that is broken is lost, counted and named; the others of its file are read. Nothing here knows what a shift is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.json as pj
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from gitops_model.errors import BadInput, ExternalFailure
+from gitops_model.formats.contract import Contract
+
+BLOCK_BYTES = 8 << 20
+# A line longer than this is no record.
+LONGEST_LINE = 64 << 20
+PARQUET_ROWS = 1 << 16
+NAMED = 20
+_DAY = re.compile(r"(?:^|/)date=(\d{4}-\d\d-\d\d)/[^/]+\.(jsonl|parquet)$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A file of the log: the day (UTC) its folder names, its path, its bytes."""
+
+    day: date
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """Some records of one day. `table` has request_id, sha256, route, inputs and output, as `shape` says.
+
+    `wrong` counts, by input, values of another type than the contract's; they are null in the table.
+    """
+
+    day: date
+    table: pa.Table
+    wrong: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class Broken:
+    """Records that could not be read: how many, and where the first ones are."""
+
+    count: int = 0
+    named: list[str] = field(default_factory=list)
+
+    def add(self, where: str, *, records: int = 1) -> None:
+        """Count one place."""
+        self.count += records
+        if len(self.named) < NAMED:
+            self.named.append(where)
+
+
+class Log:
+    """The log at `place`, a folder or a URL such as s3://bucket/folder."""
+
+    def __init__(self, place: str | Path) -> None:
+        self._name = str(place)
+        self._files, self._root = _opened(place)
+
+    def parts(self, *, first: date | None = None, last: date | None = None) -> list[Part]:
+        """Its files of the days `first` to `last`, oldest first; none where there is no such folder."""
+        selector = fs.FileSelector(self._root, allow_not_found=True, recursive=True)
+        try:
+            infos = self._files.get_file_info(selector)
+        except OSError as error:
+            raise ExternalFailure(f"the log at {self._name} cannot be listed: {error}") from error
+        found = []
+        for info in infos:
+            match = _DAY.search(info.path)
+            if info.type is not fs.FileType.File or match is None:
+                continue
+            try:
+                day = date.fromisoformat(match[1])
+            except ValueError:
+                continue
+            if (first is None or day >= first) and (last is None or day <= last):
+                found.append(Part(day=day, path=info.path, size=info.size))
+        return sorted(found, key=lambda part: (part.day, part.path))
+
+    def read(self, part: Part, shape: pa.Schema, broken: Broken) -> Iterator[Piece]:
+        """The records of one file; what cannot be read is added to `broken`."""
+        name = part.path.removeprefix(self._root).lstrip("/")
+        try:
+            with self._files.open_input_file(part.path) as stream:
+                if part.path.endswith(".parquet"):
+                    yield from _parquet(stream, part.day, name, shape, broken)
+                else:
+                    yield from _lines(stream, part.day, name, shape, broken)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            broken.add(f"{name}: {error}")
+
+
+def _opened(place: str | Path) -> tuple[Any, str]:
+    """The file system and the folder in it. Raises BadInput."""
+    if "://" not in str(place):
+        return fs.LocalFileSystem(), str(Path(place).resolve())
+    try:
+        found: tuple[Any, str] = fs.FileSystem.from_uri(str(place))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{place} is no place of a log: {error}") from None
+    return found
+
+
+def shape(contract: Contract) -> pa.Schema:
+    """What is read of a record: the columns the monitor needs, by the contract's types."""
+    kinds = {"category": pa.string(), "boolean": pa.bool_()}
+    inputs = [(name, kinds.get(rule.type, pa.float64())) for name, rule in contract.inputs.items()]
+    number = pa.float64()
+    if contract.output.classes:
+        classes = pa.struct([(name, number) for name in contract.output.classes])
+        output = [("probabilities", classes)]
+    else:
+        output = [("probability" if contract.problem == "binary" else contract.output.name, number)]
+    texts = [(name, pa.string()) for name in ("request_id", "sha256", "route")]
+    return pa.schema([*texts, ("inputs", pa.struct(inputs)), ("output", pa.struct(output))])
+
+
+def _parquet(
+    stream: Any, day: date, name: str, shape: pa.Schema, broken: Broken
+) -> Iterator[Piece]:
+    try:
+        file = pq.ParquetFile(stream)
+    except (pa.ArrowInvalid, OSError) as error:
+        broken.add(f"{name}: {str(error)[:100]}")
+        return
+    present = set(file.schema_arrow.names)
+    for group in range(file.num_row_groups):
+        try:
+            for batch in file.iter_batches(
+                PARQUET_ROWS, row_groups=[group], columns=[n for n in shape.names if n in present]
+            ):
+                yield Piece(day=day, table=pa.Table.from_batches([batch]))
+        except (pa.ArrowInvalid, OSError):
+            rows = file.metadata.row_group(group).num_rows
+            broken.add(f"{name}: row group {group}, {rows:,} rows", records=rows)
+
+
+def _lines(stream: Any, day: date, name: str, shape: pa.Schema, broken: Broken) -> Iterator[Piece]:
+    rest, line = b"", 1
+    while block := stream.read(BLOCK_BYTES):
+        cut = block.rfind(b"\n") + 1
+        if cut == 0:
+            rest += block
+            if len(rest) > LONGEST_LINE:
+                broken.add(f"{name}: line {line} is longer than {LONGEST_LINE >> 20} MB")
+                return
+            continue
+        whole, rest = rest + block[:cut], block[cut:]
+        yield _block(whole, day, name, line, shape, broken)
+        line += whole.count(b"\n")
+    if rest.strip():
+        yield _block(rest, day, name, line, shape, broken)
+
+
+def _block(data: bytes, day: date, name: str, line: int, shape: pa.Schema, broken: Broken) -> Piece:
+    options = pj.ParseOptions(explicit_schema=shape, unexpected_field_behavior="ignore")
+    try:
+        table = pj.read_json(
+            pa.BufferReader(data), pj.ReadOptions(block_size=len(data) + 1), options
+        )
+        if table.column("inputs").null_count == 0:
+            return Piece(day=day, table=table)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        pass
+    return _one_by_one(data, day, name, line, shape, broken)
+
+
+def _one_by_one(
+    data: bytes, day: date, name: str, line: int, shape: pa.Schema, broken: Broken
+) -> Piece:
+    """The same block where a line is broken or a value has another type: slower, and sure of each record."""
+    good: list[dict[str, Any]] = []
+    wrong: Counter[str] = Counter()
+    for number, text in enumerate(data.split(b"\n"), start=line):
+        if not text.strip():
+            continue
+        try:
+            record = json.loads(text)
+            inputs = _typed(record["inputs"], shape.field("inputs").type, wrong)
+            output = _typed(record.get("output") or {}, shape.field("output").type, Counter())
+            names = {key: _text(record.get(key)) for key in ("request_id", "sha256", "route")}
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            broken.add(f"{name}: line {number}")
+            continue
+        good.append({**names, "inputs": inputs, "output": output})
+    return Piece(day=day, table=pa.Table.from_pylist(good, schema=shape), wrong=dict(wrong))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _typed(values: Mapping[str, Any], kind: pa.StructType, wrong: Counter[str]) -> dict[str, Any]:
+    found = {}
+    for field_ in kind:
+        value = values.get(field_.name)
+        if value is not None and not _fits(value, field_.type):
+            wrong[field_.name] += 1
+            value = None
+        if isinstance(value, Mapping):
+            value = _typed(value, field_.type, wrong)
+        found[field_.name] = value
+    return found
+
+
+def _fits(value: object, kind: pa.DataType) -> bool:
+    if pa.types.is_string(kind):
+        return isinstance(value, str)
+    if pa.types.is_boolean(kind):
+        return isinstance(value, bool)
+    if pa.types.is_struct(kind):
+        return isinstance(value, Mapping)
+    # An integer beyond float64 cannot be converted.
+    return isinstance(value, float) or (
+        isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 1000
+    )
+
+
+def total_bytes(parts: Sequence[Part]) -> int:
+    """Bytes of these files."""
+    return sum(part.size for part in parts)
