@@ -20,9 +20,10 @@ from pathlib import Path
 
 from ci_scripts.mutants import JUDGE, Mutation
 from ci_scripts.mutants_of_delivery import DELIVER
+from ci_scripts.mutants_of_monitor import MONITOR
 
 ROOT = Path(__file__).parents[1]
-MUTATIONS = JUDGE + DELIVER
+MUTATIONS = JUDGE + DELIVER + MONITOR
 COPIED = ("src", "tests", "ci_scripts", "hooks", "cookiecutter.json", "pyproject.toml")
 
 

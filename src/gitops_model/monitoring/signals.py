@@ -91,14 +91,14 @@ def _what(watched: Watched, place: int) -> str:
     found, tally = watched.shifts[place], watched.tallies[place]
     assert found is not None and tally is not None
     moved = found.moved
-    allowed = (
-        f", which is more than days differ anyway ({_number(moved.allowed)})"
-        if moved.allowed
-        else ""
+    plain = isinstance(watched.column, Number) and moved.name != MISSING
+    words = _number if plain else _share
+    ordinary = (
+        f"; ordinary windows move it by at most {words(moved.allowed)}" if moved.allowed else ""
     )
-    size = f"stability index {found.size:.2f} over {found.rows:,} rows{allowed}"
-    if isinstance(watched.column, Number) and moved.name != MISSING:
-        return f"the mean went from {_number(moved.before)} to {_number(moved.now)}; {size}."
+    size = f"stability index {found.size:.2f} over {found.rows:,} rows{ordinary}"
+    if plain:
+        return f"the mean went from {words(moved.before)} to {words(moved.now)}; {size}."
     what = {
         MISSING: "the share that is missing",
         OTHER: "the share of values that training did not list",
@@ -218,7 +218,7 @@ def ordered(signals: Sequence[Signal]) -> tuple[Signal, ...]:
 
 
 def _number(value: float) -> str:
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) < 999 else f"{value:,.0f}"
 
 
 def _share(value: float) -> str:

@@ -1,0 +1,68 @@
+"""Small breaks of what is monitored: each must turn a test red."""
+
+from __future__ import annotations
+
+from ci_scripts.mutants import inside
+
+SHIFT = "tests/unit/monitoring/test_shift.py"
+RECORDS = "tests/unit/monitoring/test_records.py"
+COMMAND = "tests/integration/delivery/test_monitor.py"
+
+MONITOR = (
+    inside(
+        "monitoring/shift.py",
+        "monitor: a significant change is a shift, however small",
+        "size >= rule.smallest and chance < alpha",
+        "chance < alpha",
+        f"{SHIFT}::test_a_shift_too_small_to_matter_is_not_seen_in_any_number_of_rows",
+    ),
+    inside(
+        "monitoring/shift.py",
+        "monitor: a large change is a shift, however few rows",
+        "size >= rule.smallest and chance < alpha",
+        "size >= rule.smallest",
+        f"{SHIFT}::test_without_a_shift_nothing_is_seen",
+    ),
+    inside(
+        "monitoring/shift.py",
+        "monitor: days are taken to be alike",
+        "chance < alpha and moved.excess > 1",
+        "chance < alpha",
+        f"{SHIFT}::test_weather_like_yesterdays_is_no_shift_and_another_season_is",
+    ),
+    inside(
+        "monitoring/windows.py",
+        "monitor: one window is enough for an alarm",
+        "    if sum(recent) >= settings.alarm:\n",
+        "    if sum(recent) >= 1:\n",
+        f"{COMMAND}::test_a_shift_in_two_days_is_watched_and_asks_nothing",
+    ),
+    inside(
+        "monitoring/signals.py",
+        "monitor: what was expected once is expected for ever",
+        "            if today <= entry.until:\n",
+        "            if True:\n",
+        f"{COMMAND}::test_an_expected_shift_asks_nothing_until_its_day_has_passed",
+    ),
+    inside(
+        "monitoring/traffic.py",
+        "monitor: golden and replayed rows are traffic",
+        "    return table.filter(pc.invert(apart)) if pc.any(apart).as_py() else table\n",
+        "    return table\n",
+        f"{RECORDS}::test_what_nobody_asked_is_no_traffic",
+    ),
+    inside(
+        "monitoring/traffic.py",
+        "monitor: the fallback is a score of the model",
+        '        held = held.filter(pc.fill_null(pc.not_equal(held.column("route"), FALLBACK), True))\n',
+        "",
+        f"{RECORDS}::test_the_fallback_counts_as_traffic_and_not_as_a_score",
+    ),
+    inside(
+        "monitoring/records.py",
+        "monitor: a broken record is lost without a word",
+        '            broken.add(f"{name}: line {number}")\n',
+        "",
+        f"{RECORDS}::test_a_broken_record_is_lost_alone_counted_and_named",
+    ),
+)
