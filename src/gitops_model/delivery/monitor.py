@@ -96,7 +96,7 @@ def watch(stable: Ref, options: Options) -> Iterator[str]:
         return
 
     # pyarrow takes a third of a second to import; without a release to watch nobody pays for it.
-    from gitops_model.monitoring import records, signals, traffic, windows
+    from gitops_model.monitoring import labels, quality, records, signals, traffic, windows
     from gitops_model.report import watch_pages
 
     log = records.Log(place)
@@ -120,6 +120,19 @@ def watch(stable: Ref, options: Options) -> Iterator[str]:
         signals.fallback(spans, settings),
         signals.silence(spans, settings, deployed=True),
     ]
+    notes = _notes(broken.count, broken.named, profile)
+    if settings.labels is not None:
+        known = labels.read(settings.labels, bundle.contract)
+        begin = quality.first_day(last, bundle.contract, settings)
+        pieces = (
+            piece
+            for part in log.parts(first=begin, last=last)
+            for piece in log.read(part, shape, records.Broken())
+        )
+        rows = quality.collect(pieces, known, bundle.contract, stable.sha256)
+        cards = quality.cards(bundle.manifest, bundle.contract)
+        found += quality.signals(rows, cards, bundle.contract, last=last, settings=settings)
+        notes += _label_notes(known.refused, known.contradictory)
     today = last + timedelta(days=1)
     judged = signals.ordered(
         [signals.acknowledged(signal, settings, today=today) for signal in found]
@@ -134,7 +147,7 @@ def watch(stable: Ref, options: Options) -> Iterator[str]:
         signals=judged,
         causes=signals.causes(judged),
         advice=advice(judged),
-        notes=_notes(broken.count, broken.named, profile),
+        notes=notes,
     )
     write_atomic(REPORTS / "monitor.json", canonical_json(made.to_dict()))
     write_atomic(REPORTS / "monitor.md", watch_pages.markdown(made))
@@ -173,6 +186,18 @@ def _notes(broken: int, named: list[str], profile: Profile) -> tuple[str, ...]:
     if profile.days is None:
         notes.append(
             "Training has no days, so it is not known how much days differ anyway: a shift may be an ordinary one."
+        )
+    return tuple(notes)
+
+
+def _label_notes(refused: int, contradictory: int) -> tuple[str, ...]:
+    notes = []
+    if refused:
+        notes.append(f"{refused:,} labels are none that contract.yaml allows, or lack an id.")
+    if contradictory:
+        notes.append(
+            f"{contradictory:,} requests have labels that contradict each other, and count as without one. A column "
+            "`labelled_at` says which is the latest."
         )
     return tuple(notes)
 

@@ -70,7 +70,7 @@ class Log:
 
     def __init__(self, place: str | Path) -> None:
         self._name = str(place)
-        self._files, self._root = _opened(place)
+        self._files, self._root = opened(place)
 
     def parts(self, *, first: date | None = None, last: date | None = None) -> list[Part]:
         """Its files of the days `first` to `last`, oldest first; none where there is no such folder."""
@@ -107,7 +107,7 @@ class Log:
             broken.add(f"{name}: {error}")
 
 
-def _opened(place: str | Path) -> tuple[Any, str]:
+def opened(place: str | Path) -> tuple[Any, str]:
     """The file system and the folder in it. Raises BadInput."""
     if "://" not in str(place):
         return fs.LocalFileSystem(), str(Path(place).resolve())

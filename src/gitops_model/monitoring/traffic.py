@@ -68,10 +68,10 @@ def count(
 
 
 def _counted(piece: Piece, profile: Profile) -> Traffic:
-    table = _asked(piece.table)
+    table = asked(piece.table)
     if table.num_rows == 0:
         return Traffic()
-    inputs = _flat(table.column("inputs"))
+    inputs = flat(table.column("inputs"))
     routes = Counter({str(k): v for k, v in _values(table.column("route")).items()})
     shas = _values(table.column("sha256"))
     scores = {}
@@ -93,7 +93,7 @@ def _counted(piece: Piece, profile: Profile) -> Traffic:
     )
 
 
-def _asked(table: pa.Table) -> pa.Table:
+def asked(table: pa.Table) -> pa.Table:
     """The rows that callers asked for."""
     ids = pc.fill_null(table.column("request_id"), "")
     routes = pc.fill_null(table.column("route"), "")
@@ -102,7 +102,8 @@ def _asked(table: pa.Table) -> pa.Table:
     return table.filter(pc.invert(apart)) if pc.any(apart).as_py() else table
 
 
-def _flat(column: pa.ChunkedArray) -> dict[str, pa.ChunkedArray]:
+def flat(column: pa.ChunkedArray) -> dict[str, pa.ChunkedArray]:
+    """The fields of a column of records, by name."""
     names = [field_.name for field_ in column.type]
     return dict(zip(names, column.flatten(), strict=True))
 
@@ -117,12 +118,12 @@ def _values(column: pa.ChunkedArray) -> dict[str, int]:
 
 
 def _scored(table: pa.Table, profile: Profile) -> dict[str, Tally]:
-    output = _flat(table.column("output"))
+    output = flat(table.column("output"))
     if len(profile.scores) == 1:
         (name,) = profile.scores
         found: dict[str, Any] = {name: next(iter(output.values()), None)}
     else:
-        found = dict(_flat(output["probabilities"])) if "probabilities" in output else {}
+        found = dict(flat(output["probabilities"])) if "probabilities" in output else {}
     return {
         name: _tally(column, found.get(name), table.num_rows, 0)
         for name, column in profile.scores.items()

@@ -20,11 +20,14 @@ LAST = date(2026, 11, 20)
 MEMBERS = {"reference.json": profile().to_bytes()}
 
 
+MANIFEST = {"metrics": {"roc_auc": 0.5, "brier": 0.3, "rows": 1000}}
+
+
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> World:
     world = World.create(tmp_path_factory.mktemp("monitor") / "world")
     clone = world.clones[0]
-    clone.release(1, members=MEMBERS)
+    clone.release(1, members=MEMBERS, manifest=MANIFEST)
     clone.ship()
     clone.write("monitor.yaml", "window_days: 1\n")
     return world
@@ -102,6 +105,18 @@ def test_an_expected_shift_asks_nothing_until_its_day_has_passed(clone: Clone) -
     watch = monitor(clone)[1]
     assert states(watch)["input distance"] == "alarm"
     assert "It was expected until 2026-11-20, which has passed." in watch.alarms[0].sentence
+
+
+def test_labels_that_arrive_are_judged_against_the_card(clone: Clone) -> None:
+    fill(clone, days(6))
+    ids = "".join(f"r{number},{number % 2}\n" for number in range(400))
+    clone.write("labels.csv", f"request_id,late\n{ids}r0,1\n,1\n")
+    clone.write("monitor.yaml", "window_days: 1\nlabels: {path: labels.csv}\n")
+    done, watch = monitor(clone)
+    found = {name: state for name, state in states(watch).items() if name.startswith("quality")}
+    assert found, done.text
+    assert "1 labels are none that contract.yaml allows, or lack an id." in done.out
+    assert "1 requests have labels that contradict each other" in done.out
 
 
 def test_traffic_that_stopped_is_an_alarm(clone: Clone) -> None:
