@@ -1,0 +1,91 @@
+"""reports/monitor.json: what the monitor saw. Its signals decide whether a question is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from gitops_model import strict_json
+from gitops_model.errors import BadInput
+
+SCHEMA = 1
+MOST_BYTES = 20_000_000
+
+State = Literal["alarm", "watching", "clean", "expected", "withheld"]
+WORST: tuple[State, ...] = ("alarm", "watching", "expected", "withheld", "clean")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signal:
+    """One thing that is watched. `name` is stable: `input temp`, `score late`, `quality roc_auc`, `silence`.
+
+    alarm: seen in enough of the last windows; watching: seen in some of them; expected: seen, and monitor.yaml says
+    so; withheld: too little is known to judge. `sentence` says what was found, `evidence` lists it window by window.
+    """
+
+    name: str
+    state: State
+    sentence: str
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """Days `first` to `last` (ISO, included), and the rows answered in them."""
+
+    first: str
+    last: str
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """One run of the monitor. `causes` are what may have happened, `advice` what to type; both may be empty."""
+
+    made: str
+    model: str
+    windows: tuple[Window, ...]
+    signals: tuple[Signal, ...]
+    causes: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def alarms(self) -> tuple[Signal, ...]:
+        """Signals that ask a question."""
+        return tuple(signal for signal in self.signals if signal.state == "alarm")
+
+    @property
+    def recovered(self) -> bool:
+        """Whether every signal is clean, expected or withheld: an open question may be closed."""
+        return all(signal.state in ("clean", "expected", "withheld") for signal in self.signals)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the file holds it."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+    @staticmethod
+    def load(path: Path) -> Watch:
+        """Read reports/monitor.json. Raises BadInput when it is not one."""
+        try:
+            found: Mapping[str, Any] = strict_json.parse(
+                path.read_bytes(), name=str(path), most_bytes=MOST_BYTES
+            )
+            return Watch(
+                made=found["made"],
+                model=found["model"],
+                windows=tuple(Window(**window) for window in found["windows"]),
+                signals=tuple(
+                    Signal(**{**signal, "evidence": tuple(signal["evidence"])})
+                    for signal in found["signals"]
+                ),
+                causes=tuple(found["causes"]),
+                advice=tuple(found["advice"]),
+                notes=tuple(found["notes"]),
+            )
+        except (OSError, LookupError, TypeError, ValueError) as error:
+            raise BadInput(
+                f"{path} is not what `make monitor` writes ({error}). Run: make monitor"
+            ) from None
