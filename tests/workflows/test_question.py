@@ -260,7 +260,7 @@ def test_the_job_with_a_report_that_cannot_be_read(
     (tmp_path / "reports").mkdir()
     (tmp_path / "reports/monitor.json").write_text("{")
     done = ci_monitor(fake, commands, tmp_path, None, wrong="another model serves")
-    assert done.code == 1 and "is not what `make monitor` writes" in done.output, done.output
+    assert done.code == 1 and "monitor.json is not valid JSON" in done.output, done.output
 
 
 @pytest.mark.parametrize("scope", scopes.MONITOR)

@@ -1,7 +1,7 @@
 """`ci-monitor`: the scheduled look at what serves, and the one issue in which it asks its question.
 
-It runs `monitor` itself instead of being a second step: make turns every exit code into 2, so a step of its own could
-not tell a drift, which is a question, from a service that is wrong, which is a failure.
+It runs `monitor` itself instead of being a step after it. A drift is a question and no failure, and a service that is
+wrong is one; behind make both would be exit code 2, and the question must be asked in both cases.
 """
 
 from __future__ import annotations
