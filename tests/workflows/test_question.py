@@ -133,10 +133,12 @@ def test_an_issue_of_somebody_else_is_left_alone(fake: FakeGitHub, login: str) -
 
 def test_another_issue_of_the_bot_and_a_pull_request_are_left_alone(fake: FakeGitHub) -> None:
     incident = by(fake, BOT, f"words first\n{Asked.about(ALARM).marker()}")
-    before = dict(incident)
+    pull = {**incident, "number": 9, "body": render(ALARM, Asked.about(ALARM))}
+    fake.state.pulls[9] = pull
+    before, listed = dict(incident), dict(pull)
     for found in (ALARM, CLEAN):
         settle(fake, found)
-    assert incident == before and len(fake.state.issues) == 2
+    assert incident == before and pull == listed and len(fake.state.issues) == 2
 
 
 def test_two_runs_at_once_leave_one_issue(fake: FakeGitHub) -> None:
@@ -204,7 +206,7 @@ def run(options):
         raise errors.Blocked({wrong!r})
     return {code}
 monitor.run = run
-sys.exit(cli.main(["ci-monitor"]))
+sys.exit(cli.main({words}))
 """
 
 
@@ -222,7 +224,7 @@ def ci_monitor(
         "GITHUB_API_PACE": "0", "GITHUB_TOKEN": fake.job_token("monitor.yml/monitor", granted),
         "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
     }  # fmt: skip
-    stub = STUB.format(wrong=wrong, code=code)
+    stub = STUB.format(wrong=wrong, code=code, words='["ci-monitor"]')
     return commands.start(cwd=folder, env=env, code=stub).wait()
 
 
@@ -297,8 +299,9 @@ def prepare(town: World, rendered: Path, *, wrong: str = "") -> Path:
     tools = town.folder / "tools"
     tools.mkdir()
     real, source = Path(town.warm.python), str(Path(gitops_model.__file__).parents[1])
-    stub = f"import sys\nsys.path.insert(0, {source!r})\n{STUB.format(wrong=wrong, code=1)}"
-    (tools / "gitops-model").write_text(f"#!/bin/sh\nexec '{real}' - <<'END'\n{stub}\nEND\n")
+    stub = STUB.format(wrong=wrong, code=1, words="sys.argv[1:]")
+    stub = f"import sys\nsys.path.insert(0, {source!r})\n{stub}"
+    (tools / "gitops-model").write_text(f"#!/bin/sh\nexec '{real}' - \"$@\" <<'END'\n{stub}\nEND\n")
     for name in ("python", "dvc"):
         (tools / name).write_text(f"#!/bin/sh\nexec '{real.parent / name}' \"$@\"\n")
     for path in tools.iterdir():
@@ -342,8 +345,9 @@ def test_the_workflow_asks_nothing_where_set_up_failed(town: World, rendered: Pa
     prepare(town, rendered)
     workflow = scopes.WORKFLOWS["monitor.yml"]
     job = workflow["jobs"]["monitor"]
-    checkout, _, *rest = job["steps"]
-    broken = {**job, "steps": [checkout, {"name": "Set up", "run": "exit 1"}, *rest]}
+    checkout, ready, *rest = job["steps"]
+    # The tools are there, so only the condition of the next step keeps it from asking.
+    broken = {**job, "steps": [checkout, ready, {"name": "Set up", "run": "exit 1"}, *rest]}
     result = town.run(
         "monitor.yml", Event(name="schedule", payload={}, actor="ada"),
         workflow={**workflow, "jobs": {"monitor": broken}},
