@@ -66,6 +66,7 @@ INTERNAL: Mapping[str, Command] = {
     "ci-deploy": Command("actions.deploy", "deploy what main says, and record how it went"),
     "ci-revert": Command("actions.revert", "propose to put production.yaml back"),
     "ci-rollback": Command("actions.rollback", "the button: go back, merge, deploy, open an issue"),
+    "ci-monitor": Command("actions.monitor", "watch what serves, and ask in one issue"),
     "run": Command("pipeline.run", "run a stage that was ejected: FILE"),
     "weigh": Command("delivery.memory", "load one bundle in a process of its own"),
 }

@@ -18,4 +18,5 @@ def of(file: str, job: str) -> list[str]:
 JUDGE = [scope for scope in of("publish.yml", "judge") if scope != "contents"]
 PUBLISH = [scope for scope in of("publish.yml", "publish") if scope != "contents"]
 RELEASE = of("release.yml", "release")
+MONITOR = [scope for scope in of("monitor.yml", "monitor") if scope != "contents"]
 BUTTONS = [(file, job, scope) for (file, job) in MODULES for scope in of(file, job)]

@@ -271,5 +271,6 @@ def test_every_declared_permission_is_covered_by_a_test() -> None:
     covered |= {("publish.yml", "publish", scope) for scope in scopes.PUBLISH}
     covered |= {("publish.yml", "judge", scope) for scope in scopes.JUDGE}
     covered |= {("release.yml", "release", scope) for scope in scopes.RELEASE}
+    covered |= {("monitor.yml", "monitor", scope) for scope in scopes.MONITOR}
     covered |= set(scopes.BUTTONS)
     assert declared == covered

@@ -9,6 +9,9 @@ from typing import Any
 from gitops_model.actions.client import Refused, Repository
 
 TITLE_LIMIT = 250
+# "If issues are disabled in the repository, the API returns a 410 Gone status." (docs.github.com, "Create an issue");
+# a list of them is not found.
+SWITCHED_OFF = (404, 410)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +20,54 @@ class Comment:
 
     id: int
     body: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issue:
+    """An issue; a pull request is none."""
+
+    number: int
+    url: str
+    body: str
+    open: bool
+
+    @staticmethod
+    def of(data: Mapping[str, Any]) -> Issue:
+        """From GitHub's answer."""
+        return Issue(
+            number=data["number"],
+            url=str(data["html_url"]),
+            body=data.get("body") or "",
+            open=data["state"] == "open",
+        )
+
+
+def labelled(
+    repository: Repository, *, label: str, author: str, ours: Callable[[str], bool]
+) -> list[Issue]:
+    """Issues with this label, of `author`, whose text is `ours`, open and closed, oldest first."""
+    # GitHub lists pull requests as issues: "identify pull requests by the pull_request key" (docs.github.com,
+    # "REST API endpoints for issues").
+    found = [
+        Issue.of(data)
+        for data in repository.pages(f"/issues?state=all&labels={label}")
+        if "pull_request" not in data
+        and (data.get("user") or {}).get("login") == author
+        and ours(data.get("body") or "")
+    ]
+    return sorted(found, key=lambda issue: issue.number)
+
+
+def open_issue(repository: Repository, *, title: str, body: str, label: str) -> Issue:
+    """Open a new issue."""
+    request = {"title": title[:TITLE_LIMIT], "body": body, "labels": [label]}
+    return Issue.of(repository.send("POST", "/issues", request))
+
+
+def edit_issue(repository: Repository, issue: Issue, body: str, *, close: bool = False) -> None:
+    """Replace an issue's text, and close it when asked."""
+    request = {"body": body, **({"state": "closed"} if close else {})}
+    repository.send("PATCH", f"/issues/{issue.number}", request)
 
 
 def comments(
@@ -63,13 +114,9 @@ def open_or_find(
         for issue in repository.pages(f"/issues?state=all&labels={label}"):
             if hidden in (issue.get("body") or ""):
                 return str(issue["html_url"])
-        request = {
-            "title": title[:TITLE_LIMIT],
-            "body": f"{body}\n\n{hidden}",
-            "labels": [label],
-        }
-        return str(repository.send("POST", "/issues", request)["html_url"])
+        whole = f"{body}\n\n{hidden}"
+        return open_issue(repository, title=title, body=whole, label=label).url
     except Refused as error:
-        if error.status in (404, 410):
+        if error.status in SWITCHED_OFF:
             return None
         raise
