@@ -161,9 +161,10 @@ def advice(signals: tuple[Signal, ...]) -> tuple[str, ...]:
     if not any(signal.state == "alarm" for signal in signals):
         return ()
     return (
-        'If a release went out just before: make rollback REASON="inputs or answers shifted"',
-        "If the world changed: bring in the newer data, then make train and make check, and open a pull request.",
-        "If it is expected: name the signal, a last day and a reason under `expected` in monitor.yaml.",
+        'A release went out just before: `make rollback REASON="inputs or answers shifted"`',
+        "The world changed: bring in the newer data with `make data`, then `make train` and `make check`, and open a "
+        "pull request.",
+        "It was expected: write it down under `expected` in monitor.yaml.",
     )
 
 
