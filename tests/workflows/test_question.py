@@ -292,6 +292,9 @@ def test_permission_to_read_issues_is_too_little(fake: FakeGitHub) -> None:
 def prepare(town: World, rendered: Path, *, wrong: str = "") -> Path:
     """A repository whose `monitor` alarms; the folder of its report."""
     town.adopt(rendered)
+    # The stub makes no report: the one it would make is committed instead.
+    ignored = town.clone / ".gitignore"
+    ignored.write_text(ignored.read_text().replace("/reports/monitor.*\n", ""))
     reports = town.clone / "reports"
     reports.mkdir(exist_ok=True)
     (reports / "monitor.json").write_text(json.dumps(ALARM.to_dict()))
