@@ -237,6 +237,8 @@ def test_every_value_that_a_recipe_uses_travels_as_text(project: Project):
         ("status", "gitops-model status"),
         ("status STORE=s REF=HEAD", "gitops-model status --store s --ref HEAD"),
         ("monitor", "gitops-model monitor"),
+        ("observe", "gitops-model observe"),
+        ("observe PORT=9091", "gitops-model observe --port 9091"),
         ("doctor", "gitops-model doctor"),
         ("doctor REPOSITORY=acme/model", "gitops-model doctor --repository acme/model"),
         ("eject STAGE=train", "gitops-model eject train"),
