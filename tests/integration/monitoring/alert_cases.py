@@ -150,10 +150,10 @@ CASES = [
     Case(
         alert="TimeOuts",
         labels=MODEL,
-        summary="10% of the requests to v1 time out",
-        fires=_requests("v1", "stable", good=90, bad=10, status=504),
+        summary="2% of the requests to v1 time out",
+        fires=_requests("v1", "stable", good=98, bad=2, status=504),
         quiet=[
-            _requests("v1", "stable", good=999, bad=1, status=504),
+            _requests("v1", "stable", good=995, bad=5, status=504),
             _requests("v1", "stable", good=1, bad=3, status=504),
             _requests("v1", "stable", good=90, bad=10, status=500),
         ],
@@ -256,6 +256,7 @@ CASES = [
         # A quiet Sunday is no silence when the Sunday before was as quiet.
         quiet=[
             _traffic("0+100x2000"),
+            _traffic(f"0+100x{WEEK} {100 * WEEK}+20x20"),
             _traffic(f"0x{WEEK - DAY} 0+100x{DAY} {100 * DAY}x20"),
             _traffic(f"0+10x{WEEK} {10 * WEEK}x20"),
         ],

@@ -40,8 +40,10 @@ def _table(
 
 def test_a_dropped_release_keeps_its_last_counts_for_a_while_and_then_goes() -> None:
     metrics = Metrics()
+    known = Profile(missing={"distance": 0.1}, listed={"carrier": frozenset({"AA"})})
     for number in range(1, 21):
-        metrics.switched(_table(number - 1) if number > 1 else Snapshot(), _table(number))
+        before = _table(number - 1, profile=known) if number > 1 else Snapshot()
+        metrics.switched(before, _table(number, profile=known))
         for route in ("stable", "fallback"):
             metrics.answered(
                 model=f"flight-delay-v{number}", route=route, status=200, seconds=0.001, rows=[ROW]
@@ -164,10 +166,19 @@ def test_numbers_are_counted_between_the_quantiles_of_the_test_rows() -> None:
     values = (-25.0, 0.0, 1.0, 1e9)
     _answer(metrics, _rows(*({"delay_minutes": v} for v in values)))
     assert _scores(metrics) == {-20.0: 1.0, 0.0: 1.0, 20.0: 1.0, float("inf"): 1.0}
-    # Their sum may fall, which Prometheus would take for a restart.
     assert "model_score_sum" not in metrics.exposition().decode()
     ratio = 'model_missing_in_training_ratio{input="distance",model="flight-delay-v1"} 0.25'
     assert ratio in metrics.exposition().decode()
+
+
+def test_a_sum_that_may_fall_is_not_shown() -> None:
+    """Prometheus would take it for a restart. The first bucket does not tell: it ends at or above zero here."""
+    metrics = Metrics()
+    contract = make_contract("regression")
+    metrics.switched(Snapshot(), _table(1, contract=contract, profile=Profile(edges=(0.0, 9.0))))
+    _answer(metrics, _rows({"delay_minutes": -5.0}))
+    assert _scores(metrics) == {0.0: 1.0}
+    assert "model_score_sum" not in metrics.exposition().decode()
 
 
 @pytest.mark.parametrize(
