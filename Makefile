@@ -29,7 +29,7 @@ $(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
 export $(VALUES)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-library test-template test-workflows test-slow test-mutations lint wheel bench bake golden pictures lock
+.PHONY: help env prometheus demo test test-library test-template test-workflows test-slow test-mutations lint wheel bench bake golden pictures lock
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,12 @@ env: ## Create .venv from the hash-locked requirements; does nothing the second 
 	    uv -q pip install --python '$(PY)' --no-deps --no-build-isolation --editable . && \
 	    mkdir -p $(INSTALLED) && \
 	    for lock in $(foreach lock,$(LOCKS),'$(lock)'); do : > "$(INSTALLED)/$$(git hash-object "$$lock")"; done; }
+
+# Without it the tests of rules and panels are skipped, with the reason. The machine may forbid it, or know no apt-get.
+prometheus: ## Install Debian's Prometheus, which some tests ask, where it is missing
+	@command -v promtool >/dev/null || { root=; [ "$$(id -u)" = 0 ] || root='sudo -n'; \
+	    { $$root apt-get -qq update && $$root apt-get -qq -y --no-install-recommends install prometheus; } >/dev/null 2>&1; } || \
+	    echo "prometheus cannot be installed here; the tests that ask it are skipped."
 
 demo: env ## The whole story on this machine, from an empty folder to a rollback under load: [KEEP=1] [DIR=folder]
 	@python -m ci_scripts.demo $${KEEP:+--keep} $${DIR:+--dir "$$DIR"}

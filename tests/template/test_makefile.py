@@ -241,6 +241,8 @@ def test_every_value_that_a_recipe_uses_travels_as_text(project: Project):
             "monitor LOG=s3://logs/flights LAST=2026-11-28",
             "gitops-model monitor --log s3://logs/flights --last 2026-11-28",
         ),
+        ("observe", "gitops-model observe"),
+        ("observe PORT=9091", "gitops-model observe --port 9091"),
         ("doctor", "gitops-model doctor"),
         ("doctor REPOSITORY=acme/model", "gitops-model doctor --repository acme/model"),
         ("eject STAGE=train", "gitops-model eject train"),

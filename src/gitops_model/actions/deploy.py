@@ -30,6 +30,7 @@ from gitops_model.delivery.git import Git
 from gitops_model.delivery.pointer_file import describe
 from gitops_model.delivery.store import Store
 from gitops_model.errors import BadInput, ExternalFailure, GitopsError
+from gitops_model.formats.serving import address
 from gitops_model.progress import Progress
 
 ENVIRONMENTS = {"runner": "production", "agent": "production", "rehearsal": "rehearsal"}
@@ -141,7 +142,7 @@ def lasting_store(root: Path) -> Path:
 def by_agent(git: Git, wanted: Desired) -> str:
     """Wait until the service says that it serves what main says: `wanted`, or what came after it meanwhile."""
     url = os.environ.get("SERVICE_URL", "").strip().rstrip("/")
-    url = url or service.address(service.settings(git.root)) or ""
+    url = url or address(service.settings(git.root)) or ""
     if not url.startswith(("http://", "https://")):
         raise BadInput(
             f"the repository variable SERVICE_URL is '{url}'; allowed: the address of the service that serves. "

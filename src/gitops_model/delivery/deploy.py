@@ -20,6 +20,7 @@ from gitops_model.delivery.store import Store, Stored
 from gitops_model.errors import BadArtifact, Blocked, ExternalFailure, GitopsError
 from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.pointer import Pointer, Ref
+from gitops_model.formats.serving import address
 
 KEPT_VERSIONS = 5
 CONFIRM_SECONDS = 30.0
@@ -89,7 +90,7 @@ def target(git: Git, *, store: Path | None, required: bool = False) -> Target:
     settings = service.settings(git.root)
     return Target(
         store=Store(folder=store or git.root / settings.get("store", "store")),
-        url=service.address(settings),
+        url=address(settings),
         edited=bool(git.changes("serving.yaml")),
         seconds=settings.get("deploy", {}).get("confirm_seconds", CONFIRM_SECONDS),
         required=required,

@@ -13,16 +13,6 @@ CONNECT_SECONDS = 1.0
 READ_SECONDS = 5.0
 
 
-def address(settings: Mapping[str, Any]) -> str | None:
-    """Where the service of a serving.yaml answers; None when its port is chosen anew at each start."""
-    if "url" in settings:
-        return str(settings["url"])
-    if settings["port"] == 0:
-        return None
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings["host"], settings["host"])  # noqa: S104
-    return f"http://{host}:{settings['port']}"
-
-
 def settings(root: Path) -> Mapping[str, Any]:
     """The repository's serving.yaml, validated. Raises BadInput with every problem."""
     return strict_yaml.load(root / "serving.yaml", "serving")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gitops_model import strict_yaml
 
@@ -42,3 +44,13 @@ class Settings:
             trusted_types=tuple(data.get("trusted_types", ())),
             **{key: data[key] for key in plain if key in data},
         )
+
+
+def address(settings: Mapping[str, Any]) -> str | None:
+    """Where the service of a serving.yaml answers; None when its port is chosen anew at each start."""
+    if "url" in settings:
+        return str(settings["url"])
+    if settings["port"] == 0:
+        return None
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings["host"], settings["host"])  # noqa: S104
+    return f"http://{host}:{settings['port']}"

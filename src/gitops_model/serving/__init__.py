@@ -2,12 +2,12 @@
 
 | module | its one idea |
 |---|---|
-| `__main__`, `app`, `settings` | the process, the routes, serving.yaml |
+| `serve`, `app` | the process, the routes, serving.yaml |
 | `watcher`, `desired`, `loader` | from a changed pointer to loaded models and the next routing table |
 | `snapshot`, `router` | the immutable routing table, and who answers a request |
 | `service`, `predictor`, `answers` | from inputs to a counted and logged answer |
 | `api`, `oip`, `health`, `docs`, `openapi`, `replies` | HTTP: plain JSON, Open Inference Protocol v2, state |
-| `metrics`, `prediction_log` | what is measured and written down |
+| `metrics`, `collectors`, `profile`, `prediction_log` | what is measured and written down |
 
 Places prepared, with nothing behind them yet: a shadow is verified, loaded and listed in /status, but nothing is
 sent to it (`Snapshot.shadow`); a canary is routed, but no guard compares it with stable and takes it out (the

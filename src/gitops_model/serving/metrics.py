@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections import deque
-from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
 
 import prometheus_client as prometheus
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from gitops_model.serving.collectors import PointerState, Scores
 from gitops_model.serving.predictor import RowAnswer
-from gitops_model.serving.snapshot import Snapshot
+from gitops_model.serving.snapshot import Served, Snapshot
+from gitops_model.serving.watcher import Watcher
 
 # A small model answers in a fraction of a millisecond; the usual first bucket of 5 ms would hide all of it.
 BUCKETS = tuple(ms / 1000 for ms in (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 2000))
 # Series of this many dropped releases stay, so that their last counts are still scraped.
 RETIRED = 2
 CONTENT_TYPE = prometheus.CONTENT_TYPE_LATEST
+# A series that is born with its first failure shows no increase, so these are there at zero from the start.
+_STATUSES = ("200", "422", "500", "504")
+_FAILURES = (
+    *("missing", "read", "sha256", "origin", "format"),
+    *("contract", "load", "golden", "pointer"),
+)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 
@@ -66,6 +75,18 @@ class Metrics:
             ("model", "input"),
             registry=self.registry,
         )
+        self._unlisted = Counter(
+            "model_unlisted_categories_total",
+            "Categories that the contract accepts and does not list.",
+            ("model", "input"),
+            registry=self.registry,
+        )
+        self._trained_without = Gauge(
+            "model_missing_in_training_ratio",
+            "Share of the training rows in which the input was missing.",
+            ("model", "input"),
+            registry=self.registry,
+        )
         self._refused = Counter(
             "model_validation_failures_total",
             "Requests that broke the contract.",
@@ -92,11 +113,18 @@ class Metrics:
             "Records the prediction log could not take.",
             registry=self.registry,
         )
-        self._in_sync = Gauge(
-            "pointer_in_sync",
-            "1 when what is served is what the pointer says.",
+        self._pooled = Gauge(
+            "model_pool_requests",
+            "Prediction requests that wait for a worker thread or occupy one.",
             registry=self.registry,
         )
+        self._threads = Gauge(
+            "model_pool_threads", "Worker threads for large requests.", registry=self.registry
+        )
+        self._scores = Scores()
+        self.registry.register(self._scores)
+        for reason in _FAILURES:
+            self._load_failures.labels(reason)
         # Looking a label set up costs more than counting.
         self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram, Counter]] = {}
         self._ended: dict[tuple[str, str, int], Counter] = {}
@@ -107,9 +135,18 @@ class Metrics:
         """The text Prometheus reads."""
         return prometheus.generate_latest(self.registry)
 
-    def watch_sync(self, is_in_sync: Callable[[], bool]) -> None:
-        """Ask `is_in_sync` at each scrape."""
-        self._in_sync.set_function(lambda: float(is_in_sync()))
+    def watch(self, watcher: Watcher) -> None:
+        """Ask `watcher` at each scrape what is desired and what is live."""
+        self.registry.register(PointerState(watcher))
+
+    def has_pool(self, threads: int) -> None:
+        """There are so many worker threads."""
+        self._threads.set(threads)
+
+    def pooled(self, work: Future[Any]) -> None:
+        """`work` waits for a worker thread. After a time-out it still occupies one until it is done."""
+        self._pooled.inc()
+        work.add_done_callback(lambda _: self._pooled.dec())
 
     def began(self) -> None:
         """A request arrived."""
@@ -141,9 +178,13 @@ class Metrics:
         duration.observe(seconds)
         if rows:
             row_count.inc(len(rows))
-            missing = [name for row in rows for name in row.imputed]
-            for name, count in Tally(missing).items():
-                self._imputed.labels(model, name).inc(count)
+            self._scores.add(model, route, rows)
+            if missing := [name for row in rows for name in row.imputed]:
+                for name, count in Tally(missing).items():
+                    self._imputed.labels(model, name).inc(count)
+            if unlisted := [name for row in rows for name in row.unlisted]:
+                for name, count in Tally(unlisted).items():
+                    self._unlisted.labels(model, name).inc(count)
             fell_back = sum(row.fell_back for row in rows)
             if fell_back:
                 self._fallbacks.labels(model).inc(fell_back)
@@ -168,9 +209,30 @@ class Metrics:
         for role, served in new.served().items():
             version = str(served.loaded.contract.schema_version)
             self._info.labels(served.ref.model, served.ref.sha256, role, version).set(1)
+            if role in ("stable", "canary"):
+                self._expect(served, route=role)
         live = {served.ref.model for served in new.served().values()}
         self._retire(self._live - live)
         self._live = live
+
+    def _expect(self, served: Served, *, route: str) -> None:
+        """Have the series at zero that a release answering by `route` may count."""
+        model = served.ref.model
+        contract, profile = served.loaded.contract, served.loaded.profile
+        self._scores.expect(model, contract, profile.edges)
+        for status in _STATUSES:
+            self._requests.labels(model, route, status)
+        self._duration.labels(model, route)
+        self._rows.labels(model, route)
+        self._fallbacks.labels(model)
+        self._refused.labels(model)
+        for name, rules in contract.inputs.items():
+            if rules.missing == "impute":
+                self._imputed.labels(model, name)
+        for name in profile.listed:
+            self._unlisted.labels(model, name)
+        for name, share in profile.missing.items():
+            self._trained_without.labels(model, name).set(share)
 
     def _retire(self, gone: set[str]) -> None:
         self._retired.extend(sorted(gone))
@@ -181,7 +243,9 @@ class Metrics:
             for metric in (
                 *(self._requests, self._duration, self._rows),
                 *(self._fallbacks, self._imputed, self._refused),
+                *(self._unlisted, self._trained_without),
             ):
                 metric.remove_by_labels({"model": model})
+            self._scores.forget(model)
             for key in [key for key in self._answered if key[0] == model]:
                 del self._answered[key]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitops_model.errors import GitopsError
-from gitops_model.formats.contract import Contract
 from gitops_model.formats.inputs import Row
 from gitops_model.runtime.answers import answer, score_of
 from gitops_model.runtime.models import columns_of
@@ -23,11 +22,15 @@ MAX_PROBLEMS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class RowAnswer:
-    """The answer to one row: its output, the inputs that were missing and imputed, whether it is the fallback."""
+    """The answer to one row: its output, the inputs that were missing and imputed, whether it is the fallback.
+
+    `unlisted` are the categories whose value the contract accepts and does not list.
+    """
 
     output: dict[str, Any]
     imputed: list[str]
     fell_back: bool
+    unlisted: Sequence[str] = ()
 
 
 class Refused(GitopsError):
@@ -66,23 +69,37 @@ def evaluate(loaded: Loaded, rows: Sequence[Mapping[str, Any]], *, batch: bool) 
     except Exception as error:
         # The model is foreign code: whatever it raises, callers get the contract's fallback or one sentence.
         logger.error("bundle %s… raised %s: %s", loaded.sha256[:12], type(error).__name__, error)
-        return [_fallback(contract, row, error) for row in checked]
+        return [_fallback(loaded, row, error) for row in checked]
     answers = []
     for number, row in enumerate(checked):
         try:
             output = answer(contract, score_of(scores, number))
         except (ValueError, IndexError) as error:
             logger.error("bundle %s… gave no usable score: %s", loaded.sha256[:12], error)
-            answers.append(_fallback(contract, row, error))
+            answers.append(_fallback(loaded, row, error))
         else:
-            answers.append(RowAnswer(output=output, imputed=row.imputed, fell_back=False))
+            answers.append(_answered(loaded, row, output, fell_back=False))
     return answers
 
 
-def _fallback(contract: Contract, row: Row, error: Exception) -> RowAnswer:
+def _answered(loaded: Loaded, row: Row, output: dict[str, Any], *, fell_back: bool) -> RowAnswer:
+    listed = loaded.profile.listed
+    return RowAnswer(
+        output=output,
+        imputed=row.imputed,
+        fell_back=fell_back,
+        # Most contracts list all their categories, and pay nothing here.
+        unlisted=[name for name in listed if row.values[name] not in listed[name]]
+        if listed
+        else (),
+    )
+
+
+def _fallback(loaded: Loaded, row: Row, error: Exception) -> RowAnswer:
+    contract = loaded.contract
     fallback = contract.output.fallback
     if fallback is None:
         raise ModelFailed(
             "The model failed on this request, and its contract names no fallback."
         ) from error
-    return RowAnswer(output=answer(contract, fallback), imputed=row.imputed, fell_back=True)
+    return _answered(loaded, row, answer(contract, fallback), fell_back=True)

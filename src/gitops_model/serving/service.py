@@ -67,7 +67,7 @@ class Service:
             on_switch=self.metrics.switched,
             load=functools.partial(load, trusted=settings.trusted_types),
         )
-        self.metrics.watch_sync(lambda: self.watcher.in_sync)
+        self.metrics.watch(self.watcher)
         self.log = (
             PredictionLog(settings.log_folder, on_dropped=self.metrics.log_dropped)
             if settings.log_predictions
@@ -75,7 +75,9 @@ class Service:
         )
         self.started_at = now()
         self.started = time.monotonic()
-        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="predict")
+        threads = os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="predict")
+        self.metrics.has_pool(threads)
 
     def until(self) -> float:
         """The deadline of a request that arrives now, on the event loop's clock."""
@@ -140,11 +142,10 @@ class Service:
         expected = len(ask.rows) * (loaded.row_seconds + ROW_OVERHEAD_SECONDS)
         if expected <= INLINE_SECONDS:
             return evaluate(loaded, ask.rows, batch=ask.batch)
-        loop = asyncio.get_running_loop()
+        work = self._pool.submit(evaluate, loaded, ask.rows, batch=ask.batch)
+        self.metrics.pooled(work)
         async with asyncio.timeout_at(until):
-            return await loop.run_in_executor(
-                self._pool, lambda: evaluate(loaded, ask.rows, batch=ask.batch)
-            )
+            return await asyncio.wrap_future(work)
 
     def _write(self, log: PredictionLog, ask: Ask, answered: Answered, seconds: float) -> None:
         epoch = time.time()

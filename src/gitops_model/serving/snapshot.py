@@ -10,6 +10,7 @@ from gitops_model.formats.contract import Contract
 from gitops_model.formats.inputs import RowValidator
 from gitops_model.formats.pointer import Canary, Ref
 from gitops_model.runtime.models import Model
+from gitops_model.serving.profile import NO_PROFILE, Profile
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,6 +28,7 @@ class Loaded:
     size: int
     example: Mapping[str, Any]
     loaded_at: str
+    profile: Profile = NO_PROFILE
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

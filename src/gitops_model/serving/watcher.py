@@ -116,6 +116,7 @@ class Watcher:
         self._refusals: list[Failure] = []
         self._pointer_failure: Failure | None = None
         self._seen: Signature | None = UNSEEN
+        self._synced = time.monotonic()
         self._loads: dict[str, asyncio.Task[None]] = {}
         # One thread looks at files; loads have their own, so that a slow load of a release nobody wants any
         # more cannot delay a rollback. Several of them, so that it does not delay the next load either.
@@ -152,6 +153,8 @@ class Watcher:
             self._take(sight)
         if sight.pointer_changed or sight.retry:
             self._reconcile()
+        if self.in_sync:
+            self._synced = time.monotonic()
 
     def failures(self) -> list[Failure]:
         """Everything that keeps the service from being what the pointer says; stable's problem first."""
@@ -172,6 +175,11 @@ class Watcher:
     def in_sync(self) -> bool:
         """Whether what is served is what the pointer says."""
         return self._pointer_failure is None and in_sync(self.snapshot, self.desired)
+
+    @property
+    def out_of_sync_seconds(self) -> float:
+        """Time since a look last found the service in sync, or since the start: in sync it stays below one poll."""
+        return time.monotonic() - self._synced
 
     def _take(self, sight: _Sight) -> None:
         before, failure = self._pointer_failure, sight.failure

@@ -115,7 +115,13 @@ def test_a_model_that_takes_too_long_is_504_and_others_are_answered_meanwhile() 
         assert not hung.done()
         status, _, body = await hung
         assert (status, body["error"]) == (504, "The model did not answer within 100 ms.")
+        # The caller is gone, and the thread is still taken.
+        metrics = app.state.service.metrics
+        assert "model_pool_requests 1.0" in metrics.exposition().decode()
         release.set()
+        async with asyncio.timeout(20):
+            while "model_pool_requests 0.0" not in metrics.exposition().decode():
+                await asyncio.sleep(0.01)
 
     asyncio.run(story())
 

@@ -354,3 +354,24 @@ def test_a_bad_bundle_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.Mon
         assert loads.calls["flight-delay-v1"] == 1
 
     asyncio.run(story())
+
+
+def test_the_time_out_of_sync_runs_while_a_release_cannot_be_had(tmp_path: Path) -> None:
+    async def story() -> None:
+        store, loads = Store(tmp_path), Loads()
+        watcher = Watcher(tmp_path, load=loads)
+        first, second = store.add(1), store.add(2)
+        loads.slow.add(second["model"])
+        async with _watching(watcher):
+            await _synced(watcher, store.point(first))
+            await asyncio.sleep(0.3)
+            await _until(lambda: watcher.out_of_sync_seconds < 0.1)
+            store.point(second)
+            await _until(lambda: not watcher.in_sync)
+            await asyncio.sleep(0.3)
+            assert watcher.out_of_sync_seconds >= 0.3
+            loads.release.set()
+            await _until(lambda: watcher.in_sync)
+            await _until(lambda: watcher.out_of_sync_seconds < 0.2)
+
+    asyncio.run(story())

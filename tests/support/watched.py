@@ -1,0 +1,45 @@
+"""A real service whose every metric has something to show: what the tests of rules, panels and `observe` share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support.factories import REQUEST, contract_dict
+from tests.support.server import Server, Store, running
+
+PROFILE = {
+    "schema": 1,
+    "inputs": {"distance": {"kind": "number", "missing": 0.11}},
+    "scores": {"rows": 0},
+}
+
+
+@contextmanager
+def watched(folder: Path, **settings: Any) -> Iterator[Server]:
+    """A service with a stable release and a canary of half the traffic, whose contract accepts unknown carriers."""
+    contract = contract_dict()
+    contract["inputs"]["carrier"]["unknown"] = "accept"
+    store = Store(folder / "store")
+    profile = {"reference.json": json.dumps(PROFILE).encode()}
+    stable, canary = (store.add(n, contract=contract, members=profile) for n in (12, 13))
+    commit = store.point(stable, canary=canary | {"percent": 50, "key": None})
+    with running(store.folder, folder / "service", **settings) as server:
+        server.until_synced(commit)
+        yield server
+
+
+def visit(server: Server, *, rounds: int = 1) -> None:
+    """Good requests, a batch, missing and unlisted values, refusals and an address that does not exist."""
+    for number in range(rounds):
+        for key in (f"N{number}", f"M{number}", f"O{number}", f"P{number}"):
+            assert server.predict(key=key).status == 200
+            assert server.predict(REQUEST | {"distance": None}, key=key).status == 200
+            assert server.predict(REQUEST | {"carrier": "XX"}, key=key).status == 200
+            assert server.predict(REQUEST | {"hour": 99}, key=key).status == 422
+        assert server.call("POST", "/predict", {"rows": [REQUEST] * 20}).status == 200
+        assert server.call("POST", "/predict", b"no JSON").status == 400
+        assert server.get("/nowhere").status == 404
