@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gitops_model.formats.profile import Number, Profile
 from tests.support.factories import REQUEST, contract_dict
 from tests.support.server import Server, Store, running
 
-PROFILE = {
-    "schema": 1,
-    "inputs": {"distance": {"kind": "number", "missing": 0.11}},
-    "scores": {"rows": 0},
-}
+PROFILE = Profile(
+    rows=100,
+    days=None,
+    score_days=None,
+    inputs={"distance": Number(rows=100, missing=0.11)},
+    scores={},
+)
 
 
 @contextmanager
@@ -24,7 +26,7 @@ def watched(folder: Path, **settings: Any) -> Iterator[Server]:
     contract = contract_dict()
     contract["inputs"]["carrier"]["unknown"] = "accept"
     store = Store(folder / "store")
-    profile = {"reference.json": json.dumps(PROFILE).encode()}
+    profile = {"reference.json": PROFILE.to_bytes()}
     stable, canary = (store.add(n, contract=contract, members=profile) for n in (12, 13))
     commit = store.point(stable, canary=canary | {"percent": 50, "key": None})
     with running(store.folder, folder / "service", **settings) as server:

@@ -14,7 +14,7 @@ from gitops_model.formats.pointer import Ref
 from gitops_model.formats.store import Layout
 from gitops_model.runtime import models
 from gitops_model.runtime.answers import GOLDEN_TOLERANCE, answer, score_difference, score_of
-from gitops_model.serving import profile
+from gitops_model.serving import detail
 from gitops_model.serving.snapshot import Loaded
 
 WARM_CALLS = 20
@@ -57,7 +57,7 @@ def load(store: Layout, ref: Ref, *, trusted: Collection[str] = ()) -> Loaded:
         size=bundle.size,
         example=as_sent(bundle.golden[0]["inputs"]),
         loaded_at=now(),
-        profile=profile.of(bundle),
+        detail=detail.of(bundle),
     )
 
 

@@ -218,8 +218,8 @@ class Metrics:
     def _expect(self, served: Served, *, route: str) -> None:
         """Have the series at zero that a release answering by `route` may count."""
         model = served.ref.model
-        contract, profile = served.loaded.contract, served.loaded.profile
-        self._scores.expect(model, contract, profile.edges)
+        contract, detail = served.loaded.contract, served.loaded.detail
+        self._scores.expect(model, contract, detail.edges)
         for status in _STATUSES:
             self._requests.labels(model, route, status)
         self._duration.labels(model, route)
@@ -229,9 +229,9 @@ class Metrics:
         for name, rules in contract.inputs.items():
             if rules.missing == "impute":
                 self._imputed.labels(model, name)
-        for name in profile.listed:
+        for name in detail.listed:
             self._unlisted.labels(model, name)
-        for name, share in profile.missing.items():
+        for name, share in detail.missing.items():
             self._trained_without.labels(model, name).set(share)
 
     def _retire(self, gone: set[str]) -> None:

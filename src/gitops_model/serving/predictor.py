@@ -83,7 +83,7 @@ def evaluate(loaded: Loaded, rows: Sequence[Mapping[str, Any]], *, batch: bool) 
 
 
 def _answered(loaded: Loaded, row: Row, output: dict[str, Any], *, fell_back: bool) -> RowAnswer:
-    listed = loaded.profile.listed
+    listed = loaded.detail.listed
     return RowAnswer(
         output=output,
         imputed=row.imputed,

@@ -10,7 +10,7 @@ from gitops_model.formats.contract import Contract
 from gitops_model.formats.inputs import RowValidator
 from gitops_model.formats.pointer import Canary, Ref
 from gitops_model.runtime.models import Model
-from gitops_model.serving.profile import NO_PROFILE, Profile
+from gitops_model.serving.detail import NO_DETAIL, Detail
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,7 +28,7 @@ class Loaded:
     size: int
     example: Mapping[str, Any]
     loaded_at: str
-    profile: Profile = NO_PROFILE
+    detail: Detail = NO_DETAIL
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -15,11 +15,11 @@ from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.contract import Contract
 from gitops_model.formats.pointer import Ref
 from gitops_model.pipeline import reference
-from gitops_model.serving import profile
+from gitops_model.serving import detail
 from gitops_model.serving.collectors import MOST_CLASSES, OTHER
+from gitops_model.serving.detail import NO_DETAIL, UNKNOWN_UNIT, Detail
 from gitops_model.serving.metrics import RETIRED, Metrics
 from gitops_model.serving.predictor import RowAnswer
-from gitops_model.serving.profile import NO_PROFILE, UNKNOWN_UNIT, Profile
 from gitops_model.serving.snapshot import Loaded, Served, Snapshot
 from tests.support.factories import contract_dict, make_bundle, make_contract
 
@@ -29,21 +29,21 @@ ROW = RowAnswer(
 
 
 def _table(
-    number: int, *, contract: Contract | None = None, profile: Profile = NO_PROFILE
+    number: int, *, contract: Contract | None = None, detail: Detail = NO_DETAIL
 ) -> Snapshot:
     loaded = Loaded.__new__(Loaded)
     object.__setattr__(loaded, "contract", contract or make_contract())
-    object.__setattr__(loaded, "profile", profile)
+    object.__setattr__(loaded, "detail", detail)
     ref = Ref(model=f"flight-delay-v{number}", sha256=f"{number:064x}")
     return Snapshot(stable=Served(ref=ref, loaded=loaded))
 
 
 def test_a_dropped_release_keeps_its_last_counts_for_a_while_and_then_goes() -> None:
     metrics = Metrics()
-    known = Profile(missing={"distance": 0.1}, listed={"carrier": frozenset({"AA"})})
+    known = Detail(missing={"distance": 0.1}, listed={"carrier": frozenset({"AA"})})
     for number in range(1, 21):
-        before = _table(number - 1, profile=known) if number > 1 else Snapshot()
-        metrics.switched(before, _table(number, profile=known))
+        before = _table(number - 1, detail=known) if number > 1 else Snapshot()
+        metrics.switched(before, _table(number, detail=known))
         for route in ("stable", "fallback"):
             metrics.answered(
                 model=f"flight-delay-v{number}", route=route, status=200, seconds=0.001, rows=[ROW]
@@ -141,9 +141,9 @@ def test_classes_are_counted_by_the_probability_of_the_answered_one() -> None:
     assert metrics.exposition().decode().count('le="0.5"') == MOST_CLASSES + 1
 
 
-def _regression(reference_json: bytes) -> Profile:
+def _regression(reference_json: bytes) -> Detail:
     data, sha256 = make_bundle(problem="regression", members={"reference.json": reference_json})
-    return profile.of(Bundle.open(data, sha256=sha256, name="bundle"))
+    return detail.of(Bundle.open(data, sha256=sha256, name="bundle"))
 
 
 def _columns(contract: Contract) -> dict[str, Any]:
@@ -159,10 +159,10 @@ def test_numbers_are_counted_between_the_quantiles_of_the_test_rows() -> None:
     contract = make_contract("regression")
     minutes = np.linspace(-20.0, 180.0, 101)
     built = reference.build(contract, _columns(contract), minutes)
-    found = _regression(json.dumps(built).encode())
+    found = _regression(built.to_bytes())
     assert found.edges == (-20.0, *(20.0 * k for k in range(9)), 180.0)
     metrics = Metrics()
-    metrics.switched(Snapshot(), _table(1, contract=contract, profile=found))
+    metrics.switched(Snapshot(), _table(1, contract=contract, detail=found))
     values = (-25.0, 0.0, 1.0, 1e9)
     _answer(metrics, _rows(*({"delay_minutes": v} for v in values)))
     assert _scores(metrics) == {-20.0: 1.0, 0.0: 1.0, 20.0: 1.0, float("inf"): 1.0}
@@ -175,7 +175,7 @@ def test_a_sum_that_may_fall_is_not_shown() -> None:
     """Prometheus would take it for a restart. The first bucket does not tell: it ends at or above zero here."""
     metrics = Metrics()
     contract = make_contract("regression")
-    metrics.switched(Snapshot(), _table(1, contract=contract, profile=Profile(edges=(0.0, 9.0))))
+    metrics.switched(Snapshot(), _table(1, contract=contract, detail=Detail(edges=(0.0, 9.0))))
     _answer(metrics, _rows({"delay_minutes": -5.0}))
     assert _scores(metrics) == {0.0: 1.0}
     assert "model_score_sum" not in metrics.exposition().decode()
@@ -203,10 +203,10 @@ def test_categories_that_are_not_listed_are_counted() -> None:
     inputs["carrier"]["unknown"] = "accept"
     contract = contract_dict() | {"inputs": inputs}
     data, sha256 = make_bundle(contract=contract)
-    found = profile.of(Bundle.open(data, sha256=sha256, name="bundle"))
+    found = detail.of(Bundle.open(data, sha256=sha256, name="bundle"))
     assert found.listed == {"carrier": {"AA", "B6", "UA", "(missing)"}}
     metrics = Metrics()
-    metrics.switched(Snapshot(), _table(1, contract=make_contract(inputs=inputs), profile=found))
+    metrics.switched(Snapshot(), _table(1, contract=make_contract(inputs=inputs), detail=found))
     series = 'model_unlisted_categories_total{input="carrier",model="flight-delay-v1"}'
     assert f"{series} 0.0" in metrics.exposition().decode()
     row = RowAnswer(output=ROW.output, imputed=[], fell_back=False, unlisted=["carrier"])

@@ -188,7 +188,12 @@ CASES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     ),
     "build returns half a character": (
         "prepare",
-        {"features": BUILD + "    return raw.assign(order_id=['\\ud800', *map(str, range(99))])\n"},
+        # As a text of pandas it would not even be taken; as an object it is.
+        {
+            "features": BUILD
+            + "    ids = pd.Series(['\\ud800', *map(str, range(99))], dtype=object, index=raw.index)\n"
+            + "    return raw.assign(order_id=ids)\n"
+        },
     ),
     "build reads a file that dvc.yaml does not name": (
         "prepare",

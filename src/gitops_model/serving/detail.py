@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gitops_model import strict_json
-from gitops_model.errors import BadInput
+from gitops_model.errors import BadArtifact
 from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.contract import MISSING, Contract
+from gitops_model.formats.profile import Profile
 
-MOST_BYTES = 32_000_000
 # Upper ends of the buckets of a probability. Rare events have small ones, so both ends are finer than the middle.
 PROBABILITIES = (0.01, 0.02, 0.05, *(tenth / 10 for tenth in range(1, 10)), 0.95, 0.99, 1.0)
 # What a number may be is known from the test rows only: the profile's quantiles, and its least and greatest.
@@ -22,7 +21,7 @@ UNKNOWN_UNIT = (*(-(10.0**p) for p in range(6, -2, -1)), 0.0, *(10.0**p for p in
 
 
 @dataclass(frozen=True, kw_only=True)
-class Profile:
+class Detail:
     """`edges` are the upper ends of the score's buckets; `missing` the share of rows without an input in training.
 
     `listed` are the known values of each category that accepts others, too.
@@ -33,25 +32,24 @@ class Profile:
     listed: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-NO_PROFILE = Profile()
+NO_DETAIL = Detail()
 
 
-def of(bundle: Bundle) -> Profile:
-    """The profile of a bundle. One that cannot be read costs the metrics their detail, and nobody an answer."""
+def of(bundle: Bundle) -> Detail:
+    """What a bundle's profile tells. One that cannot be read costs the metrics their detail, and nobody an answer."""
     contract = bundle.contract
     try:
-        found = strict_json.parse(
-            bundle.member("reference.json"), name="reference.json", most_bytes=MOST_BYTES
-        )
-    except BadInput:
-        found = {}
-    return Profile(
+        found = Profile.parse(bundle.member("reference.json"), name="reference.json")
+    except BadArtifact:
+        found = Profile(rows=0, days=None, score_days=None, inputs={}, scores={})
+    return Detail(
         edges=_edges(contract, found) if contract.problem == "regression" else PROBABILITIES,
         missing={
             name: share
             for name, rules in contract.inputs.items()
             if rules.missing == "impute"
-            and (share := _number(_part(found, "inputs", name).get("missing"))) is not None
+            and name in found.inputs
+            and (share := _number(found.inputs[name].missing)) is not None
         },
         listed={
             name: frozenset((*rules.values, MISSING))
@@ -61,21 +59,19 @@ def of(bundle: Bundle) -> Profile:
     )
 
 
-def _edges(contract: Contract, found: Any) -> tuple[float, ...]:
-    scores = _part(found, "scores", contract.output.name)
-    inner = scores.get("edges")
-    values = [scores.get("min"), *(inner if isinstance(inner, list) else []), scores.get("max")]
+def _edges(contract: Contract, found: Profile) -> tuple[float, ...]:
+    scores = found.scores.get(contract.output.name)
+    if scores is None:
+        return UNKNOWN_UNIT
     # Six digits: an edge is a label, and 40.00000000000001 tells nobody more than 40.
     numbers = sorted(
-        {float(f"{number:.6g}") for value in values if (number := _number(value)) is not None}
+        {
+            float(f"{number:.6g}")
+            for value in (*scores.edges, *scores.span)
+            if (number := _number(value)) is not None
+        }
     )
     return tuple(numbers) if 1 < len(numbers) <= MOST_EDGES else UNKNOWN_UNIT
-
-
-def _part(found: Any, section: str, name: str) -> Mapping[str, Any]:
-    for key in (section, name):
-        found = found.get(key) if isinstance(found, dict) else None
-    return found if isinstance(found, dict) else {}
 
 
 def _number(value: Any) -> float | None:
