@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.integration.monitoring.alert_cases import BASE, CASES, Case, Series
+from tests.integration.monitoring.alert_cases import BASE, CASES, WEEK, Case, Series
 from tests.support.places import TEMPLATE
 from tests.support.promql import ALERTS, MONITORING, alerts, needs_prometheus, promtool
 
@@ -64,7 +64,14 @@ def _tests(case: Case) -> list[dict[str, Any]]:
 
 
 @needs_prometheus
-@pytest.mark.parametrize("case", CASES, ids=[f"{c.alert}-{n}" for n, c in enumerate(CASES)])
+@pytest.mark.parametrize(
+    "case",
+    [
+        # A week of samples takes promtool ten seconds.
+        pytest.param(c, id=f"{c.alert}-{n}", marks=[pytest.mark.slow] if c.at > WEEK else [])
+        for n, c in enumerate(CASES)
+    ],
+)
 def test_it_fires_on_this_and_not_on_that(tmp_path: Path, case: Case) -> None:
     file = {
         "rule_files": [str(ALERTS)],

@@ -101,6 +101,7 @@ def _empty(port: int) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @needs_prometheus
 def test_a_real_prometheus_watches_a_real_service(tmp_path: Path) -> None:
     port = _free_port()

@@ -121,8 +121,8 @@ def test_evidence_is_cut_and_that_is_said() -> None:
 def test_it_stays_below_the_limit_whatever_is_in_it() -> None:
     long = HOSTILE * 40
     many = tuple(
-        Signal(name=f"{i} {long}", state="alarm", sentence=long, evidence=(long,) * 90)
-        for i in range(1500)
+        Signal(name=f"{i} {long}", state="alarm", sentence=long, evidence=(long,) * 40)
+        for i in range(600)
     )
     found = replace(
         watch(*many), causes=(long,) * 900, advice=(long,) * 900, notes=(long,) * 900, model=long
