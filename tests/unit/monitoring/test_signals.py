@@ -1,0 +1,108 @@
+"""From counted windows to signals, for tables of any width and kind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from gitops_model.formats.monitor import Settings
+from gitops_model.formats.profile import Column, Profile
+from gitops_model.formats.watch import Signal
+from gitops_model.monitoring import counts, signals, windows
+from gitops_model.monitoring.counts import Tally
+from gitops_model.monitoring.traffic import Traffic
+from gitops_model.pipeline import reference
+
+LAST = date(2026, 11, 20)
+SETTINGS = Settings(window_days=1)
+RNG = np.random.default_rng(11)
+
+
+def profile(inputs: dict[str, Column]) -> Profile:
+    score = reference.number(RNG.random(2000), None)
+    return Profile(rows=2000, days=None, score_days=None, inputs=inputs, scores={"late": score})
+
+
+def spans(tallies: dict[str, Tally], rows: int) -> list[windows.Span]:
+    days = {LAST - timedelta(days=n): Traffic(rows=rows, inputs=tallies) for n in range(5)}
+    return windows.spans(days, last=LAST, settings=SETTINGS)
+
+
+def test_three_hundred_columns_of_which_one_moved() -> None:
+    column = reference.number(RNG.normal(size=5000), None)
+    inputs: dict[str, Column] = {f"c{number}": column for number in range(300)}
+    tallies = {name: counts.numbers(column, RNG.normal(size=500)) for name in inputs}
+    tallies["c7"] = counts.numbers(column, RNG.normal(1, 1, 500))
+    watched = signals.columns(profile(inputs), spans(tallies, 500), "a" * 64, SETTINGS)
+    found = [signals.drift(one, spans(tallies, 500), SETTINGS) for one in watched]
+    assert [one.name for one in found if one.state == "alarm"] == ["input c7"]
+    assert all(len(signals.picture(one).bars) <= 12 for one in watched)
+
+
+def test_a_table_without_numbers() -> None:
+    column = reference.category(np.array(list("ab") * 500, dtype=object), None)
+    tallies = {"letter": counts.categories(column, {"a": 100, "b": 100}, missing=0)}
+    held = spans(tallies, 200)
+    watched = signals.columns(profile({"letter": column}), held, "a" * 64, SETTINGS)
+    states = [signals.drift(one, held, SETTINGS).state for one in watched]
+    assert states == ["clean", "withheld"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "state"),
+    [([0] * 5, "withheld"), ([9, 9, 9, 9, 0], "watching"), ([9, 9, 9, 0, 0], "alarm"), ([9] * 5, "clean")],
+)  # fmt: skip
+def test_silence(rows: list[int], state: str) -> None:
+    held = [windows.Span(first=LAST, last=LAST, traffic=Traffic(rows=count)) for count in rows]
+    assert signals.silence(held, SETTINGS, deployed=True).state == state
+
+
+@pytest.mark.parametrize(
+    ("seen", "state"),
+    [
+        ([False] * 5, "clean"),
+        ([None] * 5, "withheld"),
+        ([True, True, False, False, False], "watching"),
+        ([True, False, True, False, True], "alarm"),
+        ([True] * 10 + [False] * 3, "watching"),
+        ([True] * 10 + [False] * 5, "clean"),
+        ([True, True, None, None, True], "alarm"),
+        ([None, None, None, None, False], "clean"),
+    ],
+)
+def test_when_a_shift_becomes_an_alarm_and_ends(seen: list[bool | None], state: str) -> None:
+    assert windows.state(seen, SETTINGS) == state
+
+
+def alarm(name: str, sentence: str = "the mean went from 1 to 2") -> Signal:
+    return Signal(name=name, state="alarm", sentence=sentence)
+
+
+@pytest.mark.parametrize(
+    ("found", "word"),
+    [
+        ([alarm("input a")], "unit"),
+        ([alarm("input a"), alarm("input b")], "season"),
+        ([alarm("input a", "the share that is missing went from 0 % to 9 %")], "nulls"),
+        ([alarm("score late")], "another release"),
+        ([alarm("silence")], "Nobody asks"),
+        ([alarm("fallback")], "fails on some"),
+    ],
+)
+def test_causes_fit_what_was_seen(found: list[Signal], word: str) -> None:
+    assert any(word in cause for cause in signals.causes(found))
+    assert signals.causes([Signal(name="input a", state="clean", sentence="")]) == ()
+
+
+def test_the_monitor_imports_nothing_that_trains_or_judges() -> None:
+    code = (
+        "import sys; import gitops_model.monitoring.signals, gitops_model.monitoring.records, "
+        "gitops_model.monitoring.labels, gitops_model.monitoring.quality; "
+        "print([m for m in ('scipy', 'pandas', 'sklearn', 'dvc', 'onnxruntime') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
