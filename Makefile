@@ -90,6 +90,7 @@ wheel: env ## Build src/ into the template: wheel, library.lock, stages.json
 
 bench: env ## Measure everything the README gives a figure for, side by side with its peers
 	@python -m ci_scripts.bench
+	@python -m ci_scripts.bench_monitor
 
 bake: env ## Write every combination of options into build/bakes
 	@python -m ci_scripts.bake build/bakes
