@@ -14,7 +14,7 @@ print(f"""
 {answers["project_name"]} is ready. What comes next:
 
   cd {Path.cwd()}
-  make setup     the environment, git and DVC: about a minute, 600 MB
+  make setup     the environment, git and DVC: about a minute, 760 MB
   make data      the raw data: three months of example flights
   make train     prepare, train, evaluate, package
   make check     would this model be allowed to ship?
