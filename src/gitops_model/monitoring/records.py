@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -235,8 +235,3 @@ def _fits(value: object, kind: pa.DataType) -> bool:
     return isinstance(value, float) or (
         isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 1000
     )
-
-
-def total_bytes(parts: Sequence[Part]) -> int:
-    """Bytes of these files."""
-    return sum(part.size for part in parts)

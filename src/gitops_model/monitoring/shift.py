@@ -125,7 +125,7 @@ def _chance(expected: Array, found: Array, before: int, now: int) -> float:
     common = (expected * now >= EXPECTED) & (expected * before >= EXPECTED)
     chances = []
     if common.sum() > 1:
-        statistic, past = 0.0, expected * before
+        past = expected * before
         scale = math.sqrt(before / now)
         both = found[common] + past[common]
         statistic = float((np.square(found[common] * scale - past[common] / scale) / both).sum())

@@ -83,7 +83,19 @@ def drift(watched: Watched, spans: Sequence[Span], settings: Settings) -> Signal
         if times
         else f"stability index {measured.size:.2f} over {measured.rows:,} rows."
     )
+    sentence += _coverage(watched.tallies[last])
     return Signal(name=watched.name, state=at, sentence=sentence, evidence=evidence)
+
+
+def _coverage(tally: Tally | None) -> str:
+    """Values that training did not reach, and values of another type, in words; empty where there are none."""
+    if tally is None:
+        return ""
+    beyond = f" {_share(tally.beyond / tally.rows)} lie beyond training's." if tally.beyond else ""
+    wrong = (
+        f" {tally.wrong:,} values have another type than contract.yaml says." if tally.wrong else ""
+    )
+    return beyond + wrong
 
 
 def _what(watched: Watched, place: int) -> str:

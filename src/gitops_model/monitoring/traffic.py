@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -26,14 +25,12 @@ FALLBACK = "fallback"
 
 @dataclass(frozen=True, kw_only=True)
 class Traffic:
-    """Rows answered by callers' requests. `scores` and `answered` are by the sha256 of the release that answered."""
+    """Rows answered by callers' requests. `scores` are by the sha256 of the release that answered."""
 
     rows: int = 0
     fallbacks: int = 0
     inputs: Mapping[str, Tally] = field(default_factory=dict)
     scores: Mapping[str, Mapping[str, Tally]] = field(default_factory=dict)
-    answered: Mapping[str, int] = field(default_factory=dict)
-    routes: Mapping[str, int] = field(default_factory=dict)
 
     def __add__(self, other: Traffic) -> Traffic:
         return Traffic(
@@ -44,8 +41,6 @@ class Traffic:
                 sha: _added(self.scores.get(sha, {}), other.scores.get(sha, {}))
                 for sha in {**self.scores, **other.scores}
             },
-            answered=Counter(self.answered) + Counter(other.answered),
-            routes=Counter(self.routes) + Counter(other.routes),
         )
 
 
@@ -56,14 +51,11 @@ def _added(one: Mapping[str, Tally], other: Mapping[str, Tally]) -> dict[str, Ta
     }
 
 
-def count(
-    pieces: Iterable[Piece], profile: Profile, *, progress: Callable[[], None] = lambda: None
-) -> dict[date, Traffic]:
+def count(pieces: Iterable[Piece], profile: Profile) -> dict[date, Traffic]:
     """Traffic by day. Scores are counted against the profile's, whoever answered."""
     days: dict[date, Traffic] = {}
     for piece in pieces:
         days[piece.day] = days.get(piece.day, Traffic()) + _counted(piece, profile)
-        progress()
     return days
 
 
@@ -72,7 +64,6 @@ def _counted(piece: Piece, profile: Profile) -> Traffic:
     if table.num_rows == 0:
         return Traffic()
     inputs = flat(table.column("inputs"))
-    routes = Counter({str(k): v for k, v in _values(table.column("route")).items()})
     shas = _values(table.column("sha256"))
     scores = {}
     for sha in shas:
@@ -82,14 +73,12 @@ def _counted(piece: Piece, profile: Profile) -> Traffic:
         scores[sha] = _scored(held, profile)
     return Traffic(
         rows=table.num_rows,
-        fallbacks=routes.get(FALLBACK, 0),
+        fallbacks=_values(table.column("route")).get(FALLBACK, 0),
         inputs={
             name: _tally(column, inputs.get(name), table.num_rows, piece.wrong.get(name, 0))
             for name, column in profile.inputs.items()
         },
         scores=scores,
-        answered=shas,
-        routes=routes,
     )
 
 

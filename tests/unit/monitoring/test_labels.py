@@ -70,18 +70,13 @@ def test_each_problem_has_its_labels(tmp_path: Path, problem: str, text: str, va
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("id,late\na,1\n", "needed: request_id or flight_id, and late"), ("", "cannot be read"),
-     ('request_id,late\n"a', "cannot be read|needed|late")],
-)  # fmt: skip
+    [("id,late\na,1\n", "needed: request_id or flight_id, and late"), ("", "cannot be read")],
+)
 def test_a_file_that_is_no_table_of_labels_is_refused(
     tmp_path: Path, text: str, words: str
 ) -> None:
-    try:
-        found = read(write(tmp_path, text))
-    except BadInput as error:
-        assert any(word in str(error) for word in words.split("|"))
-    else:
-        assert text.endswith('"a') and found == {}
+    with pytest.raises(BadInput, match=words):
+        read(write(tmp_path, text))
 
 
 def test_a_place_without_labels_is_said(tmp_path: Path) -> None:

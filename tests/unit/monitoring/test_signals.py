@@ -43,6 +43,17 @@ def test_three_hundred_columns_of_which_one_moved() -> None:
     assert all(len(signals.picture(one).bars) <= 12 for one in watched)
 
 
+def test_values_out_of_reach_and_of_another_type_are_said() -> None:
+    column = reference.number(RNG.normal(size=5000), None)
+    values = np.append(RNG.normal(size=490), [99.0] * 5 + [np.nan] * 5)
+    tallies = {"c": counts.numbers(column, values, wrong=5)}
+    held = spans(tallies, 500)
+    (watched, _) = signals.columns(profile({"c": column}), held, "a" * 64, SETTINGS)
+    sentence = signals.drift(watched, held, SETTINGS).sentence
+    assert "1 % lie beyond training's." in sentence
+    assert "5 values have another type than contract.yaml says." in sentence
+
+
 def test_a_table_without_numbers() -> None:
     column = reference.category(np.array(list("ab") * 500, dtype=object), None)
     tallies = {"letter": counts.categories(column, {"a": 100, "b": 100}, missing=0)}
