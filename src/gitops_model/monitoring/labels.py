@@ -83,7 +83,8 @@ def _table(
                 table = pq.read_table(stream)
             else:
                 # As texts, so that an id such as 007 stays one.
-                names = pcsv.open_csv(files.open_input_stream(path)).schema.names
+                with files.open_input_stream(path) as head:
+                    names = pcsv.open_csv(head).schema.names
                 options = pcsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
                 table = pcsv.read_csv(stream, convert_options=options)
     except (pa.ArrowInvalid, OSError) as error:
