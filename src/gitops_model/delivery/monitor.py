@@ -148,6 +148,7 @@ def watch(stable: Ref, options: Options) -> Iterator[str]:
         causes=signals.causes(judged),
         advice=advice(judged),
         notes=notes,
+        retrain=signals.retrain(judged),
     )
     write_atomic(REPORTS / "monitor.json", canonical_json(made.to_dict()))
     write_atomic(REPORTS / "monitor.md", watch_pages.markdown(made))
@@ -162,8 +163,8 @@ def advice(signals: tuple[Signal, ...]) -> tuple[str, ...]:
         return ()
     return (
         'A release went out just before: `make rollback REASON="inputs or answers shifted"`',
-        "The world changed: bring in the newer data with `make data`, then `make train` and `make check`, and open a "
-        "pull request.",
+        "The world changed: `make retrain PUSH=1` brings in the newer data, trains, checks, and pushes a branch for a "
+        "pull request. It ships nothing.",
         "It was expected: write it down under `expected` in monitor.yaml.",
     )
 
@@ -176,6 +177,8 @@ def _said(made: Watch) -> Iterator[str]:
             yield f"{signal.state:<8} {signal.name}: {signal.sentence}"
     clean = sum(signal.state == "clean" for signal in made.signals)
     yield f"{clean} of {len(made.signals)} signals are clean; {REPORTS / 'monitor.html'} shows all of them."
+    if made.retrain.why:
+        yield f"retrain? {made.retrain.why}"
     yield from made.notes
 
 

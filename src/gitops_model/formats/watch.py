@@ -14,6 +14,8 @@ SCHEMA = 1
 MOST_BYTES = 20_000_000
 
 State = Literal["alarm", "watching", "clean", "expected", "withheld"]
+# What moved in an input or a score: its values, the share that is missing, or values that training did not list.
+Moved = Literal["", "values", "missing", "new"]
 WORST: tuple[State, ...] = ("alarm", "watching", "expected", "withheld", "clean")
 
 
@@ -29,6 +31,20 @@ class Signal:
     state: State
     sentence: str
     evidence: tuple[str, ...] = ()
+    moved: Moved = ""
+
+    @property
+    def kind(self) -> str:
+        """The first word of the name: input, score, quality, fallback, silence ..."""
+        return self.name.partition(" ")[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrain:
+    """Whether the evidence asks for a new model, and why or why not; `why` is empty when nothing alarms."""
+
+    wanted: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +67,7 @@ class Watch:
     causes: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    retrain: Retrain = Retrain()
 
     @property
     def alarms(self) -> tuple[Signal, ...]:
@@ -84,6 +101,7 @@ class Watch:
                 causes=tuple(found["causes"]),
                 advice=tuple(found["advice"]),
                 notes=tuple(found["notes"]),
+                retrain=Retrain(**found.get("retrain", {})),
             )
         except (OSError, LookupError, TypeError, ValueError) as error:
             raise BadInput(

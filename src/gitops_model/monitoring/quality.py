@@ -93,7 +93,10 @@ def collect(
             Answered(
                 day=piece.day,
                 scores=scores.astype(np.float64),
-                labels=labels.of(table.column("request_id")),
+                labels=labels.of(
+                    table.column("request_id"),
+                    table.column("row") if "row" in table.column_names else None,
+                ),
                 slices={
                     name: np.array(inputs[name].to_pylist(), dtype=object)
                     for name in contract.slices
