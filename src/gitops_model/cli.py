@@ -69,6 +69,8 @@ INTERNAL: Mapping[str, Command] = {
     "ci-revert": Command("actions.revert", "propose to put production.yaml back"),
     "ci-rollback": Command("actions.rollback", "the button: go back, merge, deploy, open an issue"),
     "ci-monitor": Command("actions.monitor", "watch what serves, and ask in one issue"),
+    "ci-retrain": Command("actions.retrain", "train on newer data, and hand the commit on"),
+    "ci-propose": Command("actions.propose", "open the pull request with a retrained model"),
     "run": Command("pipeline.run", "run a stage that was ejected: FILE"),
     "weigh": Command("delivery.memory", "load one bundle in a process of its own"),
 }

@@ -53,6 +53,10 @@ def _ask(job: Job) -> None:
     if not all(signal.state == "clean" for signal in watch.signals):
         # The summary holds the question also where no issue can be written.
         job.summarise(render(watch, Asked.about(watch)))
-    sentence = question.settle(Repository(job), watch)
+    repository = Repository(job)
+    sentence = question.settle(repository, watch)
     print(f"ci-monitor: {sentence}")
     job.summarise(sentence)
+    if os.environ.get("RETRAIN") == "true":
+        number = question.claim_retraining(repository, watch)
+        job.set_output("retrain", "" if number is None else str(number))

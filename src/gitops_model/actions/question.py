@@ -7,6 +7,8 @@ was said. So a run that dies may leave out a comment, and never writes one twice
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gitops_model.actions import client, issues
 from gitops_model.actions.client import Refused, Repository
 from gitops_model.actions.issues import Issue
@@ -32,6 +34,23 @@ def settle(repository: Repository, watch: Watch) -> str:
             return "Issues are switched off in this repository: the question stands in the job summary only."
 
 
+def claim_retraining(repository: Repository, watch: Watch) -> int | None:
+    """The number of the open issue, when its evidence asks for a new model and no workflow was told so yet.
+
+    The issue says so from now on: a retraining that fails is not begun again every day. Raises ExternalFailure.
+    """
+    if not watch.retrain.wanted:
+        return None
+    with client.calling("say in the monitor's issue that a retraining began"):
+        issue = _one(repository, _ours(repository))
+        asked = None if issue is None else Asked.read(issue.body)
+        if issue is None or asked is None or asked.retrained:
+            return None
+        now = replace(asked, retrained=watch.made[:10])
+        issues.edit_issue(repository, issue, question.render(watch, now))
+        return issue.number
+
+
 def _settle(repository: Repository, watch: Watch) -> str:
     everything = _ours(repository)
     issue = _one(repository, everything)
@@ -51,7 +70,7 @@ def _settle(repository: Repository, watch: Watch) -> str:
 
 def _go_on(repository: Repository, watch: Watch, issue: Issue) -> str:
     before = Asked.read(issue.body) or Asked()
-    now = Asked.about(watch, since=before.since, former=before.former)
+    now = Asked.about(watch, since=before.since, former=before.former, retrained=before.retrained)
     if _is_over(watch):
         # The last evidence stays readable.
         issues.edit_issue(repository, issue, issue.body, close=True)

@@ -135,15 +135,21 @@ def retrain(git: Git, options: Options) -> Retrained | None:
 
 def push(git: Git, branch: str) -> None:
     """Push the data, then the branch. Raises ExternalFailure."""
+    push_data(git, branch)
+    problem = git.push(f"refs/heads/{branch}:refs/heads/{branch}")
+    if problem:
+        raise ExternalFailure(f"the commit is on {branch}, but cannot be pushed: {problem}")
+
+
+def push_data(git: Git, branch: str) -> None:
+    """`dvc push`, where there is a data storage. Raises ExternalFailure."""
     if dvc.default_remote(git.root) is not None:
         done = dvc.dvc(git.root, "push", doing="pushing data and model to the data storage")
         if done.returncode:
             raise ExternalFailure(
-                f"`dvc push` failed: {dvc.said(done)}. The commit is on {branch}; nothing was pushed."
+                f"`dvc push` failed: {dvc.said(done)}. It needs a key that may write. The commit is on {branch}; "
+                "nothing was pushed."
             )
-    problem = git.push(f"refs/heads/{branch}:refs/heads/{branch}")
-    if problem:
-        raise ExternalFailure(f"the commit is on {branch}, but cannot be pushed: {problem}")
 
 
 def with_settings(text: str, wanted: Sequence[str]) -> tuple[str, list[str]]:

@@ -38,11 +38,8 @@ class Labels:
     refused: int
     contradictory: int
 
-    def of(
-        self, requests: pa.ChunkedArray, rows: pa.ChunkedArray | None = None
-    ) -> NDArray[np.float64]:
-        """The label of each row of each request, `rows` None: of its first; NaN where none has arrived."""
-        keys = requests if rows is None else _keys(requests, rows)
+    def of(self, keys: pa.ChunkedArray) -> NDArray[np.float64]:
+        """The label of each of the rows that `names` names; NaN where none has arrived."""
         places = pc.index_in(keys, self.ids).to_numpy(zero_copy_only=False)
         found = np.full(len(places), np.nan)
         there = ~np.isnan(places.astype(np.float64))
@@ -50,8 +47,10 @@ class Labels:
         return found
 
 
-def _keys(requests: pa.ChunkedArray, rows: pa.ChunkedArray) -> pa.ChunkedArray:
+def names(requests: pa.ChunkedArray, rows: pa.ChunkedArray | None) -> pa.ChunkedArray:
     """One text for each row: the request's id, and from the second row of a batch on its place in it."""
+    if rows is None:
+        return requests
     numbers = pc.fill_null(rows.cast(pa.int64()), 0)
     if pc.max(numbers).as_py() in (None, 0):
         return requests

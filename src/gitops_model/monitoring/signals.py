@@ -93,7 +93,11 @@ def _coverage(tally: Tally | None) -> str:
     """Values that training did not reach, and values of another type, in words; empty where there are none."""
     if tally is None:
         return ""
-    beyond = f" {_share(tally.beyond / tally.rows)} lie beyond training's." if tally.beyond else ""
+    beyond = (
+        f" {_share(tally.beyond / tally.rows)} of the values lie beyond those of training."
+        if tally.beyond
+        else ""
+    )
     wrong = (
         f" {tally.wrong:,} values have another type than contract.yaml says." if tally.wrong else ""
     )
@@ -191,7 +195,7 @@ def causes(signals: Sequence[Signal]) -> tuple[str, ...]:
     inputs = sum(signal.kind == "input" for signal in alarms)
     if inputs == 1:
         found.append(
-            "One input alone moved: a changed unit, a changed schema, or one broken source."
+            "One input alone moved: a changed unit, a changed schema, one broken source, or its season."
         )
     if inputs > 1:
         found.append(
@@ -226,7 +230,8 @@ def retrain(signals: Sequence[Signal]) -> Retrain:
         return Retrain()
     if any(s.kind == "quality" and s.state == "clean" for s in signals):
         return Retrain(
-            why=f"Not yet: {_names(moved)} shifted, and by the labels that arrived the answers are as good as before."
+            why=f"Not needed: {_names(moved)} shifted, and by the labels that arrived the answers are as good as the "
+            "model card says. Newer data may still make a better model."
         )
     if len(moved) == 1:
         return Retrain(

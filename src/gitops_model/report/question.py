@@ -31,10 +31,12 @@ LONGEST_NAME = 300
 class Asked:
     """What an issue has said already. `signals` are digests of the names that alarmed, `whole` the digest of all.
 
-    `former` is the number of the issue that asked before. `since` is the day on which this one was opened.
+    `former` is the number of the issue that asked before. `since` is the day on which this one was opened, `retrained`
+    the day on which a workflow was told to retrain: once for each question.
     """
 
     since: str = ""
+    retrained: str = ""
     former: int | None = None
     signals: tuple[str, ...] = ()
     whole: str = ""
@@ -45,12 +47,20 @@ class Asked:
         return not self.signals
 
     @staticmethod
-    def about(watch: Watch, *, since: str = "", former: int | None = None) -> Asked:
+    def about(
+        watch: Watch, *, since: str = "", former: int | None = None, retrained: str = ""
+    ) -> Asked:
         """What an issue about `watch` says."""
         known = sorted(digest(signal.name) for signal in watch.alarms)
         # The first ones are enough to say what is new; `whole` knows of every change.
         whole = digest(" ".join(known))
-        return Asked(since=since, former=former, signals=tuple(known[:200]), whole=whole)
+        return Asked(
+            since=since,
+            former=former,
+            retrained=retrained,
+            signals=tuple(known[:200]),
+            whole=whole,
+        )
 
     def marker(self) -> str:
         """The hidden first line of the issue."""

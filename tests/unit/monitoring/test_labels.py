@@ -117,4 +117,4 @@ def test_the_rows_of_a_batch_have_labels_of_their_own(tmp_path: Path) -> None:
     found = labels.read(str(write(tmp_path, text)), CONTRACT)
     requests = pa.chunked_array([["b", "b", "b", "a", "a"]])
     rows = pa.chunked_array([pa.array([0, 1, 2, None, 1])])
-    np.testing.assert_array_equal(found.of(requests, rows), [0, 1, np.nan, 1, np.nan])
+    np.testing.assert_array_equal(found.of(labels.names(requests, rows)), [0, 1, np.nan, 1, np.nan])

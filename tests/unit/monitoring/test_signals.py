@@ -126,7 +126,7 @@ MANY = [alarm(f"input {name}") for name in "abcde"]
         ([WORSE, *MANY], True, "worse than in the model card"),
         ([WORSE, alarm("input a", "missing")], False, "Mend it first: input a."),
         ([alarm("fallback"), *MANY], False, "Mend it first: fallback."),
-        ([GOOD, *MANY], False, "as good as before"),
+        ([GOOD, *MANY], False, "as good as the model card says"),
         ([UNKNOWN, *MANY], True, "input a, input b, input c and 2 more shifted"),
         ([alarm("input a")], False, "input a shifted alone"),
         ([alarm("input a", state="expected"), alarm("input b", state="watching")], False, ""),
