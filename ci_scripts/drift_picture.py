@@ -53,7 +53,7 @@ def svg(weeks: Sequence[Watch]) -> str:
         y = TOP + row * step
         parts.append(f'<text x="{LEFT - 8}" y="{y + 12}" text-anchor="end">{escape(name)}</text>')
         for place, found in enumerate(states[name]):
-            said = f"{name}, week to {weeks[place].windows[-1].last}: {found}"
+            said = f"week to {weeks[place].windows[-1].last}: {found}"
             parts.append(
                 f'<rect class="{STATES[found][0]}" x="{LEFT + place * step}" y="{y}" width="{CELL}" height="{CELL}" '
                 f'rx="2"><title>{escape(said)}</title></rect>'
