@@ -70,6 +70,7 @@ INTERNAL: Mapping[str, Command] = {
     "ci-monitor": Command("actions.monitor", "watch what serves, and ask in one issue"),
     "run": Command("pipeline.run", "run a stage that was ejected: FILE"),
     "weigh": Command("delivery.memory", "load one bundle in a process of its own"),
+    "rehearse": Command("delivery.rehearsal", "could this bundle serve?"),
 }
 
 
