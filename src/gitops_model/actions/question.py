@@ -32,6 +32,11 @@ def settle(repository: Repository, watch: Watch) -> str:
             return "Issues are switched off in this repository: the question stands in the job summary only."
 
 
+def opened(repository: Repository) -> Issue | None:
+    """The issue in which the question is open; None without one. Raises as `Repository` does."""
+    return next((issue for issue in _ours(repository) if issue.open), None)
+
+
 def _settle(repository: Repository, watch: Watch) -> str:
     everything = _ours(repository)
     issue = _one(repository, everything)
@@ -51,8 +56,8 @@ def _settle(repository: Repository, watch: Watch) -> str:
 
 def _go_on(repository: Repository, watch: Watch, issue: Issue) -> str:
     before = Asked.read(issue.body) or Asked()
-    now = Asked.about(watch, since=before.since, former=before.former)
-    if _is_over(watch):
+    now = Asked.about(watch, since=before.since, former=before.former, before=before.signals)
+    if question.is_over(watch, before):
         # The last evidence stays readable.
         issues.edit_issue(repository, issue, issue.body, close=True)
         issues.add_comment(repository, issue.number, RECOVERED)
@@ -82,11 +87,6 @@ def _one(repository: Repository, everything: list[Issue]) -> Issue | None:
         )
         issues.edit_issue(repository, newer, body, close=True)
     return opened[0] if opened else None
-
-
-def _is_over(watch: Watch) -> bool:
-    """Recovered, and not only because nothing could be judged."""
-    return watch.recovered and any(s.state in ("clean", "expected") for s in watch.signals)
 
 
 def _count(watch: Watch) -> str:
