@@ -34,7 +34,7 @@ def settle(repository: Repository, watch: Watch) -> str:
 
 def opened(repository: Repository) -> Issue | None:
     """The issue in which the question is open; None without one. Raises as `Repository` does."""
-    return next((issue for issue in _ours(repository) if issue.open), None)
+    return next(iter(_ours(repository, state="open")), None)
 
 
 def _settle(repository: Repository, watch: Watch) -> str:
@@ -69,9 +69,10 @@ def _go_on(repository: Repository, watch: Watch, issue: Issue) -> str:
     return f"{_count(watch)}, as before: {issue.url} is up to date."
 
 
-def _ours(repository: Repository) -> list[Issue]:
+def _ours(repository: Repository, *, state: str = "all") -> list[Issue]:
     return issues.labelled(
         repository,
+        state=state,
         label=LABEL,
         author=repository.login(),
         ours=lambda body: Asked.read(body) is not None,

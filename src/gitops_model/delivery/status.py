@@ -184,8 +184,8 @@ def watched(made: str | None, *, today: date) -> str | None:
     """What to say of a report of the monitor that was made on the day `made` (None: there is none)."""
     if made is None:
         return (
-            "the monitor never ran in this clone (on GitHub its workflow may), so nothing here says whether traffic "
-            "and way back are in order. Look now: make monitor"
+            "the monitor never ran in this clone (on GitHub its workflow may), so nothing here says whether its inputs "
+            "and answers look right. Look now: make monitor"
         )
     try:
         days = (today - date.fromisoformat(made[:10])).days
