@@ -13,9 +13,9 @@ from gitops_model.formats.watch import Watch
 from tests.support.places import TEMPLATE
 from tests.support.watches import LATE, TEMP, signal, watch
 from tests.workflows import scopes
-from tests.workflows.bare_git import BareGit, put_workflow
+from tests.workflows.bare_git import BareGit, put_workflows
 from tests.workflows.commands import Done
-from tests.workflows.scene import PERMISSIONS, Scene, scene
+from tests.workflows.scene import CHECK, PERMISSIONS, Scene, scene
 
 __all__ = ["scene"]
 
@@ -27,7 +27,8 @@ OLD, LONG_AGO = "2026-01-01T05:23:00Z", "2025-10-01T00:00:00Z"
 @pytest.fixture
 def watched(scene: Scene, bare: BareGit) -> Scene:
     """A repository that has had the monitor's workflow for months."""
-    put_workflow(bare, (TEMPLATE / ".github/workflows/monitor.yml").read_text(), "monitor.yml")
+    monitor = (TEMPLATE / ".github/workflows/monitor.yml").read_text()
+    put_workflows(bare, {"check.yml": CHECK, "monitor.yml": monitor})
     scene.fake.settings.workflows_since = LONG_AGO
     return scene
 
@@ -56,8 +57,8 @@ def publish(scene: Scene, report: Any = None, **options: Any) -> tuple[Done, str
     done = scene.publish(scene.checked(head, report), **options)
     assert done.code == 0, done.output
     assert scene.status(head)[0] == "success", done.output
-    (body,) = scene.bodies()
-    return done, body
+    assert len(scene.bodies()) == 1, done.output
+    return done, scene.bodies()[0]
 
 
 def test_it_says_that_nobody_watches_and_changes_no_verdict(
