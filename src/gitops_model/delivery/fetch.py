@@ -20,6 +20,8 @@ from gitops_model.formats.bundle import MAX_BYTES
 from gitops_model.formats.pointer import Ref
 from gitops_model.formats.store import Layout
 
+OTHER = "holds other bytes"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
@@ -96,7 +98,7 @@ def find(
             return Found(data=data, source=name)
         # Each training writes another model there; all other sources keep bytes under their name for ever.
         wrong = wrong or name != dvc.BUNDLE
-        failures.append(f"{name}: holds other bytes (sha256 {found[:12]}…)")
+        failures.append(f"{name}: {OTHER} (sha256 {found[:12]}…)")
     listed = "; ".join(failures)
     raise BadArtifact(
         f"the bundle of {ref.model} (sha256 {ref.sha256[:12]}…) was not found in any source. Tried: {listed}.",

@@ -92,7 +92,7 @@ def rehearse(git: Git, ref: Ref) -> Rehearsed:
         found = fetch.find(ref, md5=md5, size=size, places=fetch.places(git))
     except BadArtifact as error:
         kind: way_back.Kind = "absent" if error.reason == "missing" else "wrong"
-        return Rehearsed(ref=ref, kind=kind, said=_tried(error))
+        return Rehearsed(ref=ref, kind=kind, said=str(error), tried=_tried(error, kind))
     except GitopsError as error:
         return Rehearsed(ref=ref, kind="absent", said=str(error))
     source = found.source
@@ -122,10 +122,13 @@ def _record(git: Git, ref: Ref) -> tuple[str | None, int | None]:
     return artifact["md5"], artifact["size"]
 
 
-def _tried(error: BadArtifact) -> str:
-    """The sources that were tried; the sentence around them is the signal's own."""
-    text = str(error)
-    return text.partition("Tried: ")[2] or text
+def _tried(error: BadArtifact, kind: way_back.Kind) -> tuple[str, ...]:
+    """The sources that `fetch` tried, the most telling one last; empty when it is another error."""
+    parts = str(error).partition("Tried: ")[2].rstrip(".").split("; ")
+    if parts == [""]:
+        return ()
+    damaged = [one for one in parts if fetch.OTHER in one and not one.startswith(dvc.BUNDLE)]
+    return tuple(sorted(parts, key=lambda one: kind == "wrong" and one in damaged))
 
 
 def _has_storage(git: Git) -> bool:

@@ -40,6 +40,14 @@ def test_what_mends_it_depends_on_what_is_wrong_and_where_bundles_are_kept() -> 
     assert "make rollback TO=" in said("refused")
 
 
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_the_command_is_not_cut_off_in_the_issue(kind: Kind) -> None:
+    long = Ref(model="a" * 60 + "-v123", sha256="1" * 64)
+    found = Rehearsed(ref=long, kind=kind, said="why " * 400, tried=("one", "two " * 200))
+    said = signal(found, storage=False)
+    assert len(said.sentence) <= 400 and said.evidence == found.tried
+
+
 def test_what_served_before() -> None:
     line = [at(V1), at(V2, V1), at(V3, V2)]
     assert before(V2, line, whole=True) == Before(ref=V1)
