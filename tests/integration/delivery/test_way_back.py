@@ -188,8 +188,8 @@ def test_a_process_that_the_model_started_ends_with_it(
     instead(
         monkeypatch,
         "import subprocess, sys, time\n"
-        f"child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
-        f"open({str(note)!r}, 'w').write(str(child.pid))\ntime.sleep(600)",
+        f"child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(30)'])\n"
+        f"open({str(note)!r}, 'w').write(str(child.pid))\ntime.sleep(30)",
     )
     with pytest.raises(BadArtifact, match="within 2 s"):
         rehearsal.of_bundle(bundle[0], sha256=bundle[1], seconds=2)
