@@ -191,8 +191,10 @@ def test_a_process_that_the_model_started_ends_with_it(
         f"child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(30)'])\n"
         f"open({str(note)!r}, 'w').write(str(child.pid))\ntime.sleep(30)",
     )
+    began = time.monotonic()
     with pytest.raises(BadArtifact, match="within 2 s"):
         rehearsal.of_bundle(bundle[0], sha256=bundle[1], seconds=2)
+    assert time.monotonic() - began < 20  # it would live for 30
     child = Path("/proc") / note.read_text() / "stat"
     time.sleep(0.2)
     assert not child.exists() or child.read_text().split()[2] == "Z"

@@ -57,6 +57,7 @@ def test_the_marker_survives_any_name() -> None:
     asked = Asked.about(found, since="2026-05-04", former=3)
     assert Asked.read(question.render(found, asked)) == asked
     assert [name[:60] for name in NAMES[: question.NAMED]] == asked.named
+    assert "--" not in asked.marker().removeprefix("<!--").removesuffix("-->")
 
 
 def test_a_marker_from_before_it_named_signals_is_read() -> None:
