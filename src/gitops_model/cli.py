@@ -73,6 +73,7 @@ INTERNAL: Mapping[str, Command] = {
     "ci-propose": Command("actions.propose", "open the pull request with a retrained model"),
     "run": Command("pipeline.run", "run a stage that was ejected: FILE"),
     "weigh": Command("delivery.memory", "load one bundle in a process of its own"),
+    "rehearse": Command("delivery.rehearsal", "could this bundle serve?"),
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from gitops_model.actions import question
+from gitops_model.actions import question, storage
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
 from gitops_model.delivery import monitor
@@ -28,6 +28,8 @@ def run() -> int:
     The question is asked also where the service is wrong, because one may explain the other.
     """
     job = Job.from_environ(os.environ)
+    # The way back is fetched from where releases are kept.
+    storage.write_credentials(Path(), os.environ)
     problems: list[GitopsError] = []
     code = 0
     try:

@@ -34,6 +34,11 @@ def settle(repository: Repository, watch: Watch) -> str:
             return "Issues are switched off in this repository: the question stands in the job summary only."
 
 
+def opened(repository: Repository) -> Issue | None:
+    """The issue in which the question is open; None without one. Raises as `Repository` does."""
+    return next(iter(_ours(repository, state="open")), None)
+
+
 def claim_retraining(repository: Repository, watch: Watch) -> int | None:
     """The number of the open issue, when its evidence asks for a new model and no workflow was told so yet.
 
@@ -42,7 +47,7 @@ def claim_retraining(repository: Repository, watch: Watch) -> int | None:
     if not watch.retrain.wanted:
         return None
     with client.calling("say in the monitor's issue that a retraining began"):
-        issue = _one(repository, _ours(repository))
+        issue = opened(repository)
         asked = None if issue is None else Asked.read(issue.body)
         if issue is None or asked is None or asked.retrained:
             return None
@@ -70,8 +75,14 @@ def _settle(repository: Repository, watch: Watch) -> str:
 
 def _go_on(repository: Repository, watch: Watch, issue: Issue) -> str:
     before = Asked.read(issue.body) or Asked()
-    now = Asked.about(watch, since=before.since, former=before.former, retrained=before.retrained)
-    if _is_over(watch):
+    now = Asked.about(
+        watch,
+        since=before.since,
+        former=before.former,
+        retrained=before.retrained,
+        before=before.signals,
+    )
+    if question.is_over(watch, before):
         # The last evidence stays readable.
         issues.edit_issue(repository, issue, issue.body, close=True)
         issues.add_comment(repository, issue.number, RECOVERED)
@@ -83,9 +94,10 @@ def _go_on(repository: Repository, watch: Watch, issue: Issue) -> str:
     return f"{_count(watch)}, as before: {issue.url} is up to date."
 
 
-def _ours(repository: Repository) -> list[Issue]:
+def _ours(repository: Repository, *, state: str = "all") -> list[Issue]:
     return issues.labelled(
         repository,
+        state=state,
         label=LABEL,
         author=repository.login(),
         ours=lambda body: Asked.read(body) is not None,
@@ -101,11 +113,6 @@ def _one(repository: Repository, everything: list[Issue]) -> Issue | None:
         )
         issues.edit_issue(repository, newer, body, close=True)
     return opened[0] if opened else None
-
-
-def _is_over(watch: Watch) -> bool:
-    """Recovered, and not only because nothing could be judged."""
-    return watch.recovered and any(s.state in ("clean", "expected") for s in watch.signals)
 
 
 def _count(watch: Watch) -> str:

@@ -17,11 +17,14 @@ State = Literal["alarm", "watching", "clean", "expected", "withheld"]
 # What moved in an input or a score: its values, the share that is missing, or values that training did not list.
 Moved = Literal["", "values", "missing", "new"]
 WORST: tuple[State, ...] = ("alarm", "watching", "expected", "withheld", "clean")
+# How the names of signals begin that say whether a release could serve again; all others are about the traffic.
+WAY_BACK = "way back "
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signal:
-    """One thing that is watched. `name` is stable: `input temp`, `score late`, `quality roc_auc`, `silence`.
+    """One thing that is watched. `name` is stable: `input temp`, `score late`, `quality roc_auc`, `silence`,
+    `way back flight-delay-v3`.
 
     alarm: seen in enough of the last windows; watching: seen in some of them; expected: seen, and monitor.yaml says
     so; withheld: too little is known to judge. `sentence` says what was found, `evidence` lists it window by window.
@@ -37,6 +40,11 @@ class Signal:
     def kind(self) -> str:
         """The first word of the name: input, score, quality, fallback, silence ..."""
         return self.name.partition(" ")[0]
+
+    @property
+    def is_way_back(self) -> bool:
+        """Whether it says if a release could serve again, and nothing about the traffic."""
+        return self.name.startswith(WAY_BACK)
 
 
 @dataclass(frozen=True, kw_only=True)

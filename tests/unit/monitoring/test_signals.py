@@ -50,7 +50,7 @@ def test_values_out_of_reach_and_of_another_type_are_said() -> None:
     held = spans(tallies, 500)
     (watched, _) = signals.columns(profile({"c": column}), held, "a" * 64, SETTINGS)
     sentence = signals.drift(watched, held, SETTINGS).sentence
-    assert "1 % lie beyond training's." in sentence
+    assert "1 % of the values lie beyond those of training." in sentence
     assert "5 values have another type than contract.yaml says." in sentence
 
 
