@@ -1,7 +1,7 @@
 """What Evidently and NannyML say of the streams, by their own code: runs in the environment of `ci_scripts.peers`.
 
-Prints JSON: per setting and rule the first day of a false alarm and the share of windows with one, stream by stream, and
-per change the day on which the column is named. Days count from 1; null is "not within the days that were looked at".
+Prints JSON: per setting and rule the first day of a false alarm and the share of windows with one, for each stream; per
+change the day on which the column is named. Days count from 1; null is "not within the days that were looked at".
 
 Evidently: the tests that its DataDriftPreset chooses by itself, called without the drawing of a report; checked against
 a whole report below. NannyML: its UnivariateDriftCalculator, nothing set but the size of a chunk.
@@ -10,7 +10,6 @@ a whole report below. NannyML: its UnivariateDriftCalculator, nothing set but th
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from typing import Any
 
@@ -23,10 +22,19 @@ from evidently.legacy.core import ColumnType
 from evidently.presets import DataDriftPreset
 
 from ci_scripts import streams
-from ci_scripts.streams import CHANGES, COLUMNS, HISTORY, Array, World
+from ci_scripts.streams import (
+    CHANGES,
+    COLUMNS,
+    DAYS,
+    DELAY_DAYS,
+    HISTORY,
+    REPETITIONS,
+    STREAMS,
+    Array,
+    World,
+)
+from ci_scripts.usage import used
 
-STREAMS, DAYS = 8, 42
-REPETITIONS, DELAY_DAYS = 20, 56
 WIDTHS = (1, 7)
 # Evidently sorts its reference for every column and window. So many rows of it leave an error of 0.006 in a distance
 # whose limit is 0.1, and take a tenth of the time of 450,000.
@@ -155,8 +163,7 @@ def main(words: list[str]) -> int:
                 name: [delay(name, world, rows, number) for number in range(repetitions)]
                 for name in CHANGES
             }
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    found["cpu"] = used.ru_utime + used.ru_stime
+    found["cpu"] = used()
     json.dump(found, sys.stdout)
     return 0
 

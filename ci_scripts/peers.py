@@ -15,6 +15,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 LOCK: Final = ROOT / "ci_scripts/peers.txt"
+HASHED: Final = ("--require-hashes", "-r", str(LOCK))
 FOLDER: Final = ROOT / ".cache/peers"
 PYTHON: Final = FOLDER / "bin/python"
 # Both tell their makers that they are used unless they are asked not to.
@@ -33,7 +34,8 @@ def ready() -> bool:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     for command in (
         ["uv", "-q", "venv", "--python", version, str(FOLDER)],
-        ["uv", "-q", "pip", "install", "--python", str(PYTHON), "--require-hashes", "-r", str(LOCK)],
+        # Compiled now: to compile at every start would count as theirs.
+        ["uv", "-q", "pip", "install", "--python", str(PYTHON), "--compile-bytecode", *HASHED],
     ):  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:

@@ -1,6 +1,7 @@
-"""Days of made-up traffic that monitors are compared on. Needs numpy alone: our environment and the peers' draw the same.
+"""Days of made-up traffic that monitors are compared on.
 
-A day is drawn from its own seed, so whoever looks at fewer days or columns still sees the same rows.
+Needs numpy alone, so that our environment and the peers' draw the same. A day is drawn from its own seed, so whoever
+looks at fewer days or columns still sees the same rows.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ HISTORY: Final = 90
 LONGEST: Final = 365
 COLUMNS: Final = 40
 NUMBERS: Final = 30
+# Streams in which nothing changes, and how many days of them the peers look at; repetitions of each change, and the
+# days within which it must be found.
+STREAMS, DAYS = 8, 42
+REPETITIONS, DELAY_DAYS = 20, 56
 # How far the level of a day lies from the mean, in deviations of a row, and how much the next day keeps of it.
 LEVEL_SD: Final = 0.2
 MEMORY: Final = 0.8
@@ -67,7 +72,7 @@ class Column:
         if not self.number:
             edges = np.cumsum(_tilted(change.shares, float(self.levels[day])))[:-1]
             return np.searchsorted(edges, rng.random(self.rows)).astype(np.float64)
-        values = rng.normal(size=self.rows) + self.levels[day] + change.shift
+        values: Array = rng.normal(size=self.rows) + self.levels[day] + change.shift
         values[rng.random(self.rows) < change.missing] = np.nan
         return values
 
@@ -110,16 +115,19 @@ def _levels(world: World, rng: np.random.Generator) -> Array:
     if world == "independent":
         return np.zeros(days)
     if world == "weekly":
-        return LEVEL_SD * np.tile(rng.normal(size=7), days // 7 + 1)[:days]
+        week: Array = LEVEL_SD * np.tile(rng.normal(size=7), days // 7 + 1)[:days]
+        return week
     level = np.empty(days)
     level[0] = rng.normal()
     noise = np.sqrt(1 - MEMORY**2) * rng.normal(size=days)
     for day in range(1, days):
         level[day] = MEMORY * level[day - 1] + noise[day]
-    return LEVEL_SD * level
+    found: Array = LEVEL_SD * level
+    return found
 
 
 def _tilted(shares: tuple[float, ...], level: float) -> Array:
     """Shares in which the first gains on the last by `level`, in log odds per step of the list."""
     weights = np.array(shares) * np.exp(level * np.linspace(1, -1, len(shares)))
-    return weights / weights.sum()
+    found: Array = weights / weights.sum()
+    return found
