@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -60,6 +62,11 @@ WORDS: Final = {
     "remembering": "days that remember",
     "weekly": "a weekly pattern",
 }
+
+
+Kind = tuple[World, int]
+Cells = dict[str, list[str]]
+Said = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +145,7 @@ def delays(name: str, world: World, rows: int, repetition: int) -> dict[str, int
     return found
 
 
-def ours(world: World, rows: int) -> dict[str, list[str]]:
+def ours(world: World, rows: int) -> Cells:
     """Our cells of the table for one kind of stream, by rule."""
     calm = [quiet(world, rows, stream) for stream in range(STREAMS)]
     late = {
@@ -154,17 +161,17 @@ def ours(world: World, rows: int) -> dict[str, list[str]]:
     }
 
 
-def theirs(found: dict[str, Any], key: str, horizon: int) -> dict[str, list[str]]:
-    """The peers' cells, from what `ci_scripts.peer_rules` printed."""
-    cells = {}
+def theirs(found: Said) -> Cells:
+    """The peers' cells for one kind of stream, from a line that `ci_scripts.peer_rules` printed."""
+    cells: Cells = {}
     for rule in RULES:
-        if rule not in found["null"][key][0]:
+        if rule not in found["null"][0]:
             continue
-        calm = [Quiet(first=s[rule]["first"], share=s[rule]["share"]) for s in found["null"][key]]
-        cells[rule] = _calm(calm, horizon)
+        calm = [Quiet(first=one[rule]["first"], share=one[rule]["share"]) for one in found["null"]]
+        cells[rule] = _calm(calm, streams.DAYS)
         for name in CHANGES:
             # Half of the columns: one that changed is none of its business.
-            late = found["delay"][key][name]
+            late = found["delay"][name]
             cells[rule].append(_late([one[rule] for one in late]) if rule in late[0] else "–")
     return cells
 
@@ -193,8 +200,8 @@ def _late(found: Sequence[int | None]) -> str:
         return "never"
     if caught < len(days) / 2:
         return f"{caught} of {len(days)}"
-    # Ranks 6 and 15 of 20 hold the median in 96 % of all cases.
-    low, high = (f"> {DELAY_DAYS}" if day > DELAY_DAYS else str(day) for day in (days[5], days[-6]))
+    # Ranks 3 and 10 of 12 hold the median in 96 % of all cases.
+    low, high = (f"> {DELAY_DAYS}" if day > DELAY_DAYS else str(day) for day in (days[2], days[-3]))
     return f"{_median(days, DELAY_DAYS)} [{low}, {high}]" + (
         f", {caught} of {len(days)}" if caught < len(days) else ""
     )
@@ -205,29 +212,36 @@ def _median(days: Sequence[int], horizon: int) -> str:
     return f"> {horizon}" if middle > horizon else f"{middle:g}"
 
 
-def lines(found: dict[str, Any] | None) -> Iterator[str]:
-    """The table; `found` None: ours alone."""
+def everywhere() -> dict[Kind, Cells]:
+    """Our cells for every kind of stream, one kind to a processor."""
+    kinds = [(world, rows) for world in streams.WORLDS for rows in streams.ROWS]
+    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
+        return dict(zip(kinds, pool.map(ours, *zip(*kinds, strict=True)), strict=True))
+
+
+def lines(mine: Mapping[Kind, Cells], found: Mapping[str, Said]) -> Iterator[str]:
+    """The table; a kind of stream that is not in `found` has our rows alone."""
     head = ["stream", "rows a day", "rule", "first false alarm, day", "windows with one", *CHANGES]
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
-    for world in streams.WORLDS:
-        for rows in streams.ROWS:
-            cells = ours(world, rows)
-            if found:
-                cells |= theirs(found, f"{world}-{rows}", streams.DAYS)
-            for rule, words in RULES.items():
-                if rule in cells:
-                    yield f"| {' | '.join([WORDS[world], f'{rows:,}', words, *cells[rule]])} |"
-            print(world, rows, file=sys.stderr, flush=True)
+    for (world, rows), cells in mine.items():
+        said = found.get(f"{world}-{rows}")
+        known = cells | theirs(said) if said else cells
+        for rule, words in RULES.items():
+            if rule in known:
+                yield f"| {' | '.join([WORDS[world], f'{rows:,}', words, *known[rule]])} |"
 
 
-def ask(file: Path | None) -> dict[str, Any] | None:
-    """What the peers say; None where they are not to be had. Raises ValueError when they saw other rows."""
+def ask(file: Path | None) -> dict[str, Said]:
+    """What the peers say, by kind of stream; nothing where they are not to be had.
+
+    Raises ValueError when they saw other rows, CalledProcessError when they failed.
+    """
     if file is None and not peers.ready():
-        return None
+        return {}
     text = file.read_text("utf-8") if file else peers.run("ci_scripts.peer_rules")
-    found: dict[str, Any] = json.loads(text)
-    if found["mark"] != streams.mark():
+    found = {said["key"]: said for said in map(json.loads, text.splitlines())}
+    if any(said["mark"] != streams.mark() for said in found.values()):
         raise ValueError("the peers' numpy draws other rows than ours, so nothing can be compared")
     return found
 
@@ -242,8 +256,8 @@ def main(words: list[str]) -> int:
         found = ask(options.peers)
     except subprocess.CalledProcessError as error:
         print(f"The peers failed, so ours stands alone: {error}", file=sys.stderr)
-        found = None
-    table = "\n".join(lines(found))
+        found = {}
+    table = "\n".join(lines(everywhere(), found))
     if not options.write:
         print(table)
         return 0

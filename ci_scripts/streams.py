@@ -24,8 +24,8 @@ COLUMNS: Final = 40
 NUMBERS: Final = 30
 # Streams in which nothing changes, and how many days of them the peers look at; repetitions of each change, and the
 # days within which it must be found.
-STREAMS, DAYS = 8, 42
-REPETITIONS, DELAY_DAYS = 20, 56
+STREAMS, DAYS = 5, 28
+REPETITIONS, DELAY_DAYS = 12, 56
 # How far the level of a day lies from the mean, in deviations of a row, and how much the next day keeps of it.
 LEVEL_SD: Final = 0.2
 MEMORY: Final = 0.8
