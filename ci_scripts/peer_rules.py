@@ -9,6 +9,7 @@ a whole report below. NannyML: its UnivariateDriftCalculator, nothing set but th
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from typing import Any
@@ -150,21 +151,23 @@ def check() -> None:
 
 
 def main(words: list[str]) -> int:
-    """Print a line for each kind of stream and rows a day; `words` name worlds, none means all."""
+    """Print a line for each kind of stream, or for those that `words` name, such as weekly-200."""
     check()
-    for world in (w for w in streams.WORLDS if w in words or not words):
-        for rows in streams.ROWS:
-            found = {
-                "key": f"{world}-{rows}",
-                "mark": streams.mark(),
-                "null": [null(world, rows, stream) for stream in range(STREAMS)],
-                "delay": {
-                    name: [delay(name, world, rows, number) for number in range(REPETITIONS)]
-                    for name in CHANGES
-                },
-                "cpu": used(),
-            }
-            print(json.dumps(found), flush=True)
+    for world, rows in itertools.product(streams.WORLDS, streams.ROWS):
+        key = f"{world}-{rows}"
+        if words and key not in words:
+            continue
+        found = {
+            "key": key,
+            "mark": streams.mark(),
+            "null": [null(world, rows, stream) for stream in range(STREAMS[rows])],
+            "delay": {
+                name: [delay(name, world, rows, number) for number in range(REPETITIONS)]
+                for name in CHANGES
+            },
+            "cpu": used(),
+        }
+        print(json.dumps(found), flush=True)
     return 0
 
 

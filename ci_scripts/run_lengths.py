@@ -147,7 +147,7 @@ def delays(name: str, world: World, rows: int, repetition: int) -> dict[str, int
 
 def ours(world: World, rows: int) -> Cells:
     """Our cells of the table for one kind of stream, by rule."""
-    calm = [quiet(world, rows, stream) for stream in range(STREAMS)]
+    calm = [quiet(world, rows, stream) for stream in range(STREAMS[rows])]
     late = {
         name: [delays(name, world, rows, number) for number in range(REPETITIONS)]
         for name in CHANGES
@@ -185,7 +185,8 @@ def _calm(found: Sequence[Quiet], horizon: int) -> list[str]:
     error = 200 * shares.std(ddof=1) / np.sqrt(len(shares))
     low, high = (f"> {horizon}" if day > horizon else str(day) for day in (days[0], days[-1]))
     share = 100 * float(shares.mean())
-    return [f"{_median(days, horizon)} [{low}, {high}]", f"{_percent(share)} ± {error:.1f} %"]
+    around = f" ± {error:.1f}" if error else ""
+    return [f"{_median(days, horizon)} [{low}, {high}]", f"{_percent(share)}{around} %"]
 
 
 def _percent(value: float) -> str:

@@ -22,9 +22,10 @@ HISTORY: Final = 90
 LONGEST: Final = 365
 COLUMNS: Final = 40
 NUMBERS: Final = 30
-# Streams in which nothing changes, and how many days of them the peers look at; repetitions of each change, and the
-# days within which it must be found.
-STREAMS, DAYS = 5, 28
+# Streams in which nothing changes, by rows a day: large ones cost more and differ less. Then how many days of them the
+# peers look at, the repetitions of each change, and the days within which it must be found.
+STREAMS: Final = {200: 5, 5_000: 3}
+DAYS: Final = 28
 REPETITIONS, DELAY_DAYS = 12, 56
 # How far the level of a day lies from the mean, in deviations of a row, and how much the next day keeps of it.
 LEVEL_SD: Final = 0.2
