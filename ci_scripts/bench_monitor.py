@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ci_scripts import peers
+from ci_scripts.bake import ROOT
 from ci_scripts.usage import peak_mb, used
 from gitops_model import strict_yaml
 from gitops_model.formats.contract import Contract
@@ -181,6 +182,45 @@ def tenfold(folder: Path, log: Path) -> Path:
     return found
 
 
+def installed(folder: Path) -> str:
+    """How large an environment with the monitor alone is, and the CPU that its imports take."""
+    template = next(ROOT.glob("*cookiecutter.project_slug*"))
+    wheel = next((template / "vendor").glob("*.whl"))
+    lock = str(template / "requirements.txt")
+    subprocess.run(["uv", "-q", "venv", str(folder)], check=True)
+    python = str(folder / "bin/python")
+    wanted = f"gitops-model[monitoring] @ {wheel.as_uri()}"
+    subprocess.run(
+        [
+            "uv",
+            "-q",
+            "pip",
+            "install",
+            "--compile-bytecode",
+            "--python",
+            python,
+            "-c",
+            lock,
+            wanted,
+        ],
+        check=True,
+    )
+    code = (
+        "import resource; import gitops_model.delivery.monitor, gitops_model.monitoring.signals; "
+        "import gitops_model.monitoring.records, gitops_model.monitoring.quality, gitops_model.report.watch_pages; "
+        "print(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))"
+    )
+    seconds = [
+        float(
+            subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout
+        )
+        for _ in range(5)
+    ]
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    size = sum(path.stat().st_size for path in files) / 1e6
+    return f"The monitor installed alone: {size:.0f} MB; its imports take {sorted(seconds)[2]:.2f} s of CPU."
+
+
 def main(words: list[str]) -> int:
     """Measure; or, with `--count FOLDER PROFILE`, be what is measured."""
     if words[:1] == ["--count"]:
@@ -194,6 +234,7 @@ def main(words: list[str]) -> int:
     options = parser.parse_args(words)
     best: dict[int, Cost] = {}
     with tempfile.TemporaryDirectory() as name:
+        print(installed(Path(name) / "alone"))
         for cost in costs(Path(name), options.rows, short=options.short):
             base = best.setdefault(cost.rows, cost)
             print(

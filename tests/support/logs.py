@@ -39,9 +39,11 @@ def traffic(
         yield record(number, inputs=inputs, output=output, sha256=sha256)
 
 
-def write(folder: Path, day: str, records: Iterable[Mapping[str, Any] | str]) -> Path:
+def write(
+    folder: Path, day: str, records: Iterable[Mapping[str, Any] | str], *, part: int = 1
+) -> Path:
     """A day's file; a text is written as it stands."""
-    path = folder / f"date={day}" / "part-1.jsonl"
+    path = folder / f"date={day}" / f"part-{part}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [one if isinstance(one, str) else json.dumps(one) + "\n" for one in records]
     path.write_text("".join(lines), encoding="utf-8")

@@ -103,7 +103,7 @@ def watch(pointer: Pointer, stable: Ref, options: Options) -> Iterator[str]:
     git = Git.open(Path())
     last = options.last or datetime.now(UTC).date() - timedelta(days=1)
     try:
-        seen = _traffic(git, stable, options, settings, last)
+        seen = _traffic(git, pointer, stable, options, settings, last)
     except BadArtifact as error:
         seen = Seen(notes=(f"the log was not looked at: {error}",))
     yield from seen.said
@@ -133,11 +133,15 @@ def watch(pointer: Pointer, stable: Ref, options: Options) -> Iterator[str]:
     yield from _said(made)
 
 
-def _traffic(git: Git, stable: Ref, options: Options, settings: Settings, last: date) -> Seen:
+def _traffic(
+    git: Git, pointer: Pointer, stable: Ref, options: Options, settings: Settings, last: date
+) -> Seen:
     """The log against the profile of `stable`. Raises BadArtifact when its bundle, or a profile in it, is not here."""
     place = options.log or settings.log or service.log_folder(Path())
     bundle = _bundle(git, stable)
     profile = Profile.parse(bundle.member("reference.json"), name="reference.json")
+
+    beside, unknown = _beside(git, pointer)
 
     # pyarrow takes a third of a second to import; without a release to watch nobody pays for it.
     from gitops_model.monitoring import labels, quality, records, signals, traffic, windows
@@ -155,16 +159,20 @@ def _traffic(git: Git, stable: Ref, options: Options, settings: Settings, last: 
     size = sum(part.size for part in parts)
     with progress.waiting(f"reading {len(parts):,} files of the log, {size_words(size)}"):
         counted = traffic.count(
-            (piece for part in parts for piece in log.read(part, shape, broken)), profile
+            (piece for part in parts for piece in log.read(part, shape, broken)),
+            profile,
+            {ref.sha256: one for ref, one in beside.values()},
         )
     spans = windows.spans(counted, last=last, settings=settings)
     watched = signals.columns(profile, spans, stable.sha256, settings)
+    for role, (ref, own) in beside.items():
+        watched += signals.scores(own, spans, ref.sha256, settings, role=role)
     found = [
         *(signals.drift(one, spans, settings) for one in watched),
         signals.fallback(spans, settings),
         signals.silence(spans, settings, deployed=True),
     ]
-    notes = _notes(broken.count, broken.named, profile)
+    notes = _notes(broken.count, broken.named, profile) + unknown
     if settings.labels is not None:
         known = labels.read(settings.labels, bundle.contract)
         begin = quality.first_day(last, bundle.contract, settings)
@@ -187,6 +195,21 @@ def _traffic(git: Git, stable: Ref, options: Options, settings: Settings, last: 
         notes=notes,
         said=said,
     )
+
+
+def _beside(git: Git, pointer: Pointer) -> tuple[dict[str, tuple[Ref, Profile]], tuple[str, ...]]:
+    """Canary and shadow by role, each with its own profile; and a note for each whose profile is not here."""
+    canary = None if pointer.canary is None else pointer.canary.ref
+    found, notes = {}, []
+    for role, ref in (("canary", canary), ("shadow", pointer.shadow)):
+        if ref is None:
+            continue
+        try:
+            data = _bundle(git, ref).member("reference.json")
+            found[role] = (ref, Profile.parse(data, name="reference.json"))
+        except BadArtifact as error:
+            notes.append(f"the scores of the {role} {ref.model} were not looked at: {error}")
+    return found, tuple(notes)
 
 
 def advice(signals: tuple[Signal, ...]) -> tuple[str, ...]:

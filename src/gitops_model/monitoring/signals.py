@@ -34,23 +34,43 @@ def columns(
     profile: Profile, spans: Sequence[Span], sha256: str, settings: Settings
 ) -> list[Watched]:
     """Every input, and every score of the release `sha256`, in every window."""
-    total = len(profile.inputs) + len(profile.scores)
-    rule = Rule(
-        smallest=settings.smallest_shift,
-        windows=settings.windows,
-        columns=total,
-        days=settings.window_days,
-        history=profile.days,
-    )
-    of_scores = replace(rule, history=profile.score_days)
+    rule = _rule(profile, settings)
     found = []
     for name, column in profile.inputs.items():
         tallies = [span.traffic.inputs.get(name) if span.judged else None for span in spans]
         found.append(_watched(f"input {name}", column, tallies, rule))
-    for name, score in profile.scores.items():
-        tallies = [span.traffic.scores.get(sha256, {}).get(name) for span in spans]
-        found.append(_watched(f"score {name}", score, tallies, of_scores))
-    return found
+    return [*found, *scores(profile, spans, sha256, settings)]
+
+
+def scores(
+    profile: Profile,
+    spans: Sequence[Span],
+    sha256: str,
+    settings: Settings,
+    *,
+    role: str = "",
+) -> list[Watched]:
+    """Every score of the release `sha256` against its own `profile`. `role`: canary or shadow, if it is one."""
+    rule = replace(_rule(profile, settings), history=profile.score_days)
+    return [
+        _watched(
+            f"{role} score {name}".lstrip(),
+            score,
+            [span.traffic.scores.get(sha256, {}).get(name) for span in spans],
+            rule,
+        )
+        for name, score in profile.scores.items()
+    ]
+
+
+def _rule(profile: Profile, settings: Settings) -> Rule:
+    return Rule(
+        smallest=settings.smallest_shift,
+        windows=settings.windows,
+        columns=len(profile.inputs) + len(profile.scores),
+        days=settings.window_days,
+        history=profile.days,
+    )
 
 
 def _watched(name: str, column: Column, tallies: Sequence[Tally | None], rule: Rule) -> Watched:

@@ -18,7 +18,9 @@ from gitops_model.monitoring.records import Piece
 from gitops_model.runtime.answers import GOLDEN_ID
 
 # What stands in the log without anybody having asked: no traffic.
-NO_TRAFFIC = ("shadow", "replay")
+SHADOW = "shadow"
+NO_TRAFFIC = (SHADOW, "replay")
+NOBODY: Mapping[str, Profile] = {}
 REPLAY_ID = "replay-"
 FALLBACK = "fallback"
 
@@ -51,15 +53,35 @@ def _added(one: Mapping[str, Tally], other: Mapping[str, Tally]) -> dict[str, Ta
     }
 
 
-def count(pieces: Iterable[Piece], profile: Profile) -> dict[date, Traffic]:
-    """Traffic by day. Scores are counted against the profile's, whoever answered."""
+def count(
+    pieces: Iterable[Piece], profile: Profile, beside: Mapping[str, Profile] = NOBODY
+) -> dict[date, Traffic]:
+    """Traffic by day. Scores are counted against the profile's, or against that of their own release in `beside`.
+
+    `beside` are the canary and the shadow by sha256. A shadow's rows are no traffic; only its scores are counted.
+    """
     days: dict[date, Traffic] = {}
     for piece in pieces:
-        days[piece.day] = days.get(piece.day, Traffic()) + _counted(piece, profile)
+        found = _counted(piece, profile, beside)
+        if beside:
+            found = found + _shadowed(piece.table, beside)
+        days[piece.day] = days.get(piece.day, Traffic()) + found
     return days
 
 
-def _counted(piece: Piece, profile: Profile) -> Traffic:
+def _shadowed(table: pa.Table, beside: Mapping[str, Profile]) -> Traffic:
+    routes = pc.fill_null(table.column("route"), "")
+    held = table.filter(pc.equal(routes, SHADOW))
+    return Traffic(
+        scores={
+            sha: _scored(held.filter(pc.equal(held.column("sha256"), sha)), beside[sha])
+            for sha in _values(held.column("sha256"))
+            if sha in beside
+        }
+    )
+
+
+def _counted(piece: Piece, profile: Profile, beside: Mapping[str, Profile]) -> Traffic:
     table = asked(piece.table)
     if table.num_rows == 0:
         return Traffic()
@@ -70,7 +92,7 @@ def _counted(piece: Piece, profile: Profile) -> Traffic:
         held = table if len(shas) == 1 else table.filter(pc.equal(table.column("sha256"), sha))
         # The fallback is no score of the model.
         held = held.filter(pc.fill_null(pc.not_equal(held.column("route"), FALLBACK), True))
-        scores[sha] = _scored(held, profile)
+        scores[sha] = _scored(held, beside.get(sha, profile))
     return Traffic(
         rows=table.num_rows,
         fallbacks=_values(table.column("route")).get(FALLBACK, 0),

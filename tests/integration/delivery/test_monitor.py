@@ -150,6 +150,32 @@ def test_the_answers_of_another_release_are_not_this_ones_scores(clone: Clone) -
     assert states(watch)["input distance"] == "clean"
 
 
+@pytest.mark.parametrize("role", ["canary", "shadow"])
+def test_canary_and_shadow_are_judged_apart_by_their_own_training(
+    shipped: World, tmp_path: Path, role: str
+) -> None:
+    clone = shipped.copy(tmp_path / "world").clones[0]
+    clone.release(2, members=MEMBERS, manifest=MANIFEST)
+    clone.ship(*(["--canary", "10"] if role == "canary" else ["--shadow"]))
+    pointer = clone.pointer
+    ref = pointer.canary.ref if pointer.canary else pointer.shadow
+    assert ref is not None
+    fill(clone, days(5))
+    for number, day in enumerate(days(5)):
+        rng = np.random.default_rng(50 + number)
+        rows = [
+            row | {"route": role, "output": {"delayed": True, "probability": 0.9}}
+            for row in logs.traffic(rng, 100, sha256=ref.sha256)
+        ]
+        logs.write(clone.root / "logs" / "predictions", day, rows, part=2)
+    done, watch = monitor(clone)
+    found = states(watch)
+    assert found[f"{role} score delayed"] == "alarm" and found["score delayed"] == "clean"
+    # A canary's rows are traffic, a shadow's are not.
+    assert f"{2500 if role == 'canary' else 2000:,} rows in 5 windows" in done.out
+    assert not watch.retrain.why
+
+
 def test_broken_records_are_counted_and_named(clone: Clone) -> None:
     fill(clone, days(5))
     path = clone.root / "logs" / "predictions" / f"date={LAST}" / "part-1.jsonl"
