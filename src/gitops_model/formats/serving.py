@@ -14,7 +14,8 @@ from gitops_model import strict_yaml
 class Settings:
     """How the service runs. Folders in the file are relative to the file's own folder.
 
-    `trusted_types` are what skops may load, of bundles with `runtime: sklearn`, besides its own.
+    `trusted_types` are what skops may load, of bundles with `runtime: sklearn`, besides its own. `report` is where the
+    monitor's last report would lie, for the service's page.
     """
 
     host: str
@@ -28,6 +29,7 @@ class Settings:
     log_predictions: bool = False
     log_folder: Path = Path("logs/predictions")
     trusted_types: tuple[str, ...] = ()
+    report: Path | None = None
 
     @staticmethod
     def load(path: Path, *, store: Path | None = None) -> Settings:
@@ -42,6 +44,7 @@ class Settings:
             log_predictions=log.get("predictions", False),
             log_folder=path.parent / log.get("folder", "logs/predictions"),
             trusted_types=tuple(data.get("trusted_types", ())),
+            report=path.parent / "reports" / "monitor.json",
             **{key: data[key] for key in plain if key in data},
         )
 

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gitops_model.formats.serving import Settings
-from gitops_model.serving import api, docs, health, oip
+from gitops_model.serving import api, docs, health, oip, page
 from gitops_model.serving.replies import Problem, on_crash, on_http_exception, on_problem
 from gitops_model.serving.service import Service
 
@@ -21,6 +21,7 @@ _MODEL = "/v2/models/{name}"
 _VERSION = "/v2/models/{name}/versions/{version}"
 
 ROUTES = (
+    Route("/", page.page),
     Route("/predict", api.predict, methods=["POST"]),
     Route("/healthz", health.healthz),
     Route("/readyz", health.readyz),

@@ -13,6 +13,7 @@ from typing import Any
 
 from gitops_model.formats.serving import Settings
 from gitops_model.runtime.answers import GOLDEN_ID
+from gitops_model.serving.history import History
 from gitops_model.serving.loader import load, now
 from gitops_model.serving.metrics import Metrics
 from gitops_model.serving.prediction_log import PredictionLog
@@ -61,6 +62,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        self.history = History()
         self.watcher = Watcher(
             settings.store,
             on_failure=self.metrics.load_failed,
@@ -132,6 +134,8 @@ class Service:
             self.metrics.answered(
                 model=served.ref.model, route=route, status=status, seconds=seconds, rows=rows
             )
+            missing = [name for row in rows for name in row.imputed]
+            self.history.add(status=status, seconds=seconds, rows=len(rows), missing=missing)
         answered = Answered(served=served, route=route, rows=rows)
         if self.log is not None and not ask.request_id.startswith(GOLDEN_ID):
             self._write(self.log, ask, answered, seconds)
