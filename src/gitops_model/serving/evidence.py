@@ -26,7 +26,7 @@ assumed but the mean given the past. Bursts, days and nights, and errors that re
 arms meet them in the same bucket. What does not cancel is a difference between the callers of the two arms: the lottery
 is by key, so it is fair where keys are many.
 
-A canary may go bad after a day. Half of the capital is bet at once; the rest follows slowly, a share in each bucket, so
+A canary may go bad after a day. Most of the capital is bet at once; the rest follows slowly, a share in each bucket, so
 that some of it was never lost before. This, too, is an average of supermartingales, one for each start.
 """
 
@@ -42,7 +42,10 @@ Counts = Any  # a number, or an array: for each signal, and for each canary that
 
 # How much of what may be lost in one bucket is bet.
 FRACTIONS = np.array([0.1, 0.3, 0.6, 0.9])
-FIRST = 0.5
+# Of the two ways to bet against equality the second is the faster, but for events that are frequent at stable, too.
+EQUAL_WEIGHTS = np.repeat([0.2, 0.8], len(FRACTIONS)) / len(FRACTIONS)
+WORSE_WEIGHTS = np.full(len(FRACTIONS), 1 / len(FRACTIONS))
+FIRST = 0.8
 SLOW = 120.0
 POWER = 0.25
 # Capital beyond this proves nothing more; a capped supermartingale is one.
@@ -57,16 +60,16 @@ def unspent(buckets: int) -> float:
 class Evidence:
     """The capital of somebody who bets against a claim. One number, or an array of `shape` in simulations."""
 
-    def __init__(self, shape: tuple[int, ...] = ()) -> None:
-        self._bets: Numbers = np.zeros((*shape, 1))
+    def __init__(self, weights: Numbers, shape: tuple[int, ...] = ()) -> None:
+        self._weights = weights
+        self._bets: Numbers = np.zeros((*shape, len(weights)))
         self._buckets = 0
 
     def add(self, factors: Numbers) -> None:
-        """A bucket is over: its factors, one for each way of betting, along the last axis."""
+        """A bucket is over: its factors, one for each weight, along the last axis."""
         new = unspent(self._buckets) - unspent(self._buckets + 1)
         self._buckets += 1
-        stake = self._bets + new / factors.shape[-1]
-        self._bets = np.minimum(stake * factors, ENOUGH)
+        self._bets = np.minimum((self._bets + new * self._weights) * factors, ENOUGH)
 
     @property
     def value(self) -> Numbers:

@@ -19,6 +19,8 @@ import numpy as np
 
 from gitops_model.formats.serving import Guard
 from gitops_model.serving.evidence import (
+    EQUAL_WEIGHTS,
+    WORSE_WEIGHTS,
     Counts,
     Evidence,
     Numbers,
@@ -74,7 +76,8 @@ class Panel:
     ) -> None:
         self.margins, self._needed = np.array(margins), 1 / np.array(alphas)
         full = (*shape, len(margins))
-        self._bad, self._good = Evidence(full), Evidence(full)
+        self._bad = Evidence(EQUAL_WEIGHTS, full)
+        self._good = Evidence(WORSE_WEIGHTS, full)
         # Canary's requests and events, stable's requests and events.
         self.totals = np.zeros((4, *full))
 
@@ -342,4 +345,4 @@ class Judge:
 
 def _percent(events: int, of: int) -> str:
     share = events / of if of else 0.0
-    return f"{100 * share:.2g} %"
+    return f"{100 * share:.3g} %"
