@@ -35,8 +35,8 @@ def notes(state: State, pointer: Pointer) -> tuple[str, ...]:
     elif found["verdict"] == "bad":
         back = f'make rollback REASON="canary {name} is worse"'
         said = [
-            f"canary {name} is worse than {found['stable']} ({found['reason']}) and stays, because guard in serving.yaml "
-            f"says act: false. To take it out: {back}"
+            f"canary {name} is worse than {found['stable']} ({found['reason']}) and stays, because guard in "
+            f"serving.yaml says act: false. To take it out: {back}"
         ]
     else:
         said = [

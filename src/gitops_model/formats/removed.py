@@ -34,7 +34,7 @@ class Removal:
         return (
             f"canary {self.model} was taken out at {self.at[:19]}Z, compared with {self.stable}: {self.reason}. Take "
             f'it out of production.yaml, too: make rollback REASON="canary {self.model} was taken out". To try the '
-            f"same release again: gitops-model forgive {self.model}"
+            f"same release again: make forgive MODEL={self.model}"
         )
 
 

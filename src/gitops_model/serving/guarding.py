@@ -42,7 +42,7 @@ class CanaryGuard:
         self._stable = ""
         self._canary = ""
         self._said: tuple[Verdict, str | None] = ("not yet", None)
-        self._read: Callable[[dict[str, Any]], tuple[str, float]] = lambda output: ("", 0.0)
+        self._read: dict[str, Callable[[dict[str, Any]], tuple[str, float]]] = {}
 
     def switched(self, new: Snapshot) -> None:
         """A new routing table is in effect. Another canary, or another stable release, is judged from nothing."""
@@ -54,7 +54,7 @@ class CanaryGuard:
         if self.judge is not None and pair == (self.judge.stable, self.judge.canary):
             return
         self._stable, self._canary = stable.ref.model, canary.ref.model
-        self._read = reader_of(canary.loaded.contract)
+        self._read = {one.ref.sha256: reader_of(one.loaded.contract) for one in (stable, canary)}
         self._said = ("not yet", None)
         self.judge = Judge(self._rules, stable=pair[0], canary=pair[1], now=self._clock())
 
@@ -66,6 +66,7 @@ class CanaryGuard:
         status: int,
         seconds: float,
         rows: Sequence[RowAnswer],
+        fell_back: bool,
         asked: int,
         key: Callable[[], str | None],
     ) -> None:
@@ -77,11 +78,6 @@ class CanaryGuard:
         canary = sha256 == judge.canary
         if (not canary and sha256 != judge.stable) or (status < 500 and not rows):
             return
-        fell_back = False
-        for row in rows:
-            if row.fell_back:
-                fell_back = True
-                break
         failed = fell_back or status >= 500
         judge.note(
             canary=canary,
@@ -89,7 +85,7 @@ class CanaryGuard:
             seconds=seconds,
             rows=asked,
             fell_back=fell_back,
-            score=None if failed else self._read(rows[0].output)[1],
+            score=None if failed else self._read[sha256](rows[0].output)[1],
             key=key() if failed else None,
             now=self._clock() if failed else 0.0,
         )

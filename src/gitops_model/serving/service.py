@@ -133,6 +133,7 @@ class Service:
             sentence = f"The model did not answer within {self.settings.timeout_ms} ms."
             raise Problem(504, sentence) from None
         finally:
+            fell_back = any(row.fell_back for row in rows)
             judge = self.guard.judge
             if judge is not None and route != "pinned" and not ask.request_id.startswith(GOLDEN_ID):
                 self.guard.note(
@@ -141,10 +142,11 @@ class Service:
                     status=status,
                     seconds=time.perf_counter() - ask.started,
                     rows=rows,
+                    fell_back=fell_back,
                     asked=len(ask.rows),
                     key=lambda: own_key(self.watcher.snapshot, ask),
                 )
-            if any(row.fell_back for row in rows):
+            if fell_back:
                 route = "fallback"
             seconds = time.perf_counter() - ask.started
             self.metrics.answered(

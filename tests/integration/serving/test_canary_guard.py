@@ -129,7 +129,7 @@ def test_a_bad_canary_is_out_of_routing_and_stays_out(
     assert _routes(server) == {"stable"}
     assert state["errors"][0]["reason"] == "removed"
     sentence = state["errors"][0]["sentence"]
-    assert "make rollback" in sentence and f"forgive {at.canary['model']}" in sentence
+    assert "make rollback" in sentence and f"make forgive MODEL={at.canary['model']}" in sentence
     assert sentence in server.log()
     assert server.metric("model_canary_verdict", verdict="bad", model=at.canary["model"]) == 1
     assert server.metric("model_load_failures_total", reason="removed") == 0

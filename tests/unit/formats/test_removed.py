@@ -58,4 +58,4 @@ def test_the_sentence_says_what_to_type() -> None:
     sentence = _removal(2).sentence()
     assert sentence.startswith("canary flight-delay-v2 was taken out at 2026-01-01T00:02:00Z")
     assert 'make rollback REASON="canary flight-delay-v2 was taken out"' in sentence
-    assert sentence.endswith("gitops-model forgive flight-delay-v2")
+    assert sentence.endswith("make forgive MODEL=flight-delay-v2")
