@@ -35,9 +35,9 @@ def run(rules: Guard = DEFAULT, *, worse: bool, seconds: float, **options: float
 
 
 def test_false_removals_in_a_week_of_bursts_waves_and_common_errors() -> None:
-    # A request a second, so that a week has few enough pairs to be simulated 4,000 times over: 4,000 weeks of 60,000
+    # A request a second, so that a week has few enough pairs to be simulated 3,000 times over: 3,000 weeks of 60,000
     # paired buckets. Stable fails on one in a hundred, in spells; both arms do.
-    canaries, out = 4000, 0
+    canaries = 3000
     found = week(canaries, common=0.01, extra=0.0, n_c=1, n_s=6, buckets=60_000, seed=1)
     out = int(found.sum())
     show(
@@ -47,7 +47,7 @@ def test_false_removals_in_a_week_of_bursts_waves_and_common_errors() -> None:
 
 
 def test_false_removals_of_canaries_exactly_at_the_margin_in_a_week() -> None:
-    canaries = 4000
+    canaries = 3000
     found = week(canaries, common=0.01, extra=DEFAULT.errors, n_c=1, n_s=6, buckets=60_000, seed=2)
     out = int(found.sum())
     show(
@@ -81,7 +81,7 @@ def week(
 
 
 def test_false_removals_at_fifty_requests_a_second() -> None:
-    canaries = 4000
+    canaries = 3000
     found = run(worse=False, seconds=3600, canaries=canaries, base_errors=0.01, seed=3)
     out = int(np.isfinite(found.bad).sum())
     show(
