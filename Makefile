@@ -23,13 +23,13 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.cache/hypothesis
 export PYTEST_ADDOPTS := -o cache_dir='$(CURDIR)/.cache/pytest'
 export DVC_NO_ANALYTICS := 1
 
-# KEEP and DIR reach the demo letter by letter, whatever characters they hold.
-VALUES := KEEP DIR
+# KEEP, DIR and PICTURE reach the demos letter by letter, whatever characters they hold.
+VALUES := KEEP DIR PICTURE
 $(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
 export $(VALUES)
 
 .DEFAULT_GOAL := help
-.PHONY: help env prometheus demo test test-library test-template test-workflows test-slow test-mutations lint wheel bench bake golden pictures lock
+.PHONY: help env prometheus demo demo-drift test test-library test-template test-workflows test-slow test-mutations lint wheel bench run-lengths bake golden pictures lock
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +56,9 @@ prometheus: ## Install Debian's Prometheus, which some tests ask, where it is mi
 
 demo: env ## The whole story on this machine, from an empty folder to a rollback under load: [KEEP=1] [DIR=folder]
 	@python -m ci_scripts.demo $${KEEP:+--keep} $${DIR:+--dir "$$DIR"}
+
+demo-drift: env ## A year of flights passes: the summer is found, a question asked, a model retrained: [KEEP=1] [DIR=folder]
+	@python -m ci_scripts.demo_drift $${KEEP:+--keep} $${DIR:+--dir "$$DIR"} $${PICTURE:+--picture "$$PICTURE"}
 
 # Long stories first, so that they do not end the run alone.
 TESTS := tests/e2e tests/workflows tests/template tests/simulation tests/integration tests/unit
@@ -91,6 +94,9 @@ wheel: env ## Build src/ into the template: wheel, library.lock, stages.json
 bench: env ## Measure everything the README gives a figure for, side by side with its peers
 	@python -m ci_scripts.bench
 	@python -m ci_scripts.bench_monitor
+
+run-lengths: env ## How long the monitor and its peers stay quiet and how soon they speak, into docs/monitoring.md: a quarter of an hour
+	@python -m ci_scripts.run_lengths --write
 
 bake: env ## Write every combination of options into build/bakes
 	@python -m ci_scripts.bake build/bakes

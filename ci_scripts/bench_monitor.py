@@ -1,16 +1,19 @@
-"""What the monitor costs: `python -m ci_scripts.bench_monitor [ROWS]` writes logs of 40 columns and counts them.
+"""What monitors cost: `python -m ci_scripts.bench_monitor [ROWS] [--short]` has them judge logs of 40 columns.
 
-Prints CPU seconds and peak memory of a process that does nothing else, for Parquet and for JSON lines, at ROWS and at a
-tenth of them, and the bytes of the profile.
+Prints CPU seconds and peak memory of processes that do nothing else: ours for Parquet and for JSON lines, Evidently and
+NannyML for the same Parquet file, at ROWS and at a tenth of them; ours at ten times ROWS, too. Ratios are to ours with
+Parquet.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ci_scripts import peers
+from ci_scripts.usage import peak_mb, used
 from gitops_model import strict_yaml
 from gitops_model.formats.contract import Contract
 from gitops_model.formats.profile import Profile
@@ -25,6 +30,8 @@ from gitops_model.formats.profile import Profile
 NUMBERS, LEVELS = 30, (2, 3, 5, 8, 12, 20, 40, 80, 150, 200)
 CHUNK = 50_000
 ROWS = 1_000_000
+DAY = "date=2026-11-01"
+PEERS = {"evidently": "Evidently, DataDriftPreset", "nannyml": "NannyML, univariate drift"}
 
 
 def contract() -> Contract:
@@ -77,16 +84,16 @@ def table(rng: np.random.Generator, rows: int) -> pa.Table:
 def write(folder: Path, kind: str, rows: int) -> int:
     """A day's log; returns its bytes."""
     rng = np.random.default_rng(0)
-    path = folder / "date=2026-11-01" / f"part-1.{kind}"
+    path = folder / DAY / f"part-1.{kind}"
     path.parent.mkdir(parents=True)
     if kind == "parquet":
         with pq.ParquetWriter(path, table(rng, 1).schema) as writer:
-            for _ in range(rows // CHUNK):
-                writer.write_table(table(rng, CHUNK))
+            for at in range(0, rows, CHUNK):
+                writer.write_table(table(rng, min(CHUNK, rows - at)))
     else:
         with path.open("w") as stream:
-            for _ in range(rows // CHUNK):
-                for record in table(rng, CHUNK).to_pylist():
+            for at in range(0, rows, CHUNK):
+                for record in table(rng, min(CHUNK, rows - at)).to_pylist():
                     stream.write(json.dumps(record, separators=(",", ":")) + "\n")
     return path.stat().st_size
 
@@ -95,19 +102,83 @@ def count(folder: Path, profile: Path) -> None:
     """In a process of its own: count the log and print what it took."""
     from gitops_model.monitoring import records, traffic
 
+    started = used()
     log, broken, shape = records.Log(folder), records.Broken(), records.shape(contract())
     known = Profile.parse(profile.read_bytes(), name="reference.json")
     days = traffic.count((p for part in log.parts() for p in log.read(part, shape, broken)), known)
-    used = resource.getrusage(resource.RUSAGE_SELF)
     rows = sum(day.rows for day in days.values())
-    print(json.dumps([rows, used.ru_utime + used.ru_stime, _peak_mb()]))
+    print(json.dumps([rows, used(), started, peak_mb()]))
 
 
-def _peak_mb() -> float:
-    # Not ru_maxrss, which begins with the size of the parent. Linux counts KiB.
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    (held,) = (line for line in lines if line.startswith("VmHWM:"))
-    return int(held.split()[1]) * 1024 / 1e6
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a process took: CPU `seconds` in all, `start` of them before it read anything, and its `peak` in MB."""
+
+    name: str
+    rows: int
+    seconds: float
+    start: float
+    peak: float
+
+    @staticmethod
+    def parse(name: str, printed: str) -> Cost:
+        """From what `count` and `ci_scripts.peer_costs` print."""
+        rows, seconds, start, peak = json.loads(printed)
+        return Cost(name=name, rows=rows, seconds=seconds, start=start, peak=peak)
+
+
+def ours(folder: Path, profile: Path, name: str) -> Cost:
+    """Our monitor on a folder of days."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ci_scripts.bench_monitor", "--count", str(folder), str(profile)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return Cost.parse(name, done.stdout)
+
+
+def costs(folder: Path, rows: int, *, short: bool) -> Iterator[Cost]:
+    """Everybody at a tenth of `rows` and at `rows`, then ours at ten times as many."""
+    # Not at the top: what is measured has no use for it.
+    from gitops_model.pipeline import reference
+
+    rng = np.random.default_rng(1)
+    days = np.repeat(np.arange(80), 250)
+    training = columns(rng, len(days))
+    profile = folder / "reference.json"
+    made = reference.build(contract(), training, rng.random(5000), days=days)
+    profile.write_bytes(made.to_bytes())
+    print(f"Profile of {len(made.inputs)} columns: {profile.stat().st_size / 1000:.1f} kB.\n")
+    print("| monitor | rows | CPU s | of these its start | peak MB | CPU | memory |")
+    print("|---|---|---|---|---|---|---|")
+    rows_of_training = folder / "training.parquet"
+    pq.write_table(pa.table(training), rows_of_training)
+    there = peers.ready()
+    for size in (rows // 10, rows):
+        for kind in ("parquet", "jsonl"):
+            write(folder / f"{kind}-{size}", kind, size)
+            yield ours(folder / f"{kind}-{size}", profile, f"this monitor, {kind}")
+        log = folder / f"parquet-{size}" / DAY / "part-1.parquet"
+        for peer, name in PEERS.items():
+            if there and not (short and size == rows):
+                words = (peer, str(rows_of_training), str(log))
+                try:
+                    yield Cost.parse(name, peers.run("ci_scripts.peer_costs", *words))
+                except subprocess.CalledProcessError as error:
+                    print(f"{name} failed at {size:,} rows: {error}", file=sys.stderr)
+    if not short:
+        yield ours(tenfold(folder, log), profile, "this monitor, parquet")
+
+
+def tenfold(folder: Path, log: Path) -> Path:
+    """A log of ten days of the same rows, by links: to write them would take longer than to count them."""
+    found = folder / "tenfold"
+    for day in range(1, 11):
+        part = found / f"date=2026-11-{day:02}" / "part-1.parquet"
+        part.parent.mkdir(parents=True)
+        part.hardlink_to(log)
+    return found
 
 
 def main(words: list[str]) -> int:
@@ -115,33 +186,21 @@ def main(words: list[str]) -> int:
     if words[:1] == ["--count"]:
         count(Path(words[1]), Path(words[2]))
         return 0
-    from gitops_model.pipeline import reference
-
-    rows = int(words[0]) if words else ROWS
-    rng = np.random.default_rng(1)
-    days = np.repeat(np.arange(80), 250)
-    made = reference.build(contract(), columns(rng, len(days)), rng.random(5000), days=days)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("rows", nargs="?", type=int, default=ROWS)
+    parser.add_argument(
+        "--short", action="store_true", help="no peers at ROWS, nothing at ten times"
+    )
+    options = parser.parse_args(words)
+    best: dict[int, Cost] = {}
     with tempfile.TemporaryDirectory() as name:
-        profile = Path(name) / "reference.json"
-        profile.write_bytes(made.to_bytes())
-        print(f"profile of {len(made.inputs)} columns: {profile.stat().st_size / 1000:.1f} kB")
-        for kind in ("parquet", "jsonl"):
-            for size in (rows // 10, rows):
-                folder = Path(name) / f"{kind}-{size}"
-                held = write(folder, kind, size)
-                command = [
-                    sys.executable,
-                    "-m",
-                    "ci_scripts.bench_monitor",
-                    "--count",
-                    str(folder),
-                    str(profile),
-                ]
-                done = subprocess.run(command, capture_output=True, text=True, check=True)
-                found, seconds, peak = json.loads(done.stdout)
-                print(
-                    f"{kind:<8} {found:>10,} rows {held / 1e6:>7.0f} MB: {seconds:5.1f} s of CPU, {peak:4.0f} MB"
-                )
+        for cost in costs(Path(name), options.rows, short=options.short):
+            base = best.setdefault(cost.rows, cost)
+            print(
+                f"| {cost.name} | {cost.rows:,} | {cost.seconds:.1f} | {cost.start:.1f} | {cost.peak:,.0f} | "
+                f"{cost.seconds / base.seconds:.1f} × | {cost.peak / base.peak:.1f} × |",
+                flush=True,
+            )
     return 0
 
 

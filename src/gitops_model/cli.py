@@ -53,6 +53,7 @@ COMMANDS: Mapping[str, Command] = {
         "delivery.simulate", "what the guard of the canary does: false alarms, time"
     ),
     "forgive": Command("delivery.forgive", "let a canary that was taken out be tried again"),
+    "retrain": Command("delivery.retrain", "bring in newer data, train, check, commit on a branch"),
     "observe": Command("monitoring.observe", "watch the service with a Prometheus of your own"),
     "doctor": Command("actions.doctor", "which protections this repository lacks on GitHub"),
 }
@@ -72,8 +73,11 @@ INTERNAL: Mapping[str, Command] = {
     "ci-revert": Command("actions.revert", "propose to put production.yaml back"),
     "ci-rollback": Command("actions.rollback", "the button: go back, merge, deploy, open an issue"),
     "ci-monitor": Command("actions.monitor", "watch what serves, and ask in one issue"),
+    "ci-retrain": Command("actions.retrain", "train on newer data, and hand the commit on"),
+    "ci-propose": Command("actions.propose", "open the pull request with a retrained model"),
     "run": Command("pipeline.run", "run a stage that was ejected: FILE"),
     "weigh": Command("delivery.memory", "load one bundle in a process of its own"),
+    "rehearse": Command("delivery.rehearsal", "could this bundle serve?"),
 }
 
 

@@ -12,8 +12,8 @@ from tests.support.factories import CARRIERS, make_contract
 
 
 @functools.cache
-def profile() -> Profile:
-    """What `logs.traffic` looks like in training."""
+def profile(*, timed: bool = True) -> Profile:
+    """What `logs.traffic` looks like in training; not `timed`: the data has no time."""
     rng = np.random.default_rng(0)
     days = np.repeat(np.arange(60), 100)
     rows = len(days)
@@ -26,6 +26,6 @@ def profile() -> Profile:
             "weekend": (rng.random(rows) < 2 / 7).astype(np.float32),
         },
         rng.beta(2, 6, rows),
-        days=days,
-        score_days=days,
+        days=days if timed else None,
+        score_days=days if timed else None,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 IDENTITY = {
@@ -138,10 +139,18 @@ class BareGit:
 
 def put_workflow(bare: BareGit, text: str, name: str = "probe.yml") -> str:
     """Commit a workflow file, and no other, to main; returns the commit."""
+    return put_workflows(bare, {name: text})
+
+
+def put_workflows(bare: BareGit, files: Mapping[str, str]) -> str:
+    """Commit these workflow files, and no others, to main; returns the commit."""
     tip = bare.ref("refs/heads/main")
     assert tip is not None
-    blob = bare.text("hash-object", "-w", "--stdin", stdin=text.encode())
-    workflows = bare.text("mktree", stdin=f"100644 blob {blob}\t{name}\n".encode())
+    listed = [
+        f"100644 blob {bare.text('hash-object', '-w', '--stdin', stdin=text.encode())}\t{name}\n"
+        for name, text in files.items()
+    ]
+    workflows = bare.text("mktree", stdin="".join(listed).encode())
     folder = bare.text("mktree", stdin=f"040000 tree {workflows}\tworkflows\n".encode())
     lines = [
         line for line in bare.text("ls-tree", tip).splitlines() if not line.endswith("\t.github")

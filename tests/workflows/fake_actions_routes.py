@@ -40,7 +40,14 @@ def _workflow(call: Call, ref: str = "main") -> tuple[str, dict[str, Any]]:
 @route("GET", REPO + "/actions/workflows/{workflow_id}")
 def get_workflow(call: Call) -> Reply:
     name, parsed = _workflow(call)
-    body = {"id": workflow_id(name), "name": parsed.get("name", name), "state": "active"}
+    settings = call.state.settings
+    body = {
+        "id": workflow_id(name),
+        "name": parsed.get("name", name),
+        "state": settings.workflow_states.get(name, "active"),
+        "created_at": settings.workflows_since,
+        "updated_at": settings.workflows_since,
+    }
     return Reply(
         body={
             **body,

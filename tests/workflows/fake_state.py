@@ -35,6 +35,11 @@ class Settings:
     # actions/upload-artifact).
     artifact_retention_days: int = 90
     issues_enabled: bool = True
+    # By file name. "In a public repository, scheduled workflows are automatically disabled when no repository activity
+    # has occurred in 60 days" (docs.github.com/actions/managing-workflow-runs/disabling-and-enabling-a-workflow): the
+    # state is then `disabled_inactivity` (docs.github.com/rest/actions/workflows#get-a-workflow).
+    workflow_states: dict[str, str] = dataclasses.field(default_factory=dict)
+    workflows_since: str = "2026-01-05T09:00:00Z"
     immutable_releases: bool = True
     tags_are_rewritten: bool = False
     default_branch: str = "main"

@@ -144,8 +144,11 @@ def scene(
     return Scene(fake, commands, rendered, tmp_path)
 
 
+CHECK = "name: check\non: [pull_request]\njobs: {}\n"
+
+
 def put_check_workflow(bare: BareGit) -> None:
-    put_workflow(bare, "name: check\non: [pull_request]\njobs: {}\n", "check.yml")
+    put_workflow(bare, CHECK, "check.yml")
 
 
 def zipped(*members: tuple[str, bytes]) -> bytes:

@@ -20,3 +20,6 @@ PUBLISH = [scope for scope in of("publish.yml", "publish") if scope != "contents
 RELEASE = of("release.yml", "release")
 MONITOR = [scope for scope in of("monitor.yml", "monitor") if scope != "contents"]
 BUTTONS = [(file, job, scope) for (file, job) in MODULES for scope in of(file, job)]
+# "Issues" or "Pull requests" may comment (docs.github.com, "Create an issue comment"). Whether the second is enough
+# where the issue is no pull request is not said there, so the job declares both, and the fake cannot tell.
+PROPOSE = [scope for scope in of("monitor.yml", "propose") if scope != "issues"]

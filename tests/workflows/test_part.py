@@ -15,7 +15,7 @@ from tests.support.places import TEMPLATE
 from tests.workflows.commands import Commands
 from tests.workflows.site import Site
 
-QUICK = ("publish", "ci-release", "ci-rollback", "ci-deploy", "ci-revert", "monitor", "ci-monitor")
+QUICK = ("publish", "ci-release", "ci-rollback", "ci-deploy", "ci-revert", "monitor")
 
 
 def setup(folder: Path, **values: str) -> subprocess.CompletedProcess[str]:

@@ -108,6 +108,17 @@ def test_nothing_that_could_be_judged_is_no_recovery(fake: FakeGitHub) -> None:
         assert fake.state.issues[1]["state"] == "open"
 
 
+def test_a_log_that_ended_does_not_close_it(fake: FakeGitHub) -> None:
+    """The way back can always be judged, and says nothing about the traffic."""
+    works = signal("way back parcel-delay-v3", "clean")
+    settle(fake, watch(signal(TEMP), works))
+    for _ in range(3):
+        settle(fake, watch(signal(TEMP, "withheld"), works))
+        assert fake.state.issues[1]["state"] == "open"
+    settle(fake, watch(signal(TEMP, "clean"), works))
+    assert fake.state.issues[1]["state"] == "closed"
+
+
 def test_an_acknowledgement_closes_it_and_its_end_asks_again(fake: FakeGitHub) -> None:
     expected = watch(signal(TEMP, "expected"), signal(LATE, "clean"))
     settle(fake, expected)
@@ -212,7 +223,7 @@ sys.exit(cli.main({words}))
 
 def ci_monitor(
     fake: FakeGitHub, commands: Commands, folder: Path, found: Watch | None, *, wrong: str = "",
-    code: int = 1, without: str = "",
+    code: int = 1, without: str = "", **more: str,
 ) -> Done:  # fmt: skip
     (folder / "reports").mkdir(exist_ok=True)
     (folder / "summary.md").write_text("")
@@ -222,7 +233,7 @@ def ci_monitor(
     env = {
         "GITHUB_REPOSITORY": "acme/model", "GITHUB_API_URL": fake.url, "GITHUB_ACTIONS": "true",
         "GITHUB_API_PACE": "0", "GITHUB_TOKEN": fake.job_token("monitor.yml/monitor", granted),
-        "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
+        "GITHUB_STEP_SUMMARY": str(folder / "summary.md"), **more,
     }  # fmt: skip
     stub = STUB.format(wrong=wrong, code=code, words='["ci-monitor"]')
     return commands.start(cwd=folder, env=env, code=stub).wait()
@@ -234,6 +245,23 @@ def test_the_job_asks_and_stays_green(fake: FakeGitHub, commands: Commands, tmp_
     assert "ci-monitor: 1 signal alarms: asked in " in done.output
     summary = (tmp_path / "summary.md").read_text()
     assert "### Did the world change" in summary and "1 signal alarms: asked in" in summary
+
+
+def test_the_job_can_read_the_storage(fake: FakeGitHub, commands: Commands, tmp_path: Path) -> None:
+    """Else no release could be fetched, and the way back would look lost."""
+    secret = "[core]\n    remote = storage\n"
+    (tmp_path / ".dvc").mkdir()
+    done = ci_monitor(fake, commands, tmp_path, CLEAN, code=0, DVC_CONFIG_LOCAL=secret)
+    assert done.code == 0, done.output
+    written = tmp_path / ".dvc/config.local"
+    assert written.read_text() == secret and written.stat().st_mode & 0o077 == 0
+
+
+def test_the_job_has_what_a_rehearsal_needs() -> None:
+    job = scopes.WORKFLOWS["monitor.yml"]["jobs"]["monitor"]
+    # A part of the library loads no model, and a shallow clone has neither tags nor the history of the pointer.
+    assert "PART" not in job.get("env", {})
+    assert job["steps"][0]["with"]["fetch-depth"] == 0
 
 
 def test_the_job_without_a_report(fake: FakeGitHub, commands: Commands, tmp_path: Path) -> None:
@@ -340,7 +368,10 @@ def test_the_workflow_is_red_where_the_service_is_wrong(town: World, rendered: P
     prepare(town, rendered, wrong="another model serves")
     result = town.run("monitor.yml", Event(name="schedule", payload={}, actor="ada"))
     assert result.jobs == {"monitor": "failure"}, result.log
-    assert result.failed_steps == ["Look at the service"] and "monitor" in result.artifacts
+    assert (
+        result.failed_steps == ["Look at the service and the way back"]
+        and "monitor" in result.artifacts
+    )
     assert len(town.fake.state.issues) == 1
 
 

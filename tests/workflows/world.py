@@ -22,7 +22,11 @@ from tests.workflows.fake_state import Event, Token
 
 ZERO = "0" * 40
 # Jobs that run only after another one failed, or when another one said so.
-CONDITIONAL = {"deploy.yml": {"revert"}, "monitor.yml": {"revert"}, "release.yml": {"release"}}
+CONDITIONAL = {
+    "deploy.yml": {"revert"},
+    "release.yml": {"release"},
+    "monitor.yml": {"retrain", "propose", "revert"},
+}
 
 
 def empty_origin(folder: Path) -> Path:

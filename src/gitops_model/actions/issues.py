@@ -43,14 +43,19 @@ class Issue:
 
 
 def labelled(
-    repository: Repository, *, label: str, author: str, ours: Callable[[str], bool]
+    repository: Repository,
+    *,
+    label: str,
+    author: str,
+    ours: Callable[[str], bool],
+    state: str = "all",
 ) -> list[Issue]:
-    """Issues with this label, of `author`, whose text is `ours`, open and closed, oldest first."""
+    """Issues with this label, of `author`, whose text is `ours`, oldest first; `state` is open, closed or all."""
     # GitHub lists pull requests as issues: "identify pull requests by the pull_request key" (docs.github.com,
     # "REST API endpoints for issues").
     found = [
         Issue.of(data)
-        for data in repository.pages(f"/issues?state=all&labels={label}")
+        for data in repository.pages(f"/issues?state={state}&labels={label}")
         if "pull_request" not in data
         and (data.get("user") or {}).get("login") == author
         and ours(data.get("body") or "")

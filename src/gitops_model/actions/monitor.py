@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from gitops_model.actions import question
+from gitops_model.actions import question, storage
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
 from gitops_model.delivery import canary, monitor
@@ -31,6 +31,8 @@ def run() -> int:
     The question is asked also where the service is wrong, because one may explain the other.
     """
     job = Job.from_environ(os.environ)
+    # The way back is fetched from where releases are kept.
+    storage.write_credentials(Path(), os.environ)
     problems: list[GitopsError] = []
     code = 0
     try:
@@ -41,7 +43,10 @@ def run() -> int:
         _ask(job)
     except GitopsError as error:
         problems.append(error)
-    _hand_on(job)
+    try:
+        _hand_on(job)
+    except GitopsError as error:
+        problems.append(error)
     if problems:
         for other in problems[1:]:
             problems[0].add_note(str(other))
@@ -67,6 +72,10 @@ def _ask(job: Job) -> None:
     if not all(signal.state == "clean" for signal in watch.signals):
         # The summary holds the question also where no issue can be written.
         job.summarise(render(watch, Asked.about(watch)))
-    sentence = question.settle(Repository(job), watch)
+    repository = Repository(job)
+    sentence = question.settle(repository, watch)
     print(f"ci-monitor: {sentence}")
     job.summarise(sentence)
+    if os.environ.get("RETRAIN") == "true":
+        number = question.claim_retraining(repository, watch)
+        job.set_output("retrain", "" if number is None else str(number))

@@ -10,12 +10,21 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gitops_model.actions import artifact, client, issues, pointer_gate, recompute, runs, storage
+from gitops_model.actions import (
+    artifact,
+    client,
+    issues,
+    pointer_gate,
+    recompute,
+    runs,
+    storage,
+    watching,
+)
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
 from gitops_model.actions.pulls import Pull
@@ -74,8 +83,10 @@ def run(options: Options) -> int:
             url=started["html_url"],
         )
         print(f"publish: {client.STATUS} of {sha[:12]} is {verdict.status}: {verdict.title}")
+    # After the status, and outside of the verdict: it may take long, fail, or be wrong, and changes nothing.
+    below = watching.line(repository, job, at=str(started.get("created_at") or ""))
     try:
-        post(repository, job, started, verdict)
+        post(repository, job, started, verdict, below=below)
     except GitopsError as error:
         # The status is what merging depends on and it stands; a lost comment must be seen, not block anybody.
         job.annotate(
@@ -264,8 +275,10 @@ def training_hint(pull: Pull | None) -> str:
     )
 
 
-def post(repository: Repository, job: Job, started: Mapping[str, Any], verdict: Verdict) -> None:
-    """Leave exactly one comment of ours, with the newest finished check of the pull request.
+def post(
+    repository: Repository, job: Job, started: Mapping[str, Any], verdict: Verdict, *, below: str
+) -> None:
+    """Leave exactly one comment of ours, with the newest finished check of the pull request; `below` ends it.
 
     After each write it looks again: a head that moved meanwhile is published too, a second comment of ours is removed.
     """
@@ -284,7 +297,9 @@ def post(repository: Repository, job: Job, started: Mapping[str, Any], verdict: 
                 if fresh.number is None:
                     return
                 verdict = fresh
-            if _write(repository, verdict, me=me):
+            if _write(
+                repository, replace(verdict, body=comment.with_line(verdict.body, below)), me=me
+            ):
                 return
     raise ExternalFailure(
         f"The comment on #{verdict.number} was changed by others each time; run the workflow again."

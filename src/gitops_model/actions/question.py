@@ -7,6 +7,8 @@ was said. So a run that dies may leave out a comment, and never writes one twice
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gitops_model.actions import client, issues
 from gitops_model.actions.client import Refused, Repository
 from gitops_model.actions.issues import Issue
@@ -32,6 +34,28 @@ def settle(repository: Repository, watch: Watch) -> str:
             return "Issues are switched off in this repository: the question stands in the job summary only."
 
 
+def opened(repository: Repository) -> Issue | None:
+    """The issue in which the question is open; None without one. Raises as `Repository` does."""
+    return next(iter(_ours(repository, state="open")), None)
+
+
+def claim_retraining(repository: Repository, watch: Watch) -> int | None:
+    """The number of the open issue, when its evidence asks for a new model and no workflow was told so yet.
+
+    The issue says so from now on: a retraining that fails is not begun again every day. Raises ExternalFailure.
+    """
+    if not watch.retrain.wanted:
+        return None
+    with client.calling("say in the monitor's issue that a retraining began"):
+        issue = opened(repository)
+        asked = None if issue is None else Asked.read(issue.body)
+        if issue is None or asked is None or asked.retrained:
+            return None
+        now = replace(asked, retrained=watch.made[:10])
+        issues.edit_issue(repository, issue, question.render(watch, now))
+        return issue.number
+
+
 def _settle(repository: Repository, watch: Watch) -> str:
     everything = _ours(repository)
     issue = _one(repository, everything)
@@ -51,8 +75,14 @@ def _settle(repository: Repository, watch: Watch) -> str:
 
 def _go_on(repository: Repository, watch: Watch, issue: Issue) -> str:
     before = Asked.read(issue.body) or Asked()
-    now = Asked.about(watch, since=before.since, former=before.former)
-    if _is_over(watch):
+    now = Asked.about(
+        watch,
+        since=before.since,
+        former=before.former,
+        retrained=before.retrained,
+        before=before.signals,
+    )
+    if question.is_over(watch, before):
         # The last evidence stays readable.
         issues.edit_issue(repository, issue, issue.body, close=True)
         issues.add_comment(repository, issue.number, RECOVERED)
@@ -64,9 +94,10 @@ def _go_on(repository: Repository, watch: Watch, issue: Issue) -> str:
     return f"{_count(watch)}, as before: {issue.url} is up to date."
 
 
-def _ours(repository: Repository) -> list[Issue]:
+def _ours(repository: Repository, *, state: str = "all") -> list[Issue]:
     return issues.labelled(
         repository,
+        state=state,
         label=LABEL,
         author=repository.login(),
         ours=lambda body: Asked.read(body) is not None,
@@ -82,11 +113,6 @@ def _one(repository: Repository, everything: list[Issue]) -> Issue | None:
         )
         issues.edit_issue(repository, newer, body, close=True)
     return opened[0] if opened else None
-
-
-def _is_over(watch: Watch) -> bool:
-    """Recovered, and not only because nothing could be judged."""
-    return watch.recovered and any(s.state in ("clean", "expected") for s in watch.signals)
 
 
 def _count(watch: Watch) -> str:

@@ -11,7 +11,7 @@ from gitops_model.actions.job import Job
 from gitops_model.delivery.desired import MAIN
 from gitops_model.delivery.releases import POINTER
 
-PREFIXES = ("ship/", "rollback/", "revert/")
+PREFIXES = ("ship/", "rollback/", "revert/", "retrain/")
 # Browsers and servers take longer addresses, but not all of them, and chat programs cut them.
 LENGTH = 2000
 

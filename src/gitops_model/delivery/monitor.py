@@ -1,8 +1,8 @@
-"""`monitor`: does the right release answer, and do its inputs and answers still look as in training?
+"""`monitor`: does the right release answer, do inputs and answers look as in training, and does the way back work?
 
 It asks the service first. Then it counts the prediction log against the profile in the serving bundle, without any
-training data. Without an address or a log nothing can be seen, and that is said: a run that saw nothing must not look
-like one that found nothing wrong.
+training data, and rehearses the releases that a rollback would bring back. Without an address or a log nothing can be
+seen, and that is said: a run that saw nothing must not look like one that found nothing wrong.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gitops_model import progress
-from gitops_model.delivery import canary, fetch, releases, service
+from gitops_model.delivery import canary, fetch, releases, service, way_back
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadArtifact, Blocked, ExternalFailure
 from gitops_model.files import canonical_json, size_words, write_atomic
@@ -23,7 +24,10 @@ from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.monitor import Settings
 from gitops_model.formats.pointer import Pointer, Ref
 from gitops_model.formats.profile import Profile
-from gitops_model.formats.watch import Signal, Watch, Window
+from gitops_model.formats.watch import WAY_BACK, Signal, Watch, Window
+
+if TYPE_CHECKING:
+    from gitops_model.report.watch_pages import Picture
 
 REPORTS = Path("reports")
 CONFIGURATION = Path("monitor.yaml")
@@ -73,38 +77,78 @@ def run(options: Options) -> int:
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(summary).open("a", encoding="utf-8") as handle:
             handle.write(said + "\n")
-    stable = Pointer.load(Path("production.yaml")).stable
-    if stable is not None:
-        for line in watch(stable, options):
+    pointer = Pointer.load(Path("production.yaml"))
+    if pointer.stable is not None:
+        for line in watch(pointer, pointer.stable, options):
             print(f"monitor: {line}")
     if wrong is not None:
         raise wrong
     return 0
 
 
-def watch(stable: Ref, options: Options) -> Iterator[str]:
-    """Judge the log against the profile of `stable`, write reports/monitor.*, and say what was found."""
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What the log showed. `said` is for whoever runs the command, and not for the report."""
+
+    windows: tuple[Window, ...] = ()
+    signals: tuple[Signal, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    notes: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+
+
+def watch(pointer: Pointer, stable: Ref, options: Options) -> Iterator[str]:
+    """Judge the log against the profile of `stable`, rehearse the way back, write reports/monitor.*, and say it."""
     settings = Settings.load(CONFIGURATION) if CONFIGURATION.exists() else Settings()
-    place = options.log or settings.log or service.log_folder(Path())
     git = Git.open(Path())
     last = options.last or datetime.now(UTC).date() - timedelta(days=1)
     try:
-        bundle = _bundle(git, stable)
-        profile = Profile.parse(bundle.member("reference.json"), name="reference.json")
+        seen = _traffic(git, stable, options, settings, last)
     except BadArtifact as error:
-        yield f"the log was not looked at: {error}"
-        return
+        seen = Seen(notes=(f"the log was not looked at: {error}",))
+    yield from seen.said
+    back, more = way_back.look(git, pointer)
+
+    # What draws and judges is imported late; without a release to watch nobody pays for it.
+    from gitops_model.monitoring import signals
+    from gitops_model.report import watch_pages
+
+    today = last + timedelta(days=1)
+    judged = signals.ordered(
+        [signals.acknowledged(one, settings, today=today) for one in (*seen.signals, *back)]
+    )
+    made = Watch(
+        made=today.isoformat(),
+        model=stable.model,
+        windows=seen.windows,
+        signals=judged,
+        causes=signals.causes(judged),
+        advice=advice(judged),
+        notes=(*seen.notes, *more),
+        retrain=signals.retrain(judged),
+    )
+    write_atomic(REPORTS / "monitor.json", canonical_json(made.to_dict()))
+    write_atomic(REPORTS / "monitor.md", watch_pages.markdown(made))
+    write_atomic(REPORTS / "monitor.html", watch_pages.html(made, seen.pictures))
+    yield from _said(made)
+
+
+def _traffic(git: Git, stable: Ref, options: Options, settings: Settings, last: date) -> Seen:
+    """The log against the profile of `stable`. Raises BadArtifact when its bundle, or a profile in it, is not here."""
+    place = options.log or settings.log or service.log_folder(Path())
+    bundle = _bundle(git, stable)
+    profile = Profile.parse(bundle.member("reference.json"), name="reference.json")
 
     # pyarrow takes a third of a second to import; without a release to watch nobody pays for it.
     from gitops_model.monitoring import labels, quality, records, signals, traffic, windows
-    from gitops_model.report import watch_pages
 
     log = records.Log(place)
     parts = log.parts(first=windows.horizon(last, settings), last=last)
+    said: tuple[str, ...] = ()
     if not parts:
-        yield (
+        said = (
             f"no file of the prediction log lies in {place} for the days up to {last}. It is written where `serve` "
-            "runs; name its folder or bucket under `log` in monitor.yaml."
+            "runs; name its folder or bucket under `log` in monitor.yaml.",
         )
     broken = records.Broken()
     shape = records.shape(bundle.contract)
@@ -133,49 +177,47 @@ def watch(stable: Ref, options: Options) -> Iterator[str]:
         cards = quality.cards(bundle.manifest, bundle.contract)
         found += quality.signals(rows, cards, bundle.contract, last=last, settings=settings)
         notes += _label_notes(known.refused, known.contradictory)
-    today = last + timedelta(days=1)
-    judged = signals.ordered(
-        [signals.acknowledged(signal, settings, today=today) for signal in found]
-    )
-    made = Watch(
-        made=today.isoformat(),
-        model=stable.model,
+    return Seen(
         windows=tuple(
             Window(first=str(span.first), last=str(span.last), rows=span.traffic.rows)
             for span in spans
         ),
-        signals=judged,
-        causes=signals.causes(judged),
-        advice=advice(judged),
+        signals=tuple(found),
+        pictures=tuple(signals.picture(one) for one in watched),
         notes=notes,
+        said=said,
     )
-    write_atomic(REPORTS / "monitor.json", canonical_json(made.to_dict()))
-    write_atomic(REPORTS / "monitor.md", watch_pages.markdown(made))
-    pictures = [signals.picture(one) for one in watched]
-    write_atomic(REPORTS / "monitor.html", watch_pages.html(made, pictures))
-    yield from _said(made)
 
 
 def advice(signals: tuple[Signal, ...]) -> tuple[str, ...]:
-    """What to type when something shifted."""
-    if not any(signal.state == "alarm" for signal in signals):
-        return ()
-    return (
-        'A release went out just before: `make rollback REASON="inputs or answers shifted"`',
-        "The world changed: bring in the newer data with `make data`, then `make train` and `make check`, and open a "
-        "pull request.",
-        "It was expected: write it down under `expected` in monitor.yaml.",
-    )
+    """What to type when something alarms. A way back that is broken is no reason to go back."""
+    alarms = [signal for signal in signals if signal.state == "alarm"]
+    broken = [signal.name.removeprefix(WAY_BACK) for signal in alarms if signal.is_way_back]
+    found = [
+        f"A rollback to {model} would fail today: mend it before you need it, with what its signal says."
+        for model in broken
+    ]
+    if len(alarms) > len(broken):
+        found += [
+            'A release went out just before: `make rollback REASON="inputs or answers shifted"`',
+            "The world changed: `make retrain PUSH=1` brings in the newer data, trains, checks, and pushes a branch "
+            "for a pull request. It ships nothing.",
+            "It was expected: write it down under `expected` in monitor.yaml.",
+        ]
+    return tuple(found)
 
 
 def _said(made: Watch) -> Iterator[str]:
     rows = sum(window.rows for window in made.windows)
-    yield f"{rows:,} rows in {len(made.windows)} windows up to {made.windows[-1].last}, against {made.model}."
+    if made.windows:
+        yield f"{rows:,} rows in {len(made.windows)} windows up to {made.windows[-1].last}, against {made.model}."
     for signal in made.signals:
         if signal.state != "clean":
             yield f"{signal.state:<8} {signal.name}: {signal.sentence}"
     clean = sum(signal.state == "clean" for signal in made.signals)
     yield f"{clean} of {len(made.signals)} signals are clean; {REPORTS / 'monitor.html'} shows all of them."
+    if made.retrain.why:
+        yield f"retrain? {made.retrain.why}"
     yield from made.notes
 
 

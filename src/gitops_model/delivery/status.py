@@ -5,17 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 
-from gitops_model.delivery import canary, deploy, fetch, releases, rollback, service
+from gitops_model.delivery import canary, deploy, fetch, monitor, releases, rollback, service
 from gitops_model.delivery.desired import Desired, resolve
 from gitops_model.delivery.git import Git
 from gitops_model.delivery.pointer_file import describe
 from gitops_model.delivery.store import Store
-from gitops_model.errors import BadArtifact, ExternalFailure, shorten
+from gitops_model.errors import BadArtifact, BadInput, ExternalFailure, shorten
 from gitops_model.formats.pointer import Pointer, Ref
+from gitops_model.formats.watch import Watch
 
 BACK = "rollback target"
+# Two periods: the monitor is meant to run once a day.
+UNWATCHED_DAYS = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,7 +104,7 @@ def look(git: Git, goal: deploy.Target, *, ref: str | None = None) -> Report:
         live=live,
         freeze=pointer.freeze,
         lines=lines,
-        notes=wanted.notes + notes,
+        notes=(*wanted.notes, *notes, *_watched(git, pointer)),
         problems=tuple(problems),
     )
 
@@ -162,6 +166,38 @@ def _live(goal: deploy.Target, pointer: Pointer) -> tuple[str, str | None, tuple
         else "the service is not there yet, or `make deploy` did not run."
     )
     return words, f"desired and live differ in {', '.join(differing)}: {sentence}", notes
+
+
+def _watched(git: Git, pointer: Pointer) -> tuple[str, ...]:
+    """A sentence where nobody watched what serves, as far as this clone knows. It is no problem: it serves."""
+    if pointer.stable is None:
+        return ()
+    path = git.root / monitor.REPORTS / "monitor.json"
+    try:
+        made = Watch.load(path).made if path.exists() else None
+    except BadInput as error:
+        return (str(error),)
+    said = watched(made, today=datetime.now(UTC).date())
+    return () if said is None else (said,)
+
+
+def watched(made: str | None, *, today: date) -> str | None:
+    """What to say of a report of the monitor that was made on the day `made` (None: there is none)."""
+    if made is None:
+        return (
+            "the monitor never ran in this clone (on GitHub its workflow may), so nothing here says whether its inputs "
+            "and answers look right. Look now: make monitor"
+        )
+    try:
+        days = (today - date.fromisoformat(made[:10])).days
+    except ValueError:
+        return f"reports/monitor.json was made on '{shorten(made)}', which is no day. Look now: make monitor"
+    if days <= UNWATCHED_DAYS:
+        return None
+    return (
+        f"the monitor last ran in this clone {days} days ago, for {made[:10]}; it should run every day. Look now: make "
+        "monitor"
+    )
 
 
 def text(report: Report) -> str:

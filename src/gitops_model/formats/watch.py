@@ -14,12 +14,17 @@ SCHEMA = 1
 MOST_BYTES = 20_000_000
 
 State = Literal["alarm", "watching", "clean", "expected", "withheld"]
+# What moved in an input or a score: its values, the share that is missing, or values that training did not list.
+Moved = Literal["", "values", "missing", "new"]
 WORST: tuple[State, ...] = ("alarm", "watching", "expected", "withheld", "clean")
+# How the names of signals begin that say whether a release could serve again; all others are about the traffic.
+WAY_BACK = "way back "
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signal:
-    """One thing that is watched. `name` is stable: `input temp`, `score late`, `quality roc_auc`, `silence`.
+    """One thing that is watched. `name` is stable: `input temp`, `score late`, `quality roc_auc`, `silence`,
+    `way back flight-delay-v3`.
 
     alarm: seen in enough of the last windows; watching: seen in some of them; expected: seen, and monitor.yaml says
     so; withheld: too little is known to judge. `sentence` says what was found, `evidence` lists it window by window.
@@ -29,6 +34,25 @@ class Signal:
     state: State
     sentence: str
     evidence: tuple[str, ...] = ()
+    moved: Moved = ""
+
+    @property
+    def kind(self) -> str:
+        """The first word of the name: input, score, quality, fallback, silence ..."""
+        return self.name.partition(" ")[0]
+
+    @property
+    def is_way_back(self) -> bool:
+        """Whether it says if a release could serve again, and nothing about the traffic."""
+        return self.name.startswith(WAY_BACK)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrain:
+    """Whether the evidence asks for a new model, and why or why not; `why` is empty when nothing alarms."""
+
+    wanted: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +75,7 @@ class Watch:
     causes: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    retrain: Retrain = Retrain()
 
     @property
     def alarms(self) -> tuple[Signal, ...]:
@@ -84,6 +109,7 @@ class Watch:
                 causes=tuple(found["causes"]),
                 advice=tuple(found["advice"]),
                 notes=tuple(found["notes"]),
+                retrain=Retrain(**found.get("retrain", {})),
             )
         except (OSError, LookupError, TypeError, ValueError) as error:
             raise BadInput(

@@ -1,7 +1,8 @@
 """Labels that arrive later: CSV or Parquet, one file or a folder of them, in any order, some of them corrected.
 
-A row has the request's id, the label, and perhaps `labelled_at`, a time: the latest counts. Two labels of one request
-that differ without one contradict each other, and neither counts. So the order of files and rows decides nothing.
+A row has the request's id, the label, for a batch also `row`, its place in it counted from 0, and perhaps
+`labelled_at`, a time: the latest counts. Two labels of one request that differ without one contradict each other, and
+neither counts. So the order of files and rows decides nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from gitops_model.errors import BadInput
 from gitops_model.formats.contract import Contract
 from gitops_model.monitoring import records
 
-REQUEST, AT = "request_id", "labelled_at"
+REQUEST, ROW, AT = "request_id", "row", "labelled_at"
 ENDINGS = (".csv", ".parquet")
 
 
@@ -37,13 +38,24 @@ class Labels:
     refused: int
     contradictory: int
 
-    def of(self, requests: pa.ChunkedArray) -> NDArray[np.float64]:
-        """The label of each request; NaN where none has arrived."""
-        places = pc.index_in(requests, self.ids).to_numpy(zero_copy_only=False)
+    def of(self, keys: pa.ChunkedArray) -> NDArray[np.float64]:
+        """The label of each of the rows that `names` names; NaN where none has arrived."""
+        places = pc.index_in(keys, self.ids).to_numpy(zero_copy_only=False)
         found = np.full(len(places), np.nan)
         there = ~np.isnan(places.astype(np.float64))
         found[there] = self.values[places[there].astype(np.int64)]
         return found
+
+
+def names(requests: pa.ChunkedArray, rows: pa.ChunkedArray | None) -> pa.ChunkedArray:
+    """One text for each row: the request's id, and from the second row of a batch on its place in it."""
+    if rows is None:
+        return requests
+    numbers = pc.fill_null(rows.cast(pa.int64()), 0)
+    if pc.max(numbers).as_py() in (None, 0):
+        return requests
+    places = pc.binary_join_element_wise(requests, numbers.cast(pa.string()), " ")
+    return pc.if_else(pc.greater(numbers, 0), places, requests)
 
 
 def read(place: str, contract: Contract) -> Labels:
@@ -101,7 +113,16 @@ def _table(
         return np.array(column.to_pylist(), dtype=object)
 
     times = texts(AT) if AT in table.column_names else np.full(table.num_rows, "", dtype=object)
-    return texts(ids), texts(contract.label.name), times
+    keys = texts(ids)
+    if ROW in table.column_names:
+        keys = np.array(
+            [
+                name if not name or number in ("", "0") else f"{name} {number}"
+                for name, number in zip(keys, texts(ROW), strict=True)
+            ],
+            dtype=object,
+        )
+    return keys, texts(contract.label.name), times
 
 
 def _numbers(texts: NDArray[Any], contract: Contract) -> NDArray[np.float64]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -23,7 +24,7 @@ from gitops_model.formats.contract import Contract
 from gitops_model.formats.monitor import Settings
 from gitops_model.formats.watch import Signal
 from gitops_model.monitoring import tails
-from gitops_model.monitoring.labels import Labels
+from gitops_model.monitoring.labels import Labels, names
 from gitops_model.monitoring.records import Piece
 from gitops_model.monitoring.traffic import FALLBACK, asked, flat
 from gitops_model.monitoring.windows import FEWEST_ROWS, state
@@ -74,7 +75,8 @@ def collect(
     pieces: Iterable[Piece], labels: Labels, contract: Contract, sha256: str
 ) -> list[Answered]:
     """The rows that the release `sha256` answered, with what is known of their truth."""
-    found = []
+    found: list[Answered] = []
+    keys: list[pa.ChunkedArray] = []
     for piece in pieces:
         table = asked(piece.table)
         own = pc.fill_null(pc.equal(table.column("sha256"), sha256), False)
@@ -89,11 +91,13 @@ def collect(
         else:
             scores = next(iter(output.values())).to_numpy()
         inputs = flat(table.column("inputs"))
+        rows = table.column("row") if "row" in table.column_names else None
+        keys.append(names(table.column("request_id"), rows))
         found.append(
             Answered(
                 day=piece.day,
                 scores=scores.astype(np.float64),
-                labels=labels.of(table.column("request_id")),
+                labels=np.empty(0),
                 slices={
                     name: np.array(inputs[name].to_pylist(), dtype=object)
                     for name in contract.slices
@@ -101,7 +105,11 @@ def collect(
                 },
             )
         )
-    return found
+    # All at once: each look-up builds a table of all labels first.
+    known = labels.of(pa.chunked_array([c for key in keys for c in key.chunks], pa.string()))
+    ends = np.cumsum([len(key) for key in keys])[:-1]
+    parts = np.split(known, ends) if found else []
+    return [replace(one, labels=part) for one, part in zip(found, parts, strict=True)]
 
 
 def cards(manifest: Mapping[str, Any], contract: Contract) -> list[Card]:

@@ -41,7 +41,7 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """Some records of one day. `table` has request_id, sha256, route, inputs and output, as `shape` says.
+    """Some records of one day. `table` has request_id, row, sha256, route, inputs and output, as `shape` says.
 
     `wrong` counts, by input, values of another type than the contract's; they are null in the table.
     """
@@ -129,7 +129,8 @@ def shape(contract: Contract) -> pa.Schema:
     else:
         output = [("probability" if contract.problem == "binary" else contract.output.name, number)]
     texts = [(name, pa.string()) for name in ("request_id", "sha256", "route")]
-    return pa.schema([*texts, ("inputs", pa.struct(inputs)), ("output", pa.struct(output))])
+    row = ("row", pa.int64())
+    return pa.schema([*texts, row, ("inputs", pa.struct(inputs)), ("output", pa.struct(output))])
 
 
 def _parquet(
@@ -203,7 +204,9 @@ def _one_by_one(
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             broken.add(f"{name}: line {number}")
             continue
-        good.append({**names, "inputs": inputs, "output": output})
+        row = record.get("row")
+        row = row if isinstance(row, int) and 0 <= row < 1 << 62 else 0
+        good.append({**names, "row": row, "inputs": inputs, "output": output})
     return Piece(day=day, table=pa.Table.from_pylist(good, schema=shape), wrong=dict(wrong))
 
 

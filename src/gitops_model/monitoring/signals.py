@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
 from gitops_model.formats.monitor import Settings
 from gitops_model.formats.profile import MISSING, OTHER, Column, Number, Profile
-from gitops_model.formats.watch import WORST, Signal
+from gitops_model.formats.watch import WORST, Moved, Retrain, Signal
 from gitops_model.monitoring import shift
 from gitops_model.monitoring.counts import Tally
 from gitops_model.monitoring.shift import Rule, Shift
 from gitops_model.monitoring.windows import FEWEST_ROWS, Span, state
 from gitops_model.report.watch_pages import Picture
 
+_MOVED: Mapping[str, Moved] = {MISSING: "missing", OTHER: "new"}
 # The share of rows answered with the fallback from which somebody should look.
 FALLBACK_SHARE = 0.01
 
@@ -84,14 +85,19 @@ def drift(watched: Watched, spans: Sequence[Span], settings: Settings) -> Signal
         else f"stability index {measured.size:.2f} over {measured.rows:,} rows."
     )
     sentence += _coverage(watched.tallies[last])
-    return Signal(name=watched.name, state=at, sentence=sentence, evidence=evidence)
+    moved = _MOVED.get(measured.moved.name, "values") if times else ""
+    return Signal(name=watched.name, state=at, sentence=sentence, evidence=evidence, moved=moved)
 
 
 def _coverage(tally: Tally | None) -> str:
     """Values that training did not reach, and values of another type, in words; empty where there are none."""
     if tally is None:
         return ""
-    beyond = f" {_share(tally.beyond / tally.rows)} lie beyond training's." if tally.beyond else ""
+    beyond = (
+        f" {_share(tally.beyond / tally.rows)} of the values lie beyond those of training."
+        if tally.beyond
+        else ""
+    )
     wrong = (
         f" {tally.wrong:,} values have another type than contract.yaml says." if tally.wrong else ""
     )
@@ -178,30 +184,68 @@ def acknowledged(signal: Signal, settings: Settings, *, today: date) -> Signal:
 def causes(signals: Sequence[Signal]) -> tuple[str, ...]:
     """What may have happened, most telling first; empty without an alarm."""
     alarms = [signal for signal in signals if signal.state == "alarm"]
-    names = {signal.name.partition(" ")[0] for signal in alarms}
+    kinds = {signal.kind for signal in alarms}
     found = []
-    if any("is missing went" in signal.sentence for signal in alarms):
+    if any(signal.moved == "missing" for signal in alarms):
         found.append(
             "A source upstream sends nulls: look at what feeds the inputs whose missing share rose."
         )
-    if any("did not list" in signal.sentence for signal in alarms):
+    if any(signal.moved == "new" for signal in alarms):
         found.append("New values: a code was renamed or added upstream, or the business grew.")
-    inputs = sum(signal.name.startswith("input ") for signal in alarms)
+    inputs = sum(signal.kind == "input" for signal in alarms)
     if inputs == 1:
         found.append(
-            "One input alone moved: a changed unit, a changed schema, or one broken source."
+            "One input alone moved: a changed unit, a changed schema, one broken source, or its season."
         )
     if inputs > 1:
         found.append(
             "Several inputs moved together: a season or a real change of the world is likelier than a fault."
         )
-    if names == {"score"}:
+    if kinds == {"score"}:
         found.append("Answers moved and inputs did not: was another release shipped?")
-    if "silence" in names:
+    if "silence" in kinds:
         found.append("Nobody asks any more: a caller was switched off, or the log is not written.")
-    if "fallback" in names:
+    if "fallback" in kinds:
         found.append("The model fails on some requests: see the service's log for what it raised.")
     return tuple(found)
+
+
+def retrain(signals: Sequence[Signal]) -> Retrain:
+    """Whether these signals ask for a new model. Measured quality counts most; a fault is never learnt."""
+    alarms = [signal for signal in signals if signal.state == "alarm"]
+    faults = [s.name for s in alarms if s.moved == "missing" or s.kind == "fallback"]
+    if faults:
+        return Retrain(
+            why="Not yet: this looks like a fault that a new model would learn. Mend it first: "
+            f"{_names(faults)}."
+        )
+    worse = [s.name for s in alarms if s.kind == "quality"]
+    if worse:
+        return Retrain(
+            wanted=True,
+            why=f"Yes: by the labels that arrived, answers are worse than in the model card: {_names(worse)}.",
+        )
+    moved = [s.name for s in alarms if s.kind in ("input", "score")]
+    if not moved:
+        return Retrain()
+    if any(s.kind == "quality" and s.state == "clean" for s in signals):
+        return Retrain(
+            why=f"Not needed: {_names(moved)} shifted, and by the labels that arrived the answers are as good as the "
+            "model card says. Newer data may still make a better model."
+        )
+    if len(moved) == 1:
+        return Retrain(
+            why=f"Not yet: {moved[0]} shifted alone, which is a fault more often than a new world. Labels would tell."
+        )
+    return Retrain(
+        wanted=True,
+        why=f"Yes: {_names(moved)} shifted, and no labels say that the answers are still good.",
+    )
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(name[:60] for name in names[:3]) + more
 
 
 def picture(watched: Watched) -> Picture:

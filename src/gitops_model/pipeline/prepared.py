@@ -125,7 +125,8 @@ def days(contract: Contract, table: pd.DataFrame) -> NDArray[np.int64] | None:
     if contract.keys.time is None:
         return None
     when = pd.to_datetime(table[contract.keys.time], utc=True)
-    found: NDArray[np.int64] = when.to_numpy().astype("datetime64[D]").astype(np.int64)
+    naive = when.dt.tz_localize(None).to_numpy()
+    found: NDArray[np.int64] = naive.astype("datetime64[D]").astype(np.int64)
     return found
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gitops_model.formats.check import Check
-from gitops_model.markdown import escape, plain
+from gitops_model.markdown import escape, plain, units
 from gitops_model.report import check_markdown, heading, pointer_comment
 from gitops_model.report.pointer_comment import Move
 
@@ -55,6 +55,12 @@ def render(check: Check | Move | None, footing: Footing) -> str:
         footer=[_footer(check, footing)],
         report_url=footing.report_url,
     )
+
+
+def with_line(body: str, line: str) -> str:
+    """A finished comment with one more line of Markdown at its end; without it where GitHub would not take both."""
+    whole = f"{body.rstrip()}\n\n<sub>{line}</sub>\n"
+    return whole if line and units(whole) <= check_markdown.LIMIT else body
 
 
 def marker(footing: Footing) -> str:

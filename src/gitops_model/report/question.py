@@ -7,9 +7,11 @@ what the next run must know; it names no signal, because such a name could end t
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from hashlib import sha256
+from urllib.parse import quote, unquote
 
 from gitops_model import templates
 from gitops_model.errors import BadInput
@@ -23,34 +25,61 @@ MARKER = "<!-- model-question "
 # How long the example of an expected shift lasts, and how many of them are shown.
 EXPECTED_DAYS = 30
 EXAMPLES = 5
+# How many signals the marker names, and how much of each.
+NAMED = 3
+NAME = 60
 # As monitor.schema.json has it: a longer name cannot be acknowledged.
 LONGEST_NAME = 300
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What an issue has said already. `signals` are digests of the names that alarmed, `whole` the digest of all.
+    """What an issue has said already. `signals` are digests of the names that alarmed, and of those among them that
+    cannot be judged any more; `whole` is the digest of all that alarm.
 
-    `former` is the number of the issue that asked before. `since` is the day on which this one was opened.
+    `former` is the number of the issue that asked before. `since` is the day on which this one was opened, `retrained`
+    the day on which a workflow was told to retrain: once for each question. `names` are the first that alarm, for
+    whoever tells of the issue elsewhere, written so that none can end the comment around it.
     """
 
     since: str = ""
+    retrained: str = ""
     former: int | None = None
     signals: tuple[str, ...] = ()
     whole: str = ""
+    names: tuple[str, ...] = ()
 
     @property
     def quiet(self) -> bool:
         """Whether nothing alarmed any more."""
-        return not self.signals
+        return not self.names
 
     @staticmethod
-    def about(watch: Watch, *, since: str = "", former: int | None = None) -> Asked:
-        """What an issue about `watch` says."""
+    def about(
+        watch: Watch,
+        *,
+        since: str = "",
+        former: int | None = None,
+        retrained: str = "",
+        before: Sequence[str] = (),
+    ) -> Asked:
+        """What an issue about `watch` says that said the digests `before`."""
         known = sorted(digest(signal.name) for signal in watch.alarms)
         # The first ones are enough to say what is new; `whole` knows of every change.
-        whole = digest(" ".join(known))
-        return Asked(since=since, former=former, signals=tuple(known[:200]), whole=whole)
+        kept = [*known, *_unjudged(watch, before)]
+        return Asked(
+            since=since,
+            former=former,
+            retrained=retrained,
+            signals=tuple(kept[:200]),
+            whole=digest(" ".join(known)),
+            names=tuple(_coded(signal.name) for signal in watch.alarms[:NAMED]),
+        )
+
+    @property
+    def named(self) -> list[str]:
+        """`names` as they are."""
+        return [unquote(name, errors="replace") for name in self.names]
 
     def marker(self) -> str:
         """The hidden first line of the issue."""
@@ -64,14 +93,36 @@ class Asked:
             return None
         try:
             found = json.loads(first.removeprefix(MARKER).removesuffix("-->"))
-            return Asked(**{**found, "signals": tuple(found["signals"])})
-        except (ValueError, TypeError, LookupError):
+            lists = {
+                "signals": tuple(found["signals"]),
+                # Issues that were opened before this stood in the marker have none.
+                "names": tuple(map(str, found.get("names", ()))),
+            }
+            return Asked(**{**found, **lists})
+        except (AttributeError, ValueError, TypeError, LookupError):
             return None
 
 
 def digest(name: str) -> str:
     """A short name without any character of its own."""
     return sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def is_over(watch: Watch, before: Asked) -> bool:
+    """Whether the question may be closed: all is well again, and not only because nothing could be judged."""
+    judged = any(signal.state in ("clean", "expected") for signal in watch.signals)
+    return watch.recovered and judged and not _unjudged(watch, before.signals)
+
+
+def _unjudged(watch: Watch, digests: Sequence[str]) -> list[str]:
+    """Those of the signals asked about that cannot be judged now: a log that ended answers no question."""
+    withheld = {digest(signal.name) for signal in watch.signals if signal.state == "withheld"}
+    return [one for one in digests if one in withheld]
+
+
+def _coded(name: str) -> str:
+    # A hyphen or `>` could end the comment that hides it.
+    return quote(name[:NAME], safe="", errors="replace").replace("-", "%2D")
 
 
 def title(watch: Watch) -> str:

@@ -22,11 +22,11 @@ MARKS: dict[State, str] = {
     "clean": "✅",
 }
 WORDS: dict[State, str] = {
-    "alarm": "shifted",
+    "alarm": "wants a look",
     "watching": "seen, not often enough to ask",
-    "expected": "shifted, as expected",
-    "withheld": "too little to judge",
-    "clean": "as in training",
+    "expected": "as somebody expects",
+    "withheld": "cannot be judged",
+    "clean": "in order",
 }
 TONES: dict[State, str] = {
     "alarm": "fail",
@@ -51,8 +51,12 @@ def headline(watch: Watch) -> str:
     """One sentence on everything."""
     alarms = len(watch.alarms)
     if alarms:
-        return f"{alarms} signal{'s' if alarms > 1 else ''} of {watch.model} shifted"
-    if all(signal.state == "withheld" for signal in watch.signals):
+        return (
+            f"{alarms} signals of {watch.model} alarm"
+            if alarms > 1
+            else f"1 signal of {watch.model} alarms"
+        )
+    if all(signal.state == "withheld" for signal in watch.signals if not signal.is_way_back):
         return f"Too little traffic to judge {watch.model}"
     return f"{watch.model} looks as in training"
 
@@ -90,6 +94,7 @@ def _values(watch: Watch) -> dict[str, object]:
         "words": WORDS,
         "counts": "; ".join(f"{count} {WORDS[state]}" for state, count in counts if count),
         "rows": sum(window.rows for window in watch.windows),
+        "last": watch.windows[-1].last if watch.windows else "",
     }
 
 

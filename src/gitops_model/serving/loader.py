@@ -33,7 +33,11 @@ def load(store: Layout, ref: Ref, *, trusted: Collection[str] = ()) -> Loaded:
     Raises BadArtifact, whose reason says which step failed: missing, read, sha256, format,
     contract, load or golden.
     """
-    bundle = Bundle.read(store.bundle(ref.sha256), sha256=ref.sha256)
+    return ready(Bundle.read(store.bundle(ref.sha256), sha256=ref.sha256), trusted=trusted)
+
+
+def ready(bundle: Bundle, *, trusted: Collection[str] = ()) -> Loaded:
+    """The model of a verified bundle, once it has answered its golden requests. Raises as `load` does."""
     validate = bundle.contract.row_validator()
     rows = _golden_rows(bundle, validate)
     model = models.load_model(bundle, trusted=trusted, file="serving.yaml")
@@ -45,11 +49,11 @@ def load(store: Layout, ref: Ref, *, trusted: Collection[str] = ()) -> Loaded:
     except Exception as error:
         # Whatever a foreign runtime raises means the same here: this model does not answer.
         raise BadArtifact(
-            f"bundle {ref.sha256[:12]}… fails on its own golden requests: {type(error).__name__}: {error}",
+            f"bundle {bundle.sha256[:12]}… fails on its own golden requests: {type(error).__name__}: {error}",
             reason="golden",
         ) from error
     return Loaded(
-        sha256=ref.sha256,
+        sha256=bundle.sha256,
         contract=bundle.contract,
         validate=validate,
         model=model,

@@ -248,7 +248,7 @@ def test_the_newest_check_of_the_head_speaks_whoever_comes_last(
     repository: Any = SimpleNamespace(login=lambda: "bot")
     monkeypatch.setattr(runs, "newest_run", lambda *_: {**STARTED, "id": 9})
     monkeypatch.setattr(publish, "judge", lambda _, started, **__: said_by(started["id"]))
-    publish.post(repository, JOB, STARTED, said_by(7))
+    publish.post(repository, JOB, STARTED, said_by(7), below="")
     assert [comment.body for comment in conversation.comments] == [said_by(9).body]
 
 

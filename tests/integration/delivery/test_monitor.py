@@ -161,6 +161,21 @@ def test_broken_records_are_counted_and_named(clone: Clone) -> None:
     assert watch.notes and set(states(watch).values()) == {"clean"}
 
 
+def test_training_without_time_is_judged_and_its_limit_is_said(
+    shipped: World, tmp_path: Path
+) -> None:
+    clone = shipped.copy(tmp_path / "world").clones[0]
+    members = {"reference.json": profile(timed=False).to_bytes()}
+    clone.release(2, members=members, manifest=MANIFEST)
+    clone.ship()
+    fill(clone, days(5))
+    done, watch = monitor(clone)
+    assert set(states(watch).values()) == {"clean"}, done.text
+    assert "Training has no days, so it is not known how much days differ anyway" in done.out
+    fill(clone, days(5), more=300)
+    assert states(monitor(clone)[1])["input distance"] == "alarm"
+
+
 def test_a_release_without_a_profile_is_said(shipped: World, tmp_path: Path) -> None:
     clone = shipped.copy(tmp_path / "world").clones[0]
     clone.release(2)

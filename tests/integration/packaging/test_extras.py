@@ -76,10 +76,19 @@ def test_help_works_with_any_part_of_the_extras(extras: tuple[str, ...]) -> None
     assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
 
 
-@pytest.mark.parametrize("command", ["serve", "weigh"])
+@pytest.mark.parametrize("command", ["serve", "weigh", "rehearse"])
 def test_what_serves_needs_the_serving_extra_alone(command: str) -> None:
     assert modules("serving").isdisjoint(HEAVY)
     done = run(modules("pipeline", "github") - modules("serving"), command, "--help")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", ["monitor", "rehearse", "status"])
+def test_what_watches_starts_with_the_monitoring_extra_alone(command: str) -> None:
+    """Without a runtime it rehearses nothing, and says so: tests/integration/delivery/test_way_back.py."""
+    assert modules("monitoring").isdisjoint({"onnxruntime", *HEAVY} - {"jinja2"})
+    absent = modules("serving", "pipeline", "github") - modules("monitoring")
+    done = run(absent, command, "--help")
     assert done.returncode == 0, done.stderr
 
 

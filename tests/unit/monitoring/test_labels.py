@@ -110,3 +110,11 @@ def test_requests_without_a_label_have_none(tmp_path: Path) -> None:
     found = labels.read(str(write(tmp_path, "request_id,late\na,1\nc,0\n")), CONTRACT)
     values = found.of(pa.chunked_array([["c", "b"], ["a", None]]))
     assert values[[0, 2]].tolist() == [0.0, 1.0] and np.isnan(values[[1, 3]]).all()
+
+
+def test_the_rows_of_a_batch_have_labels_of_their_own(tmp_path: Path) -> None:
+    text = "request_id,row,late\nb,1,1\nb,0,0\na,,1\n"
+    found = labels.read(str(write(tmp_path, text)), CONTRACT)
+    requests = pa.chunked_array([["b", "b", "b", "a", "a"]])
+    rows = pa.chunked_array([pa.array([0, 1, 2, None, 1])])
+    np.testing.assert_array_equal(found.of(labels.names(requests, rows)), [0, 1, np.nan, 1, np.nan])

@@ -11,7 +11,7 @@ import pytest
 
 from gitops_model.formats.monitor import Settings
 from gitops_model.formats.profile import Column, Profile
-from gitops_model.formats.watch import Signal
+from gitops_model.formats.watch import Moved, Signal, State
 from gitops_model.monitoring import counts, signals, windows
 from gitops_model.monitoring.counts import Tally
 from gitops_model.monitoring.traffic import Traffic
@@ -50,7 +50,7 @@ def test_values_out_of_reach_and_of_another_type_are_said() -> None:
     held = spans(tallies, 500)
     (watched, _) = signals.columns(profile({"c": column}), held, "a" * 64, SETTINGS)
     sentence = signals.drift(watched, held, SETTINGS).sentence
-    assert "1 % lie beyond training's." in sentence
+    assert "1 % of the values lie beyond those of training." in sentence
     assert "5 values have another type than contract.yaml says." in sentence
 
 
@@ -89,8 +89,8 @@ def test_when_a_shift_becomes_an_alarm_and_ends(seen: list[bool | None], state: 
     assert windows.state(seen, SETTINGS) == state
 
 
-def alarm(name: str, sentence: str = "the mean went from 1 to 2") -> Signal:
-    return Signal(name=name, state="alarm", sentence=sentence)
+def alarm(name: str, moved: Moved = "values", state: State = "alarm") -> Signal:
+    return Signal(name=name, state=state, sentence="it moved", moved=moved)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,8 @@ def alarm(name: str, sentence: str = "the mean went from 1 to 2") -> Signal:
     [
         ([alarm("input a")], "unit"),
         ([alarm("input a"), alarm("input b")], "season"),
-        ([alarm("input a", "the share that is missing went from 0 % to 9 %")], "nulls"),
+        ([alarm("input a", "missing")], "nulls"),
+        ([alarm("input a", "new")], "renamed or added"),
         ([alarm("score late")], "another release"),
         ([alarm("silence")], "Nobody asks"),
         ([alarm("fallback")], "fails on some"),
@@ -107,6 +108,35 @@ def alarm(name: str, sentence: str = "the mean went from 1 to 2") -> Signal:
 def test_causes_fit_what_was_seen(found: list[Signal], word: str) -> None:
     assert any(word in cause for cause in signals.causes(found))
     assert signals.causes([Signal(name="input a", state="clean", sentence="")]) == ()
+
+
+WORSE = alarm("quality roc_auc")
+GOOD = alarm("quality roc_auc", state="clean")
+UNKNOWN = alarm("quality roc_auc", state="withheld")
+MANY = [alarm(f"input {name}") for name in "abcde"]
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "words"),
+    [
+        ([], False, ""),
+        ([GOOD], False, ""),
+        ([alarm("silence")], False, ""),
+        ([WORSE], True, "worse than in the model card: quality roc_auc."),
+        ([WORSE, *MANY], True, "worse than in the model card"),
+        ([WORSE, alarm("input a", "missing")], False, "Mend it first: input a."),
+        ([alarm("fallback"), *MANY], False, "Mend it first: fallback."),
+        ([GOOD, *MANY], False, "as good as the model card says"),
+        ([UNKNOWN, *MANY], True, "input a, input b, input c and 2 more shifted"),
+        ([alarm("input a")], False, "input a shifted alone"),
+        ([alarm("input a", state="expected"), alarm("input b", state="watching")], False, ""),
+    ],
+)
+def test_the_evidence_says_whether_to_retrain(
+    found: list[Signal], wanted: bool, words: str
+) -> None:
+    said = signals.retrain(found)
+    assert said.wanted is wanted and words in said.why and bool(words) == bool(said.why)
 
 
 def test_the_monitor_imports_nothing_that_trains_or_judges() -> None:

@@ -56,6 +56,35 @@ def test_the_marker_survives_any_name() -> None:
     found = watch(*map(signal, NAMES))
     asked = Asked.about(found, since="2026-05-04", former=3)
     assert Asked.read(question.render(found, asked)) == asked
+    assert [name[:60] for name in NAMES[: question.NAMED]] == asked.named
+    assert "--" not in asked.marker().removeprefix("<!--").removesuffix("-->")
+
+
+def test_a_marker_from_before_it_named_signals_is_read() -> None:
+    old = f'{question.MARKER}{{"former": 2, "signals": ["a"], "since": "2026-05-04", "whole": "b"}} -->'
+    assert Asked.read(old) == Asked(since="2026-05-04", former=2, signals=("a",), whole="b")
+
+
+BACK = "way back parcel-delay-v3"
+
+
+def test_what_cannot_be_judged_any_more_was_not_answered() -> None:
+    """The log ended after an alarm: a way back that works says nothing about it."""
+    asked = Asked.about(watch(signal(TEMP), signal(BACK, "clean")))
+    ended = watch(signal(TEMP, "withheld"), signal(BACK, "clean"))
+    assert not question.is_over(ended, asked)
+    later = Asked.about(ended, before=asked.signals)
+    assert later.quiet and not question.is_over(ended, later)
+    assert question.is_over(watch(signal(TEMP, "clean"), signal(BACK, "clean")), later)
+
+
+def test_a_way_back_that_works_again_is_over_without_any_log() -> None:
+    asked = Asked.about(watch(signal(TEMP, "withheld"), signal(BACK)))
+    assert question.is_over(watch(signal(TEMP, "withheld"), signal(BACK, "clean")), asked)
+    # Another release is the way back now.
+    other = watch(signal(TEMP, "withheld"), signal("way back parcel-delay-v4", "clean"))
+    assert question.is_over(other, asked)
+    assert not question.is_over(watch(signal(TEMP, "withheld")), asked)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,47 @@
+"""An ONNX model with the inputs of `factories.contract_dict` that loads at once and never answers."""
+
+from __future__ import annotations
+
+from onnx import TensorProto, helper
+
+
+def model() -> bytes:
+    """A loop of 2^62 rounds before the answer."""
+    number = TensorProto.FLOAT
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go"], ["go_on"]),
+            helper.make_node("Mul", ["carried", "carried"], ["next"]),
+        ],
+        "round",
+        [
+            helper.make_tensor_value_info("round", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("carried", number, [None, 1]),
+        ],
+        [
+            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("next", number, [None, 1]),
+        ],
+    )
+    graph = helper.make_graph(
+        [
+            helper.make_node("Loop", ["rounds", "yes", "distance"], ["looped"], body=body),
+            helper.make_node("Concat", ["looped", "looped"], ["scores"], axis=1),
+        ],
+        "hanging",
+        [
+            helper.make_tensor_value_info(
+                name, TensorProto.STRING if name == "carrier" else number, [None, 1]
+            )
+            for name in ("distance", "hour", "carrier", "weekend")
+        ],
+        [helper.make_tensor_value_info("scores", number, [None, 2])],
+        [
+            helper.make_tensor("rounds", TensorProto.INT64, [], [2**62]),
+            helper.make_tensor("yes", TensorProto.BOOL, [], [True]),
+        ],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    made.ir_version = 8
+    return bytes(made.SerializeToString())
