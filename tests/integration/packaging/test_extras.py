@@ -15,6 +15,7 @@ from tests.support.places import ROOT, TEMPLATE
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 MODULES = {
+    "ruamel-yaml": "ruamel",
     "scikit-learn": "sklearn",
     "prometheus-client": "prometheus_client",
     "pygithub": "github",
