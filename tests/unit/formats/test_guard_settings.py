@@ -21,7 +21,7 @@ def _load(folder: Path, text: str) -> Settings:
 def test_what_the_template_writes_is_the_default() -> None:
     written = yaml.safe_load((TEMPLATE / "serving.yaml").read_text())["guard"]
     assert Guard.from_dict(written) == Guard()
-    assert set(written) == set(Guard.__dataclass_fields__)
+    assert set(written) < set(Guard.__dataclass_fields__)
 
 
 @pytest.mark.parametrize("text", ["", "guard: {}"])
