@@ -49,6 +49,10 @@ COMMANDS: Mapping[str, Command] = {
     "serve": Command("serving.serve", "answer requests with the models in the store"),
     "status": Command("delivery.status", "what is desired, what is live, what a rollback brings"),
     "monitor": Command("delivery.monitor", "is the model that serves the one that should?"),
+    "simulate": Command(
+        "delivery.simulate", "what the guard of the canary does: false alarms, time"
+    ),
+    "forgive": Command("delivery.forgive", "let a canary that was taken out be tried again"),
     "retrain": Command("delivery.retrain", "bring in newer data, train, check, commit on a branch"),
     "observe": Command("monitoring.observe", "watch the service with a Prometheus of your own"),
     "doctor": Command("actions.doctor", "which protections this repository lacks on GitHub"),

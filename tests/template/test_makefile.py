@@ -228,6 +228,8 @@ def test_every_value_that_a_recipe_uses_travels_as_text(project: Project):
         ("rollback", "gitops-model rollback"),
         ("rollback FREEZE=1 PUSH=1 DEPLOY=1", "gitops-model rollback --freeze --push --deploy"),
         ("rollback TO=delay-v1", "gitops-model rollback --to delay-v1"),
+        ("forgive MODEL=delay-v2", "gitops-model forgive delay-v2"),
+        ("forgive MODEL=delay-v2 STORE=s", "gitops-model forgive delay-v2 --store s"),
         ("deploy", "gitops-model deploy"),
         (
             "deploy STORE=/srv/store REF=main WATCH=1",

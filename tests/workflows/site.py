@@ -25,6 +25,7 @@ WORKFLOWS = filters.load_all(TEMPLATE / ".github" / "workflows")
 MODULES = {
     ("deploy.yml", "deploy"): "ci-deploy",
     ("deploy.yml", "revert"): "ci-revert",
+    ("monitor.yml", "revert"): "ci-revert",
     ("rollback.yml", "rollback"): "ci-rollback",
 }
 

@@ -311,6 +311,49 @@ def test_revert_where_actions_may_not_open_pull_requests(site: Site) -> None:
     assert site.branches() == ["main", branch] and branch == ready_branch(site.fake, site.summary())
 
 
+REMOVED = "canary flight-delay-v2 was taken out: requests that fail: 5.1 % of 236, <b>@all</b>"
+
+
+def with_canary(site: Site) -> tuple[str, str]:
+    """v1 serves and v2 is its canary, at 5 % and then at 10 %: the commit, and the canary's sha256."""
+    pointer, commit = site.pointer(), ""
+    now, before = pointer["stable"], pointer["previous"]
+    for percent in (5, 10):
+        canary = {**now, "percent": percent, "key": None}
+        text = yaml.safe_dump({**pointer, "stable": before, "previous": None, "canary": canary})
+        commit = put(site.git, "production.yaml", text)
+    return commit, now["sha256"]
+
+
+def test_canary_that_was_taken_out_is_proposed_to_leave_the_pointer(site: Site) -> None:
+    commit, sha256 = with_canary(site)
+    for _ in range(2):
+        done = site.run("monitor.yml", "revert", REMOVED=REMOVED, FAILED=commit)
+        assert done.code == 0, done.output
+    assert site.fake.state.denials == []
+    pull, issue = site.fake.state.pulls.values(), site.fake.state.issues.values()
+    (issue,) = [
+        one for one in issue if "pull_request" not in one and "Canary taken out" in one["title"]
+    ]
+    (pull,) = pull
+    assert pull["title"].startswith("Revert") and pull["state"] == "open"
+    assert (
+        yaml.safe_load(site.git.read(pull["head_sha"], "production.yaml") or b"")["canary"] is None
+    )
+    for text in (pull["body"], issue["body"]):
+        assert "5.1 % of 236" in text and "<b>" not in text
+    assert f"canary {sha256}" in issue["body"] and f"/pull/{pull['number']}" in issue["body"]
+
+
+def test_canary_that_left_the_pointer_meanwhile_is_not_proposed_about(site: Site) -> None:
+    good = (site.git.read("main", "production.yaml") or b"").decode()
+    commit, _ = with_canary(site)
+    put(site.git, "production.yaml", good)
+    for failed in (commit, ""):
+        assert site.run("monitor.yml", "revert", REMOVED=REMOVED, FAILED=failed).code == 0
+    assert site.fake.state.pulls == {} and site.fake.state.issues == {}
+
+
 def test_three_merges_in_a_moment_end_with_what_main_says(site: Site) -> None:
     """Deploys that began for older pointers deploy the newest all the same: each reads main when it runs."""
     store = site.folder / "store"
@@ -346,6 +389,9 @@ def test_each_permission_is_needed_and_together_they_suffice(
         # Only an organisation has linked artifacts, and only what serves is one.
         site.fake.settings.organization = True
         env = agent
+    if file == "monitor.yml":
+        with_canary(site)
+        env = {"REMOVED": REMOVED}
     # Issues are the way out where pull requests may not be opened.
     if job == "revert" and scope == "issues":
         site.fake.settings.actions_may_create_prs = False

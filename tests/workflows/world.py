@@ -25,7 +25,7 @@ ZERO = "0" * 40
 CONDITIONAL = {
     "deploy.yml": {"revert"},
     "release.yml": {"release"},
-    "monitor.yml": {"retrain", "propose"},
+    "monitor.yml": {"retrain", "propose", "revert"},
 }
 
 

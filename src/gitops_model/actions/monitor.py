@@ -12,12 +12,15 @@ from pathlib import Path
 from gitops_model.actions import question, storage
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
-from gitops_model.delivery import monitor
+from gitops_model.delivery import canary, monitor
+from gitops_model.delivery.git import Git
 from gitops_model.errors import GitopsError
+from gitops_model.formats.pointer import Pointer
 from gitops_model.formats.watch import Watch
 from gitops_model.report.question import Asked, render
 
 REPORT = Path("reports/monitor.json")
+POINTER = Path("production.yaml")
 # What `monitor` returns when a signal alarms.
 ALARM = 1
 
@@ -40,11 +43,25 @@ def run() -> int:
         _ask(job)
     except GitopsError as error:
         problems.append(error)
+    try:
+        _hand_on(job)
+    except GitopsError as error:
+        problems.append(error)
     if problems:
         for other in problems[1:]:
             problems[0].add_note(str(other))
         raise problems[0]
     return 0 if code == ALARM else code
+
+
+def _hand_on(job: Job) -> None:
+    """Tell the next job, which may write, that the service took out the canary that main names."""
+    if not POINTER.exists():
+        return
+    removal = canary.removal_at(monitor.address(), Pointer.load(POINTER))
+    if removal is not None:
+        job.set_output("removed", removal)
+        job.set_output("commit", Git.open(Path()).need("HEAD"))
 
 
 def _ask(job: Job) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitops_model.delivery import agent, confirm, fetch, releases, service
+from gitops_model.delivery import agent, canary, confirm, fetch, releases, service
 from gitops_model.delivery.desired import Desired, pointer_at, resolve
 from gitops_model.delivery.git import Git
 from gitops_model.delivery.store import Store, Stored
@@ -117,7 +117,9 @@ def wish(git: Git, goal: Target, *, ref: str | None) -> agent.Wish:
     stored = goal.store.read()
     done = (wanted.commit, wanted.pointer)
     in_store = stored is not None and (stored.commit, stored.pointer) == done
-    return wanted.commit, in_store, wanted.notes
+    removal = canary.removal_at(goal.url, wanted.pointer)
+    notes = wanted.notes if removal is None else (*wanted.notes, removal)
+    return wanted.commit, in_store, notes
 
 
 def prepare(git: Git, store: Store, wanted: Desired, before: Stored | None) -> Stored:
@@ -239,8 +241,8 @@ def _confirm(goal: Target, stored: Stored, before: Stored | None, started: float
     except GitopsError as error:
         raise _put_back(goal, stored, seen, error) from error
     goal.store.confirm()
-    canary = stored.pointer.canary
-    share = f", canary {canary.model} at {canary.percent:g} %" if canary else ""
+    trial = stored.pointer.canary
+    share = f", canary {trial.model} at {trial.percent:g} %" if trial else ""
     shadow = f", shadow {stored.pointer.shadow.model}" if stored.pointer.shadow else ""
     return f"live: {name} ({change}) in {seconds:.2f} s{share}{shadow}, {compared} golden requests answered as recorded"
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitops_model import progress
-from gitops_model.delivery import fetch, releases, service, way_back
+from gitops_model.delivery import canary, fetch, releases, service, way_back
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadArtifact, Blocked, ExternalFailure
 from gitops_model.files import canonical_json, size_words, write_atomic
@@ -70,7 +70,7 @@ def run(options: Options) -> int:
     """Exit 0 when the right release answers, or nothing can be asked; else 1 or 5. A shift is no failure."""
     wrong: Blocked | ExternalFailure | None = None
     try:
-        said = look(options.url or os.environ.get("SERVICE_URL", "").strip() or _configured())
+        said = look(options.url or address())
     except (Blocked, ExternalFailure) as error:
         wrong, said = error, str(error)
     print(f"monitor: {said}")
@@ -270,7 +270,8 @@ def _label_notes(refused: int, contradictory: int) -> tuple[str, ...]:
 
 def look(url: str | None) -> str:
     """What is served at `url`. Raises Blocked when it is another model than desired, ExternalFailure without answer."""
-    stable = Pointer.load(Path("production.yaml")).stable
+    pointer = Pointer.load(Path("production.yaml"))
+    stable = pointer.stable
     if stable is None:
         return "production.yaml names no release yet, so there is nothing to ask for."
     if url is None:
@@ -289,7 +290,14 @@ def look(url: str | None) -> str:
         raise Blocked(
             f"{seen} serves at {url}, and production.yaml names {stable.model}: run the deploy workflow."
         )
-    return f"{stable.model} serves at {url}, as production.yaml says."
+    said = f"{stable.model} serves at {url}, as production.yaml says."
+    removal = canary.removal(state, pointer)
+    return said if removal is None else f"{said} But {removal}"
+
+
+def address() -> str | None:
+    """Where the service answers: SERVICE_URL, else url in serving.yaml."""
+    return os.environ.get("SERVICE_URL", "").strip() or _configured()
 
 
 def _bundle(git: Git, ref: Ref) -> Bundle:

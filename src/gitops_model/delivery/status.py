@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from gitops_model.delivery import deploy, fetch, monitor, releases, rollback, service
+from gitops_model.delivery import canary, deploy, fetch, monitor, releases, rollback, service
 from gitops_model.delivery.desired import Desired, resolve
 from gitops_model.delivery.git import Git
 from gitops_model.delivery.pointer_file import describe
@@ -94,7 +94,7 @@ def look(git: Git, goal: deploy.Target, *, ref: str | None = None) -> Report:
         problems.append(
             f"the store {goal.store.folder} does not hold what is desired. Run: make deploy"
         )
-    live, problem = _live(goal, pointer)
+    live, problem, notes = _live(goal, pointer)
     if problem:
         problems.append(problem)
     return Report(
@@ -104,17 +104,16 @@ def look(git: Git, goal: deploy.Target, *, ref: str | None = None) -> Report:
         live=live,
         freeze=pointer.freeze,
         lines=lines,
-        notes=(*wanted.notes, *_watched(git, pointer)),
+        notes=(*wanted.notes, *notes, *_watched(git, pointer)),
         problems=tuple(problems),
     )
 
 
 def _roles(pointer: Pointer, back: Ref | None) -> list[tuple[str, Ref]]:
-    canary = pointer.canary.ref if pointer.canary else None
     named = (
         ("stable", pointer.stable),
         (BACK, back),
-        ("canary", canary),
+        ("canary", pointer.canary.ref if pointer.canary else None),
         ("shadow", pointer.shadow),
     )
     return [(role, ref) for role, ref in named if ref is not None]
@@ -138,33 +137,35 @@ def _line(git: Git, store: Store, role: str, ref: Ref, wanted: Desired) -> Line:
     return Line(role=role, model=ref.model, sha256=ref.sha256, source=source, problem=problem)
 
 
-def _live(goal: deploy.Target, pointer: Pointer) -> tuple[str, str | None]:
-    """What the service serves in words, and the problem with it."""
+def _live(goal: deploy.Target, pointer: Pointer) -> tuple[str, str | None, tuple[str, ...]]:
+    """What the service serves in words, the problem with it, and what it says of the canary."""
     url = goal.url
     if url is None:
         return (
             "unknown",
             "serving.yaml has port: 0, so the service cannot be asked; set port, or url.",
+            (),
         )
     try:
         state = service.status(url)
     except ExternalFailure as error:
-        return "unknown", str(error)
+        return "unknown", str(error), ()
     if state is None:
-        return "no service", service.absent(url, edited=goal.edited)
+        return "no service", service.absent(url, edited=goal.edited), ()
     live = Pointer.from_dict({**state["live"]}, name=f"{url}/status")
     words = describe(live)
     target = pointer.to_dict()
     found = live.to_dict()
     differing = [role for role in ("stable", "canary", "shadow") if found[role] != target[role]]
+    notes = canary.notes(state, pointer)
     if not differing:
-        return words, None
+        return words, None, notes
     sentence = (
         state["errors"][0]["sentence"]
         if state["errors"]
         else "the service is not there yet, or `make deploy` did not run."
     )
-    return words, f"desired and live differ in {', '.join(differing)}: {sentence}"
+    return words, f"desired and live differ in {', '.join(differing)}: {sentence}", notes
 
 
 def _watched(git: Git, pointer: Pointer) -> tuple[str, ...]:

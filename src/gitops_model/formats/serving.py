@@ -1,4 +1,4 @@
-"""serving.yaml as a value: address, limits, prediction log."""
+"""serving.yaml as a value: address, limits, prediction log, how a canary is judged."""
 
 from __future__ import annotations
 
@@ -8,6 +8,32 @@ from pathlib import Path
 from typing import Any
 
 from gitops_model import strict_yaml
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """How a canary is judged. Shares are between 0 and 1; the canary may be worse than stable by as much.
+
+    `act` False: it is judged, and nothing follows. Of canaries within all margins, at most the share `false_removals`
+    is taken out, however long they run. An answer is slow from `slower` times stable's middle one on. `scores` is how
+    far the share of high scores may move before it is said; it takes no canary out. A canary is called ok after
+    `min_minutes` and `min_requests` at the earliest.
+    """
+
+    act: bool = True
+    false_removals: float = 0.001
+    errors: float = 0.002
+    fallbacks: float = 0.002
+    slow: float = 0.1
+    slower: float = 2.0
+    scores: float = 0.25
+    min_minutes: float = 30.0
+    min_requests: int = 1000
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Guard:
+        """From `guard` in serving.yaml, which obeys the schema."""
+        return Guard(**data)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +56,7 @@ class Settings:
     log_folder: Path = Path("logs/predictions")
     trusted_types: tuple[str, ...] = ()
     report: Path | None = None
+    guard: Guard = Guard()
 
     @staticmethod
     def load(path: Path, *, store: Path | None = None) -> Settings:
@@ -45,6 +72,7 @@ class Settings:
             log_folder=path.parent / log.get("folder", "logs/predictions"),
             trusted_types=tuple(data.get("trusted_types", ())),
             report=path.parent / "reports" / "monitor.json",
+            guard=Guard.from_dict(data.get("guard") or {}),
             **{key: data[key] for key in plain if key in data},
         )
 

@@ -1,8 +1,9 @@
-"""The store: the folder a service watches. `deploy` alone writes it.
+"""The store: the folder a service watches. `deploy` alone writes it, but for removed.json.
 
 bundles/<sha256>.tar   immutable
 pointer.json           what is to be served; replaced in one step
 confirmed.json         the last pointer.json that a service was seen to serve: what to go back to
+removed.json           canaries that a service took out; see formats.removed
 .lock                  held by the one deploy at work
 """
 
@@ -65,6 +66,10 @@ class Layout:
     @property
     def confirmed(self) -> Path:
         return self.folder / "confirmed.json"
+
+    @property
+    def removed(self) -> Path:
+        return self.folder / "removed.json"
 
     @property
     def lock(self) -> Path:

@@ -6,11 +6,11 @@
 | `watcher`, `desired`, `loader` | from a changed pointer to loaded models and the next routing table |
 | `snapshot`, `router` | the immutable routing table, and who answers a request |
 | `service`, `predictor`, `answers` | from inputs to a counted and logged answer |
+| `guard`, `evidence`, `guarding` | the verdict on a canary, and the test it rests on; how it is fed and obeyed |
 | `api`, `oip`, `health`, `docs`, `openapi`, `replies` | HTTP: plain JSON, Open Inference Protocol v2, state |
 | `metrics`, `collectors`, `detail`, `prediction_log` | what is measured and written down |
 
 Places prepared, with nothing behind them yet: a shadow is verified, loaded and listed in /status, but nothing is
-sent to it (`Snapshot.shadow`); a canary is routed, but no guard compares it with stable and takes it out (the
-watcher is the only owner of the routing table, so a guard belongs there); a request has a deadline, but there is
-no limit on how many wait, so overload makes answers late instead of refusing some (`Service.answer`).
+sent to it (`Snapshot.shadow`); a request has a deadline, but there is no limit on how many wait, so overload makes
+answers late instead of refusing some (`Service.answer`).
 """

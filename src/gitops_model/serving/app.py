@@ -47,7 +47,10 @@ def create_app(settings: Settings) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(service.watcher.run(settings.poll_seconds))]
+        tasks = [
+            asyncio.create_task(service.watcher.run(settings.poll_seconds)),
+            asyncio.create_task(service.guard.run()),
+        ]
         if service.log is not None:
             tasks.append(asyncio.create_task(service.log.run()))
         try:

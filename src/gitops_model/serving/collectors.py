@@ -31,7 +31,7 @@ class _Tally:
 
     def __init__(self, contract: Contract, edges: tuple[float, ...]) -> None:
         self.edges = edges
-        self.read = _reader(contract)
+        self.read = reader_of(contract)
         # A sum of numbers that may be negative can fall, which Prometheus takes for a restart.
         self.has_sum = contract.problem != "regression"
         self.buckets: dict[str, list[int]] = defaultdict(lambda: [0] * (len(self.edges) + 1))
@@ -45,7 +45,7 @@ class _Tally:
             sums[answer] += score
 
 
-def _reader(contract: Contract) -> Callable[[dict[str, Any]], tuple[str, float]]:
+def reader_of(contract: Contract) -> Callable[[dict[str, Any]], tuple[str, float]]:
     """From an output to its answer in a word and its score: see runtime.answers."""
     name = contract.output.name
     if contract.problem == "binary":

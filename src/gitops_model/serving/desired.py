@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from gitops_model.formats import compatibility
 from gitops_model.formats.pointer import Ref
+from gitops_model.formats.removed import Removal
 from gitops_model.formats.store import Stored
 from gitops_model.serving.snapshot import Loaded, Served, Snapshot
+
+# The reason of a refusal that is no fault of the pointer, the store or a bundle, and is not counted as one.
+REMOVED = "removed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +44,14 @@ class Plan:
     warnings: list[str] = field(default_factory=list)
 
 
-def plan(live: Snapshot, desired: Stored, loaded: Mapping[str, Loaded], *, at: str) -> Plan:
+def plan(
+    live: Snapshot,
+    desired: Stored,
+    loaded: Mapping[str, Loaded],
+    *,
+    at: str,
+    removed: Mapping[str, Removal] = MappingProxyType({}),
+) -> Plan:
     """The routing table that follows `live` when the bundles in `loaded` (by sha256) are at hand.
 
     - Nothing is routed that is not loaded. Without the wanted stable release, `live` stays as it is.
@@ -47,9 +59,12 @@ def plan(live: Snapshot, desired: Stored, loaded: Mapping[str, Loaded], *, at: s
     - Today's callers must not be broken: a stable release whose contract would refuse or mislead them needs
       a higher schema_version. Going back to the loaded `previous` is always allowed, with a warning.
     - A canary always has to understand stable's callers, since they do not choose who answers them.
+    - A canary in `removed` (by sha256) was worse than stable; it is not routed, whichever pointer names it.
     - A pointer with no stable release does not take the serving one away.
     """
     pointer = desired.pointer
+    if live.canary is not None and live.canary.ref.sha256 in removed:
+        live = replace(live, canary=None, canary_rule=None)
     if pointer.stable is None:
         if live.stable is None:
             return Plan(snapshot=Snapshot(commit=desired.commit, freeze=pointer.freeze))
@@ -67,6 +82,9 @@ def plan(live: Snapshot, desired: Stored, loaded: Mapping[str, Loaded], *, at: s
         return Plan(snapshot=live, refusals=refusals)
 
     canary = _served(pointer.canary.ref, loaded) if pointer.canary else None
+    if pointer.canary is not None and pointer.canary.sha256 in removed:
+        sentence = removed[pointer.canary.sha256].sentence()
+        refusals, canary = [_failure(pointer.canary.ref, REMOVED, sentence)], None
     if canary is not None:
         change = compatibility.change(stable.loaded.contract, canary.loaded.contract)
         if change.broken:

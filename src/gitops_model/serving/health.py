@@ -60,6 +60,8 @@ def state(service: Service) -> dict[str, Any]:
             "switched_at": live.switched_at,
             **_pointer(_live_pointer(live)),
         },
+        "canary": service.guard.state(),
+        "removed": service.guard.removals(),
         "in_sync": watcher.in_sync,
         "ready": live.stable is not None,
         "loading": watcher.loading,

@@ -13,6 +13,7 @@ from typing import Any
 
 from gitops_model.formats.serving import Settings
 from gitops_model.runtime.answers import GOLDEN_ID
+from gitops_model.serving.guarding import CanaryGuard, CanaryState
 from gitops_model.serving.history import History
 from gitops_model.serving.loader import load, now
 from gitops_model.serving.metrics import Metrics
@@ -66,10 +67,12 @@ class Service:
         self.watcher = Watcher(
             settings.store,
             on_failure=self.metrics.load_failed,
-            on_switch=self.metrics.switched,
+            on_switch=self._switched,
             load=functools.partial(load, trusted=settings.trusted_types),
         )
         self.metrics.watch(self.watcher)
+        self.guard = CanaryGuard(settings.guard, self.watcher)
+        self.metrics.registry.register(CanaryState(self.guard, self.watcher))
         self.log = (
             PredictionLog(settings.log_folder, on_dropped=self.metrics.log_dropped)
             if settings.log_predictions
@@ -80,6 +83,10 @@ class Service:
         threads = os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="predict")
         self.metrics.has_pool(threads)
+
+    def _switched(self, old: Snapshot, new: Snapshot) -> None:
+        self.metrics.switched(old, new)
+        self.guard.switched(new)
 
     def until(self) -> float:
         """The deadline of a request that arrives now, on the event loop's clock."""
@@ -128,7 +135,20 @@ class Service:
             sentence = f"The model did not answer within {self.settings.timeout_ms} ms."
             raise Problem(504, sentence) from None
         finally:
-            if any(row.fell_back for row in rows):
+            fell_back = any(row.fell_back for row in rows)
+            judge = self.guard.judge
+            if judge is not None and route != "pinned" and not ask.request_id.startswith(GOLDEN_ID):
+                self.guard.note(
+                    judge,
+                    served=served,
+                    status=status,
+                    seconds=time.perf_counter() - ask.started,
+                    rows=rows,
+                    fell_back=fell_back,
+                    asked=len(ask.rows),
+                    key=lambda: own_key(self.watcher.snapshot, ask),
+                )
+            if fell_back:
                 route = "fallback"
             seconds = time.perf_counter() - ask.started
             self.metrics.answered(
@@ -171,6 +191,12 @@ class Service:
 
 def sticky_key(snapshot: Snapshot, ask: Ask) -> str:
     """What a canary sticks to: the request's own key, else the input the pointer names, else the request id."""
+    key = own_key(snapshot, ask)
+    return ask.request_id if key is None else key
+
+
+def own_key(snapshot: Snapshot, ask: Ask) -> str | None:
+    """Whose the request is, so far as it can be told."""
     if ask.key is not None:
         return ask.key
     rule = snapshot.canary_rule
@@ -178,4 +204,4 @@ def sticky_key(snapshot: Snapshot, ask: Ask) -> str:
         value = ask.rows[0].get(rule.key)
         if value is not None:
             return str(value)
-    return ask.request_id
+    return None

@@ -8,6 +8,7 @@ last step, assigning the new routing table, happens on the event loop, and it is
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -15,11 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitops_model.errors import BadArtifact
+from gitops_model.errors import BadArtifact, BadInput
+from gitops_model.formats import removed
 from gitops_model.formats.pointer import Ref
+from gitops_model.formats.removed import Removal
 from gitops_model.formats.store import Layout, Stored
 from gitops_model.serving import loader
-from gitops_model.serving.desired import Failure, in_sync, plan
+from gitops_model.serving.desired import REMOVED, Failure, in_sync, plan
 from gitops_model.serving.snapshot import Loaded, Snapshot
 
 logger = logging.getLogger("gitops_model.serving")
@@ -62,6 +65,36 @@ class _Sight:
     desired: Stored | None = None
     failure: Failure | None = None
     retry: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Memory:
+    """What removed.json says (None: as before, or not understood), what was saved to it, and what went wrong."""
+
+    file: Signature | None
+    removals: Mapping[str, Removal] | None = None
+    saved: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+def _remember(store: Layout, seen: Signature | None, unsaved: Mapping[str, Removal]) -> _Memory:
+    """Write what is not saved yet, and read removed.json when it changed."""
+    path, problem, saved = store.removed, None, tuple[str, ...]()
+    if unsaved:
+        try:
+            removed.add(path, unsaved.values())
+            saved = tuple(unsaved)
+        except OSError as error:
+            problem = f"{path} cannot be written, so a restart would forget it: {error}"
+    now = signature(path)
+    if now == seen:
+        return _Memory(file=now, saved=saved, problem=problem)
+    try:
+        return _Memory(file=now, removals=removed.read(path), saved=saved, problem=problem)
+    except BadInput as error:
+        return _Memory(file=now, saved=saved, problem=f"{path} is not read: {error}")
+    except OSError as error:
+        return _Memory(file=UNSEEN, saved=saved, problem=f"{path} cannot be read: {error}")
 
 
 def _inspect(store: Layout, seen: Signature | None, failed: Mapping[str, _Failed]) -> _Sight:
@@ -114,6 +147,11 @@ class Watcher:
         # What was last said of a release, so that what is tried again and again is said once.
         self._said: dict[str, str] = {}
         self._refusals: list[Failure] = []
+        self._removed: dict[str, Removal] = {}
+        self._unsaved: dict[str, Removal] = {}
+        self._removed_seen: Signature | None = None
+        self._memory_problem: str | None = None
+        self._wake = asyncio.Event()
         self._pointer_failure: Failure | None = None
         self._seen: Signature | None = UNSEEN
         self._synced = time.monotonic()
@@ -128,7 +166,10 @@ class Watcher:
         try:
             while True:
                 await self.look()
-                await asyncio.sleep(poll_seconds)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(poll_seconds):
+                        await self._wake.wait()
+                self._wake.clear()
         finally:
             for task in self._loads.values():
                 task.cancel()
@@ -139,6 +180,9 @@ class Watcher:
         """Notice what changed in the store, and act on it."""
         loop = asyncio.get_running_loop()
         try:
+            memory = await loop.run_in_executor(
+                self._eyes, _remember, self._store, self._removed_seen, dict(self._unsaved)
+            )
             sight = await loop.run_in_executor(
                 self._eyes, _inspect, self._store, self._seen, dict(self._failed)
             )
@@ -151,7 +195,8 @@ class Watcher:
         if sight.pointer_changed:
             self._seen = sight.pointer
             self._take(sight)
-        if sight.pointer_changed or sight.retry:
+        remembered = self._recall(memory)
+        if sight.pointer_changed or sight.retry or remembered:
             self._reconcile()
         if self.in_sync:
             self._synced = time.monotonic()
@@ -181,6 +226,32 @@ class Watcher:
         """Time since a look last found the service in sync, or since the start: in sync it stays below one poll."""
         return time.monotonic() - self._synced
 
+    @property
+    def removed(self) -> Mapping[str, Removal]:
+        """The canaries that were taken out, by sha256, by whichever service of this store."""
+        return self._removed
+
+    def remove(self, removal: Removal) -> None:
+        """On the event loop: take a canary out of routing at once, and for good. It is written down right after."""
+        self._unsaved[removal.sha256] = removal
+        self._removed = self._removed | {removal.sha256: removal}
+        self._reconcile()
+        self._wake.set()
+
+    def _recall(self, memory: _Memory) -> bool:
+        """Take in what removed.json says. Returns whether it says something else than before."""
+        self._removed_seen = memory.file
+        for sha256 in memory.saved:
+            self._unsaved.pop(sha256, None)
+        if memory.problem != self._memory_problem:
+            self._memory_problem = memory.problem
+            if memory.problem:
+                logger.error("%s", memory.problem)
+        if memory.removals is None:
+            return False
+        before, self._removed = self._removed, dict(memory.removals) | self._unsaved
+        return before != self._removed
+
     def _take(self, sight: _Sight) -> None:
         before, failure = self._pointer_failure, sight.failure
         self._pointer_failure = failure
@@ -201,7 +272,7 @@ class Watcher:
         if desired is None:
             return
         at = loader.now()
-        step = plan(self.snapshot, desired, self._loaded, at=at)
+        step = plan(self.snapshot, desired, self._loaded, at=at, removed=self._removed)
         for refusal in step.refusals:
             if refusal not in self._refusals:
                 self._report(refusal)
@@ -269,7 +340,8 @@ class Watcher:
 
     def _report(self, failure: Failure) -> None:
         logger.error("%s", failure.sentence)
-        self._on_failure(failure.reason)
+        if failure.reason != REMOVED:
+            self._on_failure(failure.reason)
 
 
 def _one_line(error: Exception) -> str:

@@ -249,6 +249,18 @@ CASES = [
         ],
     ),
     Case(
+        alert="CanaryRemoved",
+        labels={"job": "model", "model": "v1"},
+        summary="The canary v1 is worse than the stable release",
+        fires=_model("model_canary_verdict", "0x20 1x20", ', verdict="bad"'),
+        quiet=[
+            {
+                **_model("model_canary_verdict", "0x40", ', verdict="bad"'),
+                **_model("model_canary_verdict", "1x40", ', verdict="ok"'),
+            },
+        ],
+    ),
+    Case(
         alert="NoTraffic",
         labels=JOB,
         summary="Only 0 requests came in an hour",

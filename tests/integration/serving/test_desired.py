@@ -12,6 +12,7 @@ import pytest
 from gitops_model.errors import BadArtifact
 from gitops_model.formats.contract import Contract
 from gitops_model.formats.pointer import Canary, Pointer, Ref
+from gitops_model.formats.removed import Removal
 from gitops_model.formats.store import Layout, Stored
 from gitops_model.serving.desired import Plan, in_sync, plan
 from gitops_model.serving.snapshot import Loaded, Snapshot
@@ -197,3 +198,39 @@ def test_no_pointer_file_is_missing(tmp_path: Path) -> None:
     with pytest.raises(BadArtifact, match="does not exist") as caught:
         Layout(tmp_path).read()
     assert caught.value.reason == "missing"
+
+
+def _canary(number: int) -> Canary:
+    return Canary(model=_ref(number).model, sha256=_ref(number).sha256, percent=10)
+
+
+def _removal(number: int) -> dict[str, Removal]:
+    ref = _ref(number)
+    one = Removal(
+        model=ref.model, sha256=ref.sha256, stable="s", at="2026-01-01T00:00:00Z", reason="r"
+    )
+    return {ref.sha256: one}
+
+
+def test_a_canary_that_was_taken_out_is_not_routed_and_holds_nothing_back() -> None:
+    desired = _desired(stable=_ref(2), canary=_canary(3), previous=_ref(1))
+    models = _loaded(1, 2, 3)
+    step = plan(Snapshot(), desired, models, at=AT, removed=_removal(3))
+    assert step.snapshot.canary is None and step.snapshot.canary_rule is None
+    assert step.snapshot.stable is not None and step.snapshot.previous is not None
+    assert [refusal.reason for refusal in step.refusals] == ["removed"]
+    assert not in_sync(step.snapshot, desired)
+    # As stable it is somebody's decision; and another canary is not meant.
+    as_stable = plan(Snapshot(), _desired(stable=_ref(3)), models, at=AT, removed=_removal(3))
+    assert as_stable.snapshot.stable is not None and not as_stable.refusals
+    other = plan(Snapshot(), desired, models, at=AT, removed=_removal(4))
+    assert other.snapshot.canary is not None and not other.refusals
+
+
+def test_a_canary_that_is_taken_out_goes_even_where_the_next_release_cannot_be_loaded() -> None:
+    desired = _desired(stable=_ref(2), canary=_canary(3))
+    live = plan(Snapshot(), desired, _loaded(2, 3), at=AT).snapshot
+    assert live.canary is not None
+    for wanted in (_desired(stable=_ref(9)), _desired()):
+        step = plan(live, wanted, _loaded(2, 3), at=AT, removed=_removal(3))
+        assert step.snapshot.canary is None and step.snapshot.stable == live.stable

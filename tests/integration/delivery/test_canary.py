@@ -1,0 +1,122 @@
+"""What the commands say of a canary that is judged, and of one that was taken out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitops_model.delivery import canary, deploy
+from gitops_model.delivery.git import Git
+from gitops_model.formats import removed
+from gitops_model.formats.pointer import Canary, Pointer, Ref
+from gitops_model.formats.removed import Removal
+from gitops_model.formats.store import Layout
+from gitops_model.serving.guard import Judge
+from tests.support.world import Clone, served
+from tests.unit.serving.test_guard import QUICK, Stage
+
+REASON = "requests that fail: 5.1 % of 236, at stable 0 % of 2,141"
+
+
+def _take_out(clone: Clone) -> None:
+    """What the service writes when the canary of the pointer is bad."""
+    sha256 = clone.stored["pointer"]["canary"]["sha256"]
+    one = Removal(
+        model="flight-delay-v2",
+        sha256=sha256,
+        stable="flight-delay-v1",
+        at="2026-01-01T00:00:00.000Z",
+        reason=REASON,
+    )
+    removed.add(Layout(clone.store).removed, [one])
+
+
+def test_a_canary_that_was_taken_out(
+    two: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(two, tmp_path) as server:
+        two.ok("deploy")
+        two.ship("--canary", "50")
+        two.ok("deploy")
+        said = two.ok("status").out
+        assert "note: canary flight-delay-v2 is judged for 0" in said and "not yet" in said
+        _take_out(two)
+        server.until(lambda state: bool(state["errors"]))
+
+        said = two.run("status")
+        assert said.code == 1
+        assert "differ in canary: canary flight-delay-v2 was taken out at 2026-01-01T" in said.out
+        assert f"compared with flight-delay-v1: {REASON}" in said.out
+        assert (
+            "make rollback REASON=" in said.out and "make forgive MODEL=flight-delay-v2" in said.out
+        )
+        # The agent says it, and a deploy of the same pointer does not bring it back.
+        monkeypatch.chdir(two.root)
+        git = Git.open(two.root)
+        wish = deploy.wish(git, deploy.target(git, store=None), ref=None)
+        assert REASON in wish[2][-1]
+        again = two.run("deploy")
+        assert again.code == 4 and REASON in again.err
+        assert server.status()["live"]["canary"] is None
+
+        # Back by a revert of the commit: all is well, and its memory stays.
+        two.ok("rollback", "--push")
+        two.ok("deploy")
+        assert "All is well" in two.ok("status").out
+        assert two.stored["pointer"]["canary"] is None
+
+        # Shipped once more it is refused until it is forgiven.
+        two.ship("flight-delay-v2", "--canary", "50")
+        refused = two.run("deploy")
+        assert refused.code == 4 and REASON in refused.err
+        wrong = two.run("forgive", "flight-delay-v9")
+        assert wrong.code == 2 and "allowed: flight-delay-v2" in wrong.err
+        assert REASON in two.ok("forgive", "flight-delay-v2").out
+        two.ok("deploy")
+        server.until(lambda state: state["in_sync"] and state["canary"] is not None)
+        none = two.run("forgive", "flight-delay-v2")
+        assert none.code == 2 and "none was taken out" in none.err
+
+
+def _state(judge: Judge, now: float, **more: Any) -> dict[str, Any]:
+    found = {"model": "m-v2", "sha256": "c" * 64, "stable": "m-v1", "acts": True, "proposal": None}
+    return {"canary": json.loads(json.dumps(found | judge.to_dict(now) | more))}
+
+
+POINTER = Pointer(
+    stable=Ref(model="m-v1", sha256="a" * 64),
+    canary=Canary(model="m-v2", sha256="c" * 64, percent=10),
+)
+
+
+def test_the_words_of_each_verdict() -> None:
+    stage = Stage()
+    (said,) = canary.notes(_state(stage.judge, stage.now), POINTER)
+    assert said == (
+        "canary m-v2 is judged for 0 minutes: not yet, 0 of 1 minutes have passed; 0 of 100 requests were compared."
+    )
+    stage.until("ok", {}, {})
+    assert canary.notes(_state(stage.judge, stage.now, proposal="Ship it"), POINTER) == (
+        "Ship it.",
+    )
+    stage.until("bad", {}, {"status": 500})
+    (said,) = canary.notes(_state(stage.judge, stage.now), POINTER)
+    assert "is worse than m-v1 (requests that fail" in said and "act: false" in said
+
+
+def test_a_service_that_knows_nothing_of_canaries_is_no_trouble() -> None:
+    assert canary.notes({}, POINTER) == () and canary.removal({}, POINTER) is None
+    assert canary.removal(None, POINTER) is None
+    other = {"removed": [{"sha256": "d" * 64, "sentence": "x"}], "canary": None}
+    assert canary.removal(other, POINTER) is None and canary.notes(other, POINTER) == ()
+
+
+def test_the_promotion_that_is_proposed_names_its_numbers() -> None:
+    assert QUICK.act
+    stage = Stage()
+    stage.until("ok", {}, {})
+    text = stage.judge.evidence()
+    assert "requests that fail: 0 % of" in text and "answers that are slow: 0 % of" in text

@@ -1,0 +1,35 @@
+"""`gitops-model` with faults: bundles fail or are slow, as the file named in FAULTS says. Started, not imported.
+
+FAULTS holds `{"<sha256>": {"errors": 0.3, "fallbacks": 0.1, "seconds": 0.02}}` and is read again at each request.
+"""
+
+import json
+import os
+import random
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from gitops_model import cli
+from gitops_model.serving import service
+from gitops_model.serving.predictor import ModelFailed
+
+_evaluate = service.evaluate
+_random = random.Random(7)
+
+
+def _faulty(loaded, rows, *, batch):
+    faults = json.loads(Path(os.environ["FAULTS"]).read_text()).get(loaded.sha256, {})
+    if _random.random() < faults.get("errors", 0):
+        raise ModelFailed("a fault of the test")
+    time.sleep(faults.get("seconds", 0))
+    answers = _evaluate(loaded, rows, batch=batch)
+    if _random.random() < faults.get("fallbacks", 0):
+        answers = [replace(one, fell_back=True) for one in answers]
+    return answers
+
+
+if __name__ == "__main__":
+    service.evaluate = _faulty
+    sys.exit(cli.main())
