@@ -40,8 +40,8 @@ class Guard:
 class Settings:
     """How the service runs. Folders in the file are relative to the file's own folder.
 
-    `trusted_types` are what skops may load, of bundles with `runtime: sklearn`, besides its own. `report` is where the
-    monitor's last report would lie, for the service's page.
+    More than `max_requests` at once are refused. `trusted_types` are what skops may load, of bundles with
+    `runtime: sklearn`, besides its own. `report` is where the monitor's last report would lie, for the service's page.
     """
 
     host: str
@@ -51,6 +51,7 @@ class Settings:
     timeout_ms: int = 1000
     max_body_kb: int = 1024
     max_rows: int = 1000
+    max_requests: int = 64
     shutdown_seconds: float = 10.0
     log_predictions: bool = False
     log_folder: Path = Path("logs/predictions")
@@ -63,7 +64,10 @@ class Settings:
         """Read serving.yaml; `store` replaces the file's. Raises BadInput with every problem of the file."""
         data = strict_yaml.load(path, "serving")
         log = data.get("log", {})
-        plain = ("poll_seconds", "timeout_ms", "max_body_kb", "max_rows", "shutdown_seconds")
+        plain = (
+            *("poll_seconds", "timeout_ms", "shutdown_seconds"),
+            *("max_body_kb", "max_rows", "max_requests"),
+        )
         return Settings(
             host=data["host"],
             port=data["port"],

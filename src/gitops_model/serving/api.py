@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +12,7 @@ from starlette.responses import Response
 
 from gitops_model import hints
 from gitops_model.serving.predictor import RowAnswer
-from gitops_model.serving.replies import Problem, read_json, reply
+from gitops_model.serving.replies import Problem, parse_json, read_body, reply
 from gitops_model.serving.service import Answered, Ask, Service
 
 _ID = re.compile(r"[\x21-\x7e]{1,200}")
@@ -27,14 +26,21 @@ async def predict(request: Request) -> Response:
     A batch is answered by one release. Its route is `fallback` when any of its rows is the fallback.
     """
     service: Service = request.app.state.service
-    started, until = time.perf_counter(), service.until()
-    data = await read_json(request, max_bytes=service.settings.max_body_kb * 1024, until=until)
-    ask = parse(
-        data,
-        header_id=request.headers.get("x-request-id"),
-        max_rows=service.settings.max_rows,
-        started=started,
+    started, until = service.arrived(request.scope)
+    body = await read_body(
+        request, max_bytes=service.settings.max_body_kb * 1024, until=until, limits=service.limits
     )
+
+    def understood() -> Ask:
+        return parse(
+            parse_json(body),
+            header_id=request.headers.get("x-request-id"),
+            max_rows=service.settings.max_rows,
+            started=started,
+            size=len(body),
+        )
+
+    ask = await service.understand(understood, size=len(body), until=until)
     served, route = service.route(ask)
     try:
         answered = await service.answer(ask, served=served, route=route, until=until)
@@ -44,7 +50,7 @@ async def predict(request: Request) -> Response:
     return reply(_body(ask, answered), headers=answered.headers | {"X-Request-Id": ask.request_id})
 
 
-def parse(data: Any, *, header_id: str | None, max_rows: int, started: float) -> Ask:
+def parse(data: Any, *, header_id: str | None, max_rows: int, started: float, size: int = 0) -> Ask:
     """Read a /predict body. Raises Problem 422 with everything that is wrong with its form."""
     if not isinstance(data, dict):
         raise Problem(422, 'The body is not an object; send {"inputs": {…}}.')
@@ -58,12 +64,12 @@ def parse(data: Any, *, header_id: str | None, max_rows: int, started: float) ->
             problems.append("inputs is not an object; allowed: input names with their values.")
     else:
         rows = data["rows"]
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        if isinstance(rows, list) and not 1 <= len(rows) <= max_rows:
+            problems.append(f"rows has a length of {len(rows)}; allowed: 1 to {max_rows}.")
+        elif not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             problems.append(
                 "rows is not a list of objects; allowed: input names with their values."
             )
-        elif not 1 <= len(rows) <= max_rows:
-            problems.append(f"rows has a length of {len(rows)}; allowed: 1 to {max_rows}.")
     request_id, key = data.get("request_id", header_id), data.get("key")
     if request_id is not None and not (isinstance(request_id, str) and _ID.fullmatch(request_id)):
         problems.append("request_id: allowed: 1 to 200 visible ASCII characters.")
@@ -77,6 +83,7 @@ def parse(data: Any, *, header_id: str | None, max_rows: int, started: float) ->
         rows=rows,
         batch="rows" in data,
         started=started,
+        size=size,
     )
 
 

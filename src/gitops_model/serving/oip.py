@@ -7,7 +7,6 @@ versions are the numbers of the release ids. The metadata is made from the contr
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from gitops_model.formats.inputs import Input
 from gitops_model.runtime.models import OnnxModel
 from gitops_model.serving import api
 from gitops_model.serving.predictor import MAX_PROBLEMS, RowAnswer
-from gitops_model.serving.replies import Problem, read_json, reply
+from gitops_model.serving.replies import Problem, parse_json, read_body, reply
 from gitops_model.serving.router import Route
 from gitops_model.serving.service import Ask, Service
 from gitops_model.serving.snapshot import Served
@@ -80,24 +79,32 @@ async def infer(request: Request) -> Response:
     route is `pinned`.
     """
     service: Service = request.app.state.service
-    started, until = time.perf_counter(), service.until()
+    started, until = service.arrived(request.scope)
     pinned = _find(service, request.path_params)
-    data = await read_json(request, max_bytes=service.settings.max_body_kb * 1024, until=until)
-    contract = pinned.loaded.contract
-    ask = _parse(data, contract, max_rows=service.settings.max_rows, started=started)
+    body = await read_body(
+        request, max_bytes=service.settings.max_body_kb * 1024, until=until, limits=service.limits
+    )
+
+    def understood() -> tuple[Ask, list[Any]]:
+        data = parse_json(body)
+        most, contract = service.settings.max_rows, pinned.loaded.contract
+        ask = _parse(data, contract, max_rows=most, started=started, size=len(body))
+        return ask, data.get("outputs")
+
+    ask, wanted = await service.understand(understood, size=len(body), until=until)
     route: Route = "pinned"
     served = pinned
     if "version" not in request.path_params:
         served, route = service.route(ask)
     answered = await service.answer(ask, served=served, route=route, until=until)
-    body = {
+    answer = {
         "model_name": served.loaded.contract.task,
         "model_version": served.version,
         "id": ask.request_id,
         "parameters": {"model": served.ref.model, "route": answered.route},
-        "outputs": _outputs(served.loaded.contract, answered.rows, data.get("outputs")),
+        "outputs": _outputs(served.loaded.contract, answered.rows, wanted),
     }
-    return reply(body, headers=answered.headers | {"X-Request-Id": ask.request_id})
+    return reply(answer, headers=answered.headers | {"X-Request-Id": ask.request_id})
 
 
 def _find(service: Service, path: Mapping[str, str]) -> Served:
@@ -152,7 +159,7 @@ def _outputs(contract: Contract, rows: Sequence[RowAnswer], wanted: Any) -> list
     return tensors
 
 
-def _parse(data: Any, contract: Contract, *, max_rows: int, started: float) -> Ask:
+def _parse(data: Any, contract: Contract, *, max_rows: int, started: float, size: int) -> Ask:
     if not isinstance(data, dict) or not isinstance(data.get("inputs"), list):
         raise Problem(400, 'The body lacks "inputs", a list of tensors.')
     if len(data["inputs"]) > MOST_TENSORS:
@@ -164,6 +171,13 @@ def _parse(data: Any, contract: Contract, *, max_rows: int, started: float) -> A
     for number, tensor in enumerate(data["inputs"]):
         if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
             problems.append(f"inputs[{number}] lacks a name.")
+        elif len(problems) > MAX_PROBLEMS:
+            break
+        elif tensor["name"] not in contract.inputs and len(columns) > 2 * len(contract.inputs):
+            problems.append(
+                f"inputs[{number}] is one of too many that are not inputs of this model."
+            )
+            break
         elif tensor["name"] in columns:
             problems.append(f"inputs[{number}] is a second tensor for {tensor['name'][:60]}.")
         else:
@@ -179,8 +193,10 @@ def _parse(data: Any, contract: Contract, *, max_rows: int, started: float) -> A
         problems.append(f"the tensors have a length of {max(sizes)}; allowed: 1 to {max_rows}.")
     wanted = data.get("outputs", [])
     known = {meta["name"] for meta in _output_metadata(contract)}
-    if not isinstance(wanted, list) or not all(
-        isinstance(o, dict) and o.get("name") in known for o in wanted
+    if (
+        not isinstance(wanted, list)
+        or len(wanted) > len(known)
+        or not all(isinstance(o, dict) and o.get("name") in known for o in wanted)
     ):
         problems.append(f"outputs names something else than {', '.join(sorted(known))}.")
     if problems:
@@ -195,7 +211,7 @@ def _parse(data: Any, contract: Contract, *, max_rows: int, started: float) -> A
         plain["request_id"] = data["id"]
     if isinstance(parameters, dict) and "key" in parameters:
         plain["key"] = parameters["key"]
-    return api.parse(plain, header_id=None, max_rows=max_rows, started=started)
+    return api.parse(plain, header_id=None, max_rows=max_rows, started=started, size=size)
 
 
 def _column(tensor: Mapping[str, Any], rules: Input | None) -> tuple[list[Any], str | None]:

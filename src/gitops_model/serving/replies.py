@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any, NoReturn
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+
+from gitops_model.serving.limits import MOST_HELD, MOST_VALUES, Limits
 
 
 class Problem(Exception):
@@ -61,23 +64,23 @@ async def on_crash(_request: Request, _error: Exception) -> Response:
     return reply({"error": "The service failed on this request; its log says why."}, status=500)
 
 
-async def read_json(request: Request, *, max_bytes: int, until: float) -> Any:
-    """The parsed body. `until` is on the event loop's clock. Raises Problem: 400, 408, 413 or 415."""
+async def read_body(request: Request, *, max_bytes: int, until: float, limits: Limits) -> bytes:
+    """The body. `until` is on the event loop's clock. Raises Problem: 400, 408, 413, 415 or 429."""
     kind = request.headers.get("content-type", "application/json")
     if kind != "application/json" and kind.partition(";")[0].strip().lower() != "application/json":
         shown = kind[:60].encode("ascii", "replace").decode()
         raise Problem(415, f"The body is {shown}; allowed: application/json.")
     try:
         async with asyncio.timeout_at(until):
-            body = await _read(request, max_bytes)
+            return await _read(request, max_bytes, limits)
     except TimeoutError:
+        limits.refused("body")
         raise Problem(
             408, "The body did not arrive in time.", headers={"Connection": "close"}
         ) from None
-    return parse_json(body)
 
 
-async def _read(request: Request, max_bytes: int) -> bytes:
+async def _read(request: Request, max_bytes: int, limits: Limits) -> bytes:
     too_large = Problem(
         413,
         f"The body is larger than {max_bytes // 1024} KB; send fewer rows at a time.",
@@ -85,16 +88,30 @@ async def _read(request: Request, max_bytes: int) -> bytes:
     )
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced[:20]) > max_bytes:
+        limits.refused("size")
         raise too_large
-    body = b""
+    body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
+            limits.held += len(chunk)
             if len(body) > max_bytes:
+                limits.refused("size")
                 raise too_large
+            if limits.held > MOST_HELD:
+                raise overloaded(limits, "memory")
     except ClientDisconnect:
         raise Problem(400, "The connection was closed before the body was complete.") from None
-    return body
+    finally:
+        limits.held -= len(body)
+    return bytes(body)
+
+
+def overloaded(limits: Limits, reason: str) -> Problem:
+    """The answer when there is no room for this request, which is counted."""
+    limits.refused(reason)
+    sentence = "The service has as much work as it can finish in time; try again in a second."
+    return Problem(429, sentence, headers={"Retry-After": "1"})
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -104,13 +121,29 @@ def _no_constant(name: str) -> NoReturn:
 _decoder = json.JSONDecoder(parse_constant=_no_constant)
 
 
-def parse_json(body: bytes) -> Any:
-    """Strict JSON: UTF-8, no NaN, no half surrogates. Raises Problem 400 in one sentence."""
+# Half of a surrogate pair, where no backslash is itself escaped.
+_HALF = re.compile(
+    rb"\\u[dD](?:[89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..\\u[dD])[c-fC-F])", re.DOTALL
+)
+
+
+def _has_half(body: bytes) -> bool:
+    """Whether an escaped half surrogate is in it: it parses, but is no text any model could be given."""
+    return b"\\u" in body and _HALF.search(body.replace(b"\\\\", b"__")) is not None
+
+
+def parse_json(body: bytes, *, most_values: int = MOST_VALUES) -> Any:
+    """Strict JSON: UTF-8, no NaN, no half surrogates, bounded. Raises Problem 400 or 413 in one sentence."""
+    # Each value is two bytes at least.
+    if len(body) > 2 * most_values:
+        values = body.count(b",") + body.count(b"[") + body.count(b"{")
+        if values > most_values:
+            sentence = f"The body holds about {values:,} values; allowed: {most_values:,}. Send fewer rows at a time."
+            raise Problem(413, sentence)
     try:
         value = _decoder.decode(body.decode("utf-8"))
-        if b"\\u" in body:
-            # An escaped half surrogate parses, but is no text any model could be given.
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        if _has_half(body):
+            raise Problem(400, "The body is not UTF-8 text.")
         return value
     except UnicodeError:
         raise Problem(400, "The body is not UTF-8 text.") from None

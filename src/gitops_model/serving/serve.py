@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import functools
 import gc
 import logging
 import os
@@ -17,6 +19,9 @@ import uvicorn
 from gitops_model.errors import BadInput
 from gitops_model.formats.serving import Settings
 from gitops_model.serving.app import create_app
+from gitops_model.serving.door import Door
+from gitops_model.serving.limits import MOST_CONNECTIONS, SPARE_FILES, Limits
+from gitops_model.serving.protocol import Protocol
 
 # Longer than the 60 s after which common load balancers close idle connections: if the service closed first,
 # a request could be on its way into the closing connection, and be lost.
@@ -63,15 +68,17 @@ def serve(settings: Settings) -> None:
     # What the imports allocated lives as long as the process: no collection needs to walk over it.
     gc.collect()
     gc.freeze()
+    app = create_app(settings)
     server = _Server(
+        app.state.service.limits,
         uvicorn.Config(
-            create_app(settings),
+            app,
             access_log=False,
             log_level="warning",
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
-        )
+        ),
     )
     # uvicorn raises a signal it has obeyed once more when it is done; without a handler that would turn an
     # orderly end into exit code -15.
@@ -81,14 +88,60 @@ def serve(settings: Settings) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens once it does: a line that people and scripts can wait for."""
+    """Accepts connections itself, and says where it listens: a line that people and scripts can wait for."""
+
+    def __init__(self, limits: Limits, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._limits = limits
+        self._doors: list[Door] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        # Without sockets of its own, uvicorn starts the application and accepts nothing.
+        await super().startup([])
+        protocol = functools.partial(
+            Protocol,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            limits=self._limits,
+        )
         for listener in sockets or ():
+            door = Door(
+                listener,
+                protocol=protocol,
+                connections=self.server_state.connections,
+                limits=self._limits,
+                most=most_connections(),
+            )
+            door.open()
+            self._doors.append(door)
             host, port = listener.getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
             print(f"serving on http://{shown}:{port}", flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for door in self._doors:
+            door.close()
+        await super().shutdown(sockets)
+
+
+def most_connections() -> int:
+    """As many as the limits allow, after the process's own limit of open files was raised as far as it may be."""
+    try:
+        import resource
+    except ImportError:
+        return MOST_CONNECTIONS
+    wanted = MOST_CONNECTIONS + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    infinite = resource.RLIM_INFINITY
+    if soft != infinite and soft < wanted:
+        soft = wanted if hard == infinite else min(hard, wanted)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return (
+        MOST_CONNECTIONS if soft == infinite else max(8, min(MOST_CONNECTIONS, soft - SPARE_FILES))
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -6,23 +6,28 @@ import asyncio
 import functools
 import os
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+from starlette.types import Scope
 
 from gitops_model.formats.serving import Settings
 from gitops_model.runtime.answers import GOLDEN_ID
 from gitops_model.serving.guarding import CanaryGuard, CanaryState
 from gitops_model.serving.history import History
+from gitops_model.serving.limits import INLINE_BYTES, INLINE_ROWS, Limits, LimitsState
 from gitops_model.serving.loader import load, now
 from gitops_model.serving.metrics import Metrics
 from gitops_model.serving.prediction_log import PredictionLog
 from gitops_model.serving.predictor import ModelFailed, Refused, RowAnswer, evaluate
-from gitops_model.serving.replies import Problem
+from gitops_model.serving.replies import Problem, overloaded
 from gitops_model.serving.router import Route, route
 from gitops_model.serving.snapshot import Served, Snapshot
 from gitops_model.serving.watcher import Watcher
+
+_T = TypeVar("_T")
 
 # Work shorter than this runs on the event loop: handing it to a thread and back costs about as much.
 INLINE_SECONDS = 0.002
@@ -34,7 +39,7 @@ ROW_OVERHEAD_SECONDS = 50e-6
 class Ask:
     """A prediction request that parsed: rows of inputs, whose request it is, and whom a canary sticks to.
 
-    `started` is when its headers arrived, on the clock of time.perf_counter.
+    `started` is when its headers arrived, on the clock of time.perf_counter. `size` is the body's, in bytes.
     """
 
     request_id: str
@@ -42,6 +47,7 @@ class Ask:
     rows: Sequence[Mapping[str, Any]]
     batch: bool
     started: float
+    size: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,14 +89,23 @@ class Service:
         threads = os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="predict")
         self.metrics.has_pool(threads)
+        self.limits = Limits(most=settings.max_requests, threads=threads)
+        self.metrics.registry.register(LimitsState(self.limits))
+        self._works: set[Future[Any]] = set()
 
     def _switched(self, old: Snapshot, new: Snapshot) -> None:
         self.metrics.switched(old, new)
         self.guard.switched(new)
 
-    def until(self) -> float:
-        """The deadline of a request that arrives now, on the event loop's clock."""
-        return asyncio.get_running_loop().time() + self.settings.timeout_ms / 1000
+    def arrived(self, scope: Scope) -> tuple[float, float]:
+        """When the head of a request was here, on the clock of time.perf_counter; its deadline, on the event loop's.
+
+        The turn of the event loop that began with it may have answered many others before it.
+        """
+        now = time.perf_counter()
+        started = scope.get("arrived", now)
+        left = self.settings.timeout_ms / 1000 - (now - started)
+        return started, asyncio.get_running_loop().time() + left
 
     def route(self, ask: Ask) -> tuple[Served, Route]:
         """Who answers `ask`, by the routing table of this moment. Raises Problem 503 when no model is loaded."""
@@ -118,10 +133,13 @@ class Service:
         return "the pointer names no stable release yet; `make ship` writes it."
 
     async def answer(self, ask: Ask, *, served: Served, route: Route, until: float) -> Answered:
-        """Answer, count and log `ask`. Raises Problem: 422, 500, or 504 after the deadline `until`."""
+        """Answer, count and log `ask`. Raises Problem: 422, 429, 500, or 504 after the deadline `until`."""
+        pooled = _is_work(served, ask)
+        if pooled:
+            self._has_room()
         status, rows = 200, list[RowAnswer]()
         try:
-            rows = await self._evaluate(served, ask, until)
+            rows = await self._evaluate(served, ask, until, pooled=pooled)
         except Refused as refused:
             status = 422
             names = "input breaks" if len(refused.problems) == 1 else "inputs break"
@@ -132,6 +150,7 @@ class Service:
             raise Problem(500, str(failed)) from None
         except TimeoutError:
             status = 504
+            self.limits.refused("deadline")
             sentence = f"The model did not answer within {self.settings.timeout_ms} ms."
             raise Problem(504, sentence) from None
         finally:
@@ -161,15 +180,42 @@ class Service:
             self._write(self.log, ask, answered, seconds)
         return answered
 
-    async def _evaluate(self, served: Served, ask: Ask, until: float) -> list[RowAnswer]:
-        loaded = served.loaded
-        expected = len(ask.rows) * (loaded.row_seconds + ROW_OVERHEAD_SECONDS)
-        if expected <= INLINE_SECONDS:
-            return evaluate(loaded, ask.rows, batch=ask.batch)
-        work = self._pool.submit(evaluate, loaded, ask.rows, batch=ask.batch)
-        self.metrics.pooled(work)
+    async def _evaluate(
+        self, served: Served, ask: Ask, until: float, *, pooled: bool
+    ) -> list[RowAnswer]:
+        if pooled:
+            work = functools.partial(evaluate, served.loaded, ask.rows, batch=ask.batch)
+            return await self._in_pool(work, until)
+        if time.perf_counter() - ask.started > self.settings.timeout_ms / 1000:
+            raise TimeoutError
+        return evaluate(served.loaded, ask.rows, batch=ask.batch)
+
+    async def understand(self, work: Callable[[], _T], *, size: int, until: float) -> _T:
+        """What `work` makes of a body of `size` bytes. Raises Problem: its own, 429, or 504 after `until`."""
+        if self.limits.busy > self.limits.most:
+            # It was let in while its body was on its way, and so were others.
+            raise overloaded(self.limits, "busy")
+        if size <= INLINE_BYTES:
+            return work()
+        self._has_room()
+        try:
+            return await self._in_pool(work, until)
+        except TimeoutError:
+            self.limits.refused("deadline")
+            raise Problem(504, "The body could not be read in time.") from None
+
+    def _has_room(self) -> None:
+        if len(self._works) >= self.limits.most_pooled:
+            raise overloaded(self.limits, "queue")
+
+    async def _in_pool(self, work: Callable[[], _T], until: float) -> _T:
+        """Have a worker thread do `work`. Raises TimeoutError after `until`; work not begun by then is never done."""
+        future = self._pool.submit(work)
+        self.metrics.pooled(future)
+        self._works.add(future)
+        future.add_done_callback(self._works.discard)
         async with asyncio.timeout_at(until):
-            return await asyncio.wrap_future(work)
+            return await asyncio.wrap_future(future)
 
     def _write(self, log: PredictionLog, ask: Ask, answered: Answered, seconds: float) -> None:
         epoch = time.time()
@@ -189,6 +235,14 @@ class Service:
             log.add(epoch, record)
 
 
+def _is_work(served: Served, ask: Ask) -> bool:
+    """Whether answering `ask` on the event loop would delay others."""
+    if len(ask.rows) > INLINE_ROWS or ask.size > INLINE_BYTES:
+        return True
+    expected = len(ask.rows) * (served.loaded.row_seconds + ROW_OVERHEAD_SECONDS)
+    return expected > INLINE_SECONDS
+
+
 def sticky_key(snapshot: Snapshot, ask: Ask) -> str:
     """What a canary sticks to: the request's own key, else the input the pointer names, else the request id."""
     key = own_key(snapshot, ask)
@@ -202,6 +256,7 @@ def own_key(snapshot: Snapshot, ask: Ask) -> str | None:
     rule = snapshot.canary_rule
     if rule is not None and rule.key is not None:
         value = ask.rows[0].get(rule.key)
-        if value is not None:
+        # Anything else breaks the contract, and turning it into text may take long.
+        if isinstance(value, (str, int, float)):
             return str(value)
     return None

@@ -1,0 +1,193 @@
+"""HTTP connections with bounds: how much a head may hold, how long it may take, and quick refusals in overload.
+
+uvicorn's protocol does the talking. What is added costs a request about a microsecond, because time is looked at once a
+second for all connections instead of by a timer for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gitops_model.serving.limits import (
+    HEAD_SECONDS,
+    MOST_HEAD_BYTES,
+    MOST_HEADERS,
+    MOST_PIPELINED,
+    STUCK_SECONDS,
+    Limits,
+)
+
+SWEEP_SECONDS = 1.0
+# Each is refused in turn while it drains, so a longer body than this ends its connection instead.
+MOST_DRAINED = 256 * 1024
+
+
+def refusal(status: bytes, sentence: str, *, close: bool) -> bytes:
+    """A whole answer, ready to be written."""
+    body = json.dumps({"error": sentence}).encode()
+    return b"".join(
+        (
+            *(b"HTTP/1.1 ", status, b"\r\ncontent-type: application/json\r\nretry-after: 1\r\n"),
+            *(
+                b"connection: close\r\n" if close else b"",
+                b"content-length: %d\r\n\r\n" % len(body),
+            ),
+            body,
+        )
+    )
+
+
+_SENTENCE = "The service is answering as many requests as it can; try again in a second."
+_BUSY = refusal(b"429 Too Many Requests", _SENTENCE, close=False)
+_BUSY_CLOSE = refusal(b"429 Too Many Requests", _SENTENCE, close=True)
+
+
+class TooMuch(Exception):
+    """More than one request's head, or one connection, may hold. The parser answers it with 400."""
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection. `due` is when it is closed unless something happens, on the event loop's clock."""
+
+    def __init__(self, *arguments: Any, limits: Limits, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._limits = limits
+        self._busy = False
+        # While what is left of a refused request arrives: how much it was, and whether the connection ends with it.
+        self._refusing = False
+        self._drained = 0
+        self._last = False
+        # Bytes since the last head or body was complete.
+        self._head = 0
+        self.due = math.inf
+        self.stuck = math.inf
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._limits.connections += 1
+        self.due = self.loop.time() + HEAD_SECONDS
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._limits.connections -= 1
+        self._rest()
+
+    def data_received(self, data: bytes) -> None:
+        if self._head > MOST_HEAD_BYTES:
+            self._limits.refused("head")
+            self.send_400_response("The head of the request is too long.")
+            return
+        # Set to zero where a head ends, so it grows only while one arrives.
+        self._head += len(data)
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if len(self.pipeline) >= MOST_PIPELINED:
+            self._limits.refused("head")
+            raise TooMuch
+        self.due = self.loop.time() + HEAD_SECONDS
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self.headers) >= MOST_HEADERS:
+            self._limits.refused("head")
+            raise TooMuch
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._head, self.due = 0, math.inf
+        self.scope["arrived"] = time.perf_counter()  # type: ignore[typeddict-unknown-key]
+        full = self._limits.busy >= self._limits.most
+        if full and self.idle and self.parser.get_method() == b"POST":
+            self._refuse()
+            return
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._head = 0
+        if self._refusing:
+            self._drained += len(body)
+            if self._drained > MOST_DRAINED:
+                self.transport.close()
+            return
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._head = 0
+        if self._refusing:
+            self._refusing = False
+            self.due = self.loop.time() + self.timeout_keep_alive
+            if self._last:
+                self.transport.close()
+            return
+        super().on_message_complete()
+        if not self._busy and not self.cycle.response_complete:
+            self._busy = True
+            self._limits.busy += 1
+
+    def on_response_complete(self) -> None:
+        if not self.pipeline:
+            self._rest()
+            # A body that nobody wanted may still arrive, and unsets uvicorn's own timer.
+            self.due = self.loop.time() + self.timeout_keep_alive
+        super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.stuck = self.loop.time() + STUCK_SECONDS
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.stuck = math.inf
+
+    def _refuse(self) -> None:
+        """Answer before the body is read; what is left of it is thrown away."""
+        self._limits.refused("busy")
+        self._last = self.expect_100_continue or not self.parser.should_keep_alive()
+        self._refusing, self._drained = True, 0
+        self.due = self.loop.time() + HEAD_SECONDS
+        self.transport.write(_BUSY_CLOSE if self._last else _BUSY)
+
+    def _rest(self) -> None:
+        if self._busy:
+            self._busy = False
+            self._limits.busy -= 1
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being answered on it."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def expire(self, now: float) -> None:
+        """Close it when its time is over."""
+        if now > self.stuck:
+            self._limits.refused("stuck")
+            self.transport.abort()
+        elif now > self.due and self.idle:
+            if self._head or self.cycle is None:
+                self._limits.refused("head")
+            self.transport.close()
+
+
+def expire(connections: Iterable[Any], now: float) -> None:
+    """Close what takes too long."""
+    for connection in list(connections):
+        if isinstance(connection, Protocol):
+            connection.expire(now)
+
+
+def make_room(connections: Iterable[Any]) -> bool:
+    """Close some of the connections that have been idle for longest. Returns whether there were any."""
+    idle = [c for c in connections if isinstance(c, Protocol) and c.idle and c.due < math.inf]
+    idle.sort(key=lambda connection: connection.due)
+    for connection in idle[: 1 + len(idle) // 16]:
+        connection._limits.refused("connections")
+        connection.transport.close()
+    return bool(idle)
