@@ -21,6 +21,8 @@ INLINE_ROWS = 8
 MOST_VALUES = 100_000
 MOST_HEADERS = 100
 MOST_HEAD_BYTES = 64 * 1024
+# Chunks of a body that arrive at once, each of which costs a call.
+MOST_PIECES = 4000
 # Requests that one connection may send ahead of their answers.
 MOST_PIPELINED = 16
 # Bytes of all bodies that are still arriving, together.

@@ -19,6 +19,7 @@ from gitops_model.serving.limits import (
     HEAD_SECONDS,
     MOST_HEAD_BYTES,
     MOST_HEADERS,
+    MOST_PIECES,
     MOST_PIPELINED,
     STUCK_SECONDS,
     Limits,
@@ -66,6 +67,8 @@ class Protocol(HttpToolsProtocol):
         self._last = False
         # Bytes since the last head or body was complete.
         self._head = 0
+        # Pieces of a body in one read.
+        self._pieces = 0
         self.due = math.inf
         self.stuck = math.inf
 
@@ -86,6 +89,7 @@ class Protocol(HttpToolsProtocol):
             return
         # Set to zero where a head ends, so it grows only while one arrives.
         self._head += len(data)
+        self._pieces = 0
         super().data_received(data)
 
     def on_message_begin(self) -> None:
@@ -112,6 +116,10 @@ class Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._head = 0
+        self._pieces += 1
+        if self._pieces > MOST_PIECES:
+            self._limits.refused("body")
+            raise TooMuch
         if self._refusing:
             self._drained += len(body)
             if self._drained > MOST_DRAINED:

@@ -74,7 +74,8 @@ def serve(settings: Settings) -> None:
         uvicorn.Config(
             app,
             access_log=False,
-            log_level="warning",
+            # Callers must not fill the disk with a warning for each malformed request.
+            log_level="error",
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),

@@ -1,0 +1,178 @@
+"""What overload does: python -m tests.bench.bench_overload [--seconds 5] [--connections 512]
+
+Finds the peak of answered requests a second, then offers three times as many from connections that each send at fixed
+times, whatever becomes of their last request. Prints figures; judges nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.support.factories import REQUEST
+from tests.support.server import Server, Store, running
+
+_BODY = json.dumps({"inputs": REQUEST}).encode()
+_WIRE = (
+    b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    + b"content-length: %d\r\n\r\n" % len(_BODY)
+    + _BODY
+)
+
+
+class Caller(asyncio.Protocol):
+    """One connection. `interval` None: send as soon as there is an answer; else at fixed times, if there is one."""
+
+    def __init__(self, found: Found, interval: float | None, first: float) -> None:
+        self.found, self.interval, self.due = found, interval, first
+        self.begun = b""
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        loop = asyncio.get_running_loop()
+        loop.call_at(self.due, self.send)
+
+    def send(self) -> None:
+        self.sent = time.perf_counter()
+        self.transport.write(_WIRE)
+
+    def data_received(self, data: bytes) -> None:
+        # Head and body may arrive apart; an answer is an object, and ends like one.
+        self.begun += data
+        if not self.begun.endswith(b"}"):
+            return
+        now, status = time.perf_counter(), int(self.begun[9:12])
+        self.begun = b""
+        self.found.times.setdefault(status, []).append(now - self.sent)
+        if self.found.ended:
+            self.transport.close()
+        elif self.interval is None:
+            self.send()
+        else:
+            loop = asyncio.get_running_loop()
+            self.due = max(self.due + self.interval, loop.time())
+            loop.call_at(self.due, self.send)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.found.lost += not self.found.ended
+
+
+class Found:
+    def __init__(self) -> None:
+        self.times: dict[int, list[float]] = {}
+        self.lost = 0
+        self.ended = False
+
+
+async def _call(port: int, connections: int, rate: float | None, seconds: float) -> Found:
+    loop, found = asyncio.get_running_loop(), Found()
+    interval = connections / rate if rate else None
+    first = loop.time() + 0.5
+    made = await asyncio.gather(
+        *(
+            loop.create_connection(
+                lambda n=n: Caller(found, interval, first + (interval or 0.01) * n / connections),
+                "127.0.0.1",
+                port,
+            )
+            for n in range(connections)
+        )
+    )
+    await asyncio.sleep(first - loop.time() + 0.3)
+    found.times.clear()
+    await asyncio.sleep(seconds)
+    found.ended = True
+    silent = sum(not hasattr(p, "sent") for _, p in made)
+    found.lost += silent
+    return found
+
+
+def _run(port: int, connections: int, rate: float | None, seconds: float, results: Any) -> None:
+    try:
+        import uvloop
+
+        found = uvloop.run(_call(port, connections, rate, seconds))
+    except ImportError:
+        found = asyncio.run(_call(port, connections, rate, seconds))
+    results.put((found.times, found.lost))
+
+
+def offered(
+    server: Server, *, connections: int, rate: float | None, seconds: float
+) -> tuple[dict[int, list[float]], int]:
+    """Times by status, and connections that were lost or never taken. The callers are a process of their own."""
+    results: Any = multiprocessing.Queue()
+    client = multiprocessing.Process(
+        target=_run, args=(server.port, connections, rate, seconds, results)
+    )
+    client.start()
+    found: tuple[dict[int, list[float]], int] = results.get()
+    client.join()
+    return found
+
+
+def _words(times: list[float]) -> str:
+    ordered = sorted(times)
+    return ", ".join(
+        f"p{100 * q:g} {1000 * ordered[min(len(ordered) - 1, int(q * len(ordered)))]:.1f} ms"
+        for q in (0.5, 0.99, 1.0)
+    )
+
+
+def _cpu(server: Server) -> float:
+    return server.metric("process_cpu_seconds_total")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--connections", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "store")
+        commit = store.point(store.add(1))
+        with running(store.folder, Path(folder) / "service") as server:
+            server.until_synced(commit)
+            seen = 0.0
+            for _ in range(options.rounds):
+                cpu = _cpu(server)
+                times, _ = offered(server, connections=16, rate=None, seconds=options.seconds)
+                spent = _cpu(server) - cpu
+                answered = server.metric("model_requests_total", status="200")
+                each = spent / (answered - seen)
+                seen, cpu = answered, _cpu(server)
+                refused = server.metric("requests_refused_total")
+                peak = len(times[200]) / options.seconds
+                before = server.metric("process_resident_memory_bytes")
+                times, lost = offered(
+                    server,
+                    connections=options.connections,
+                    rate=3 * peak,
+                    seconds=options.seconds,
+                )
+                good = len(times.get(200, [])) / options.seconds
+                total = sum(map(len, times.values())) / options.seconds
+                spent = _cpu(server) - cpu
+                answered = server.metric("model_requests_total", status="200")
+                refused = server.metric("requests_refused_total") - refused
+                no = (spent - each * (answered - seen)) / max(1.0, refused)
+                grown = server.metric("process_resident_memory_bytes") - before
+                print(
+                    f"peak {peak:.0f}/s; offered {3 * peak:.0f}/s, sent {total:.0f}/s: answered {good:.0f}/s "
+                    f"({100 * good / peak:.0f} % of the peak), lost {lost}, memory +{grown / 1e6:.1f} MB"
+                )
+                seen = answered
+                print(f"  processor time: {1e6 * each:.0f} us an answer at the peak, {1e6 * no:.0f} us a refusal")
+                for status, found in sorted(times.items()):
+                    print(f"  {status}: {len(found):6d}  {_words(found)}")
+
+
+if __name__ == "__main__":
+    main()
