@@ -169,7 +169,9 @@ def main() -> None:
                     f"({100 * good / peak:.0f} % of the peak), lost {lost}, memory +{grown / 1e6:.1f} MB"
                 )
                 seen = answered
-                print(f"  processor time: {1e6 * each:.0f} us an answer at the peak, {1e6 * no:.0f} us a refusal")
+                print(
+                    f"  processor time: {1e6 * each:.0f} us an answer at the peak, {1e6 * no:.0f} us a refusal"
+                )
                 for status, found in sorted(times.items()):
                     print(f"  {status}: {len(found):6d}  {_words(found)}")
 

@@ -74,7 +74,6 @@ class Door:
                 if not self._short:
                     logger.error("connections cannot be accepted: %s", error.strerror)
                 self._short = True
-                make_room(self._connections)
                 self._loop.remove_reader(self._listener.fileno())
                 self._loop.call_later(PAUSE_SECONDS, self._again)
                 return

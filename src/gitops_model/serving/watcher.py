@@ -21,7 +21,7 @@ from gitops_model.formats import removed
 from gitops_model.formats.pointer import Ref
 from gitops_model.formats.removed import Removal
 from gitops_model.formats.store import Layout, Stored
-from gitops_model.serving import loader
+from gitops_model.serving import loader, passing
 from gitops_model.serving.desired import REMOVED, Failure, in_sync, plan
 from gitops_model.serving.snapshot import Loaded, Snapshot
 
@@ -31,8 +31,6 @@ Load = Callable[[Layout, Ref], Loaded]
 Signature = tuple[int, int, int]
 # A signature no file has.
 UNSEEN: Signature = (0, 0, 0)
-# After a failure that may pass, such as too many open files, a bundle is tried again this often.
-RETRY_SECONDS = 1.0
 
 
 def signature(path: Path) -> Signature | None:
@@ -58,7 +56,7 @@ class _Failed:
 
 @dataclass(frozen=True, kw_only=True)
 class _Sight:
-    """What one look at the store found. `pointer` is UNSEEN when the pointer must be read again at the next look."""
+    """What one look at the store found. `pointer` is UNSEEN when the pointer must be read again."""
 
     pointer: Signature | None
     pointer_changed: bool
@@ -117,6 +115,11 @@ def _inspect(store: Layout, seen: Signature | None, failed: Mapping[str, _Failed
     return _Sight(pointer=now, pointer_changed=True, desired=desired, retry=retry)
 
 
+def _failing(sentence: str) -> _Sight:
+    failure = Failure(model=None, sha256=None, reason="read", sentence=sentence)
+    return _Sight(pointer=UNSEEN, pointer_changed=True, failure=failure)
+
+
 def _again(failed: _Failed, path: Path) -> bool:
     due = failed.retry_at is not None and time.monotonic() >= failed.retry_at
     return due or signature(path) != failed.file
@@ -146,6 +149,7 @@ class Watcher:
         self._failed: dict[str, _Failed] = {}
         # What was last said of a release, so that what is tried again and again is said once.
         self._said: dict[str, str] = {}
+        self._tries: dict[str, int] = {}
         self._refusals: list[Failure] = []
         self._removed: dict[str, Removal] = {}
         self._unsaved: dict[str, Removal] = {}
@@ -186,9 +190,12 @@ class Watcher:
             sight = await loop.run_in_executor(
                 self._eyes, _inspect, self._store, self._seen, dict(self._failed)
             )
-        except Exception:
-            # A watcher that died would leave the service on this model for ever, silently.
-            logger.exception("the store cannot be looked at; trying again")
+        except Exception as error:
+            # A watcher that died would leave the service on this model for ever. The next look reads all anew.
+            self._seen, self._removed_seen = UNSEEN, UNSEEN
+            words = _one_line(error).rstrip(".")
+            sentence = f"the store cannot be looked at: {words}; it is tried again."
+            self._take(_failing(sentence))
             return
         for sha256 in sight.retry:
             self._failed.pop(sha256, None)
@@ -264,6 +271,7 @@ class Watcher:
         if self.desired is None or sight.desired.pointer != self.desired.pointer:
             self._failed.clear()
             self._said.clear()
+            self._tries.clear()
         self.desired = sight.desired
 
     def _reconcile(self) -> None:
@@ -313,7 +321,7 @@ class Watcher:
     async def _load_one(self, ref: Ref) -> None:
         """Load one release in a worker thread, then reconcile.
 
-        Failures are kept until pointer or file change, or for RETRY_SECONDS when they may pass by themselves.
+        Failures are kept until pointer or file change; those that may pass by themselves, until the next try.
         """
         loop = asyncio.get_running_loop()
         before: Signature | None = None
@@ -323,10 +331,12 @@ class Watcher:
             loaded = await loop.run_in_executor(self._hands, self._load, self._store, ref)
         except Exception as error:
             reason = error.reason if isinstance(error, BadArtifact) else "load"
-            sentence = f"{ref.model} is not served: {_one_line(error)}"
+            sentence, retry_at = f"{ref.model} is not served: {_one_line(error)}", None
+            if passing.passing(error):
+                reason, sentence = "read", sentence.rstrip(".") + "; it is tried again."
+                tries = self._tries[ref.sha256] = self._tries.get(ref.sha256, 0) + 1
+                retry_at = time.monotonic() + passing.pause(tries)
             failure = Failure(model=ref.model, sha256=ref.sha256, reason=reason, sentence=sentence)
-            passing = reason == "read" or isinstance(error, OSError)
-            retry_at = time.monotonic() + RETRY_SECONDS if passing else None
             self._failed[ref.sha256] = _Failed(failure=failure, file=before, retry_at=retry_at)
             if sentence != self._said.get(ref.sha256):
                 self._said[ref.sha256] = sentence
@@ -334,6 +344,7 @@ class Watcher:
         else:
             self._loaded[ref.sha256] = loaded
             self._said.pop(ref.sha256, None)
+            self._tries.pop(ref.sha256, None)
         finally:
             self._loads.pop(ref.sha256, None)
         self._reconcile()
