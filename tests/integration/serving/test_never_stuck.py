@@ -180,3 +180,4 @@ def test_a_service_without_a_descriptor_left_follows_the_pointer_once_it_has_one
         assert server.metric("model_load_failures_total", reason="read") >= 1
         assert "Too many open files" in server.log()
         assert server.predict().json["model"] == "flight-delay-v2"
+        held.connection.close()
