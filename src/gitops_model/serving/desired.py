@@ -9,7 +9,7 @@ from typing import Any
 from gitops_model.formats import compatibility
 from gitops_model.formats.pointer import Ref
 from gitops_model.formats.store import Stored
-from gitops_model.serving.snapshot import Loaded, Served, Snapshot
+from gitops_model.serving.snapshot import Beside, Loaded, Served, Snapshot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +39,15 @@ class Plan:
     warnings: list[str] = field(default_factory=list)
 
 
-def plan(live: Snapshot, desired: Stored, loaded: Mapping[str, Loaded], *, at: str) -> Plan:
-    """The routing table that follows `live` when the bundles in `loaded` (by sha256) are at hand.
+def plan(
+    live: Snapshot,
+    desired: Stored,
+    loaded: Mapping[str, Loaded],
+    *,
+    at: str,
+    beside: Mapping[str, Beside] | None = None,
+) -> Plan:
+    """The routing table that follows `live` when the bundles in `loaded` and `beside` (by sha256) are at hand.
 
     - Nothing is routed that is not loaded. Without the wanted stable release, `live` stays as it is.
     - A missing previous, canary or shadow does not hold stable back; it joins in a later call.
@@ -83,7 +90,7 @@ def plan(live: Snapshot, desired: Stored, loaded: Mapping[str, Loaded], *, at: s
         previous=_served(pointer.previous, loaded),
         canary=canary,
         canary_rule=pointer.canary if canary else None,
-        shadow=_served(pointer.shadow, loaded),
+        shadow=(beside or {}).get(pointer.shadow.sha256) if pointer.shadow else None,
         freeze=pointer.freeze,
         switched_at=live.switched_at if same_stable else at,
     )
