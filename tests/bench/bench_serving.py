@@ -202,6 +202,45 @@ def swap_latency(
     )
 
 
+def beside_shadow(
+    bundle: Bundle, server: Server, store: Store, old: Any, new: Any, *, rounds: int, rate: float
+) -> None:
+    """Paired alternating rounds without and with a shadow that sees every request.
+
+    One caller at a steady `rate`, so that both kinds of rounds do the same work. Each pair gives one difference; the
+    medians of the differences are printed with their quartiles.
+    """
+    inputs = bundle.golden[0]["inputs"]
+    pairs: list[tuple[float, float]] = []
+    seen = missed = 0
+    for number in range(rounds):
+        found: dict[bool, list[float]] = {}
+        for shadowed in (False, True) if number % 2 else (True, False):
+            server.until_synced(store.point(old, shadow=new if shadowed else None))
+            time.sleep(0.3)
+            with load(server, inputs, rate) as samples:
+                time.sleep(2)
+            found[shadowed] = [seconds for _, seconds in samples[50:]]
+            if shadowed:
+                state = server.until(lambda s: s["shadow"]["waiting_rows"] == 0)["shadow"]
+                seen += sum(state["rows"].values())
+                missed += sum(state["dropped_rows"].values())
+        pairs.append(
+            (
+                quantile(found[True], 0.5) - quantile(found[False], 0.5),
+                quantile(found[True], 0.95) - quantile(found[False], 0.95),
+            )
+        )
+    for name, bar, added in zip(("p50", "p95"), (1, 2), zip(*pairs, strict=True), strict=True):
+        low, middle, high = statistics.quantiles(added, n=4)
+        print(
+            f"a shadow at 100 % adds  {name} {middle:+.3f} ms  (quartiles {low:+.3f} to {high:+.3f}; bar {bar} ms)"
+        )
+    print(
+        f"                        {rounds} pairs at {rate:g} requests/s; it saw {seen:,} rows, missed {missed:,}"
+    )
+
+
 def main() -> None:
     """Run everything once."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -232,6 +271,8 @@ def main() -> None:
             throughput(bundle, server, args.seconds)
             switches(bundle, server, store, old, new, rounds=10)
             swap_latency(bundle, server, store, old, new, args.seconds)
+            for rate in (200, 1000):
+                beside_shadow(bundle, server, store, old, new, rounds=12, rate=rate)
             server.stop()
 
 

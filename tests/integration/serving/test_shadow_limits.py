@@ -26,6 +26,7 @@ READY = (
     'import sys; out = sys.stdout; out.write(\'{"problem": "binary", "output": "delayed", '
     '"schema_version": 1, "tolerance": null, "costs": {}}\\n\\n\'); out.flush(); '
 )
+UNREADABLE = "it gave an answer that cannot be read"
 COPY = Copy(
     epoch=0.0, request_id="r", key=None, rows=[REQUEST], ref=STABLE, route="stable",
     answers=[RowAnswer(output={"delayed": True, "probability": 0.6}, imputed=[], fell_back=False)],
@@ -97,9 +98,9 @@ def _says(*lines: str) -> str:
 @pytest.mark.parametrize(
     "does, said",
     [
-        (_says("no JSON"), "it gave an answer that cannot be read (JSONDecodeError)"),
-        (_says('[0.1, "answered", null, 2]', "[null, []]", "[null, []]"), "it gave an answer that cannot be read (ValueError)"),
-        (_says('[0.1, "answered", null, 9]'), "it gave an answer that cannot be read (StopIteration)"),
+        (_says("no JSON"), f"{UNREADABLE} (JSONDecodeError)"),
+        (_says('[0.1, "answered", null, 2]', "[null, []]", "[null, []]"), f"{UNREADABLE} (ValueError)"),
+        (_says('[0.1, "answered", null, 9]'), f"{UNREADABLE} (StopIteration)"),
         (_says("x" * 5000), "it answered without end"),
         ("sys.stdin.read()", "it gave no answer for 0.5 s"),
         ("import time; time.sleep(600)", "it gave no answer for 0.5 s"),
