@@ -49,6 +49,9 @@ COMMANDS: Mapping[str, Command] = {
     "serve": Command("serving.serve", "answer requests with the models in the store"),
     "status": Command("delivery.status", "what is desired, what is live, what a rollback brings"),
     "monitor": Command("delivery.monitor", "is the model that serves the one that should?"),
+    "compare": Command(
+        "delivery.compare", "what a shadow would have answered, or two days of the log"
+    ),
     "observe": Command("monitoring.observe", "watch the service with a Prometheus of your own"),
     "doctor": Command("actions.doctor", "which protections this repository lacks on GitHub"),
 }
