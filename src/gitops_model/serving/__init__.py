@@ -7,10 +7,10 @@
 | `snapshot`, `router` | the immutable routing table, and who answers a request |
 | `service`, `predictor`, `answers` | from inputs to a counted and logged answer |
 | `api`, `oip`, `health`, `docs`, `openapi`, `replies` | HTTP: plain JSON, Open Inference Protocol v2, state |
-| `metrics`, `collectors`, `detail`, `prediction_log` | what is measured and written down |
+| `shadow`, `shadow_account`, `shadow_child`, `shadow_worker` | copies of answered requests, and the process that gets them |
+| `metrics`, `shadow_metrics`, `collectors`, `detail`, `prediction_log` | what is measured and written down |
 
-Places prepared, with nothing behind them yet: a shadow is verified, loaded and listed in /status, but nothing is
-sent to it (`Snapshot.shadow`); a canary is routed, but no guard compares it with stable and takes it out (the
-watcher is the only owner of the routing table, so a guard belongs there); a request has a deadline, but there is
+Places prepared, with nothing behind them yet: a canary is routed, but no guard compares it with stable and takes it out
+(the watcher is the only owner of the routing table, so a guard belongs there); a request has a deadline, but there is
 no limit on how many wait, so overload makes answers late instead of refusing some (`Service.answer`).
 """

@@ -35,7 +35,7 @@ logger = logging.getLogger("gitops_model.serving")
 MOST_WAITING = 10_000
 # Rows of one exchange, and how long the thread gathers them: waking it for each request would cost callers more.
 MOST_TOGETHER = 256
-GATHER_SECONDS = 0.02
+GATHER_SECONDS = 0.1
 LOAD_SECONDS = 120.0
 ANSWER_SECONDS = 60.0
 # So many ends within an hour, and it is left alone until the pointer names it anew.

@@ -45,6 +45,7 @@ class Child:
         )
         self.pid = self._process.pid
         self.memory = 0
+        self._look_at = 0.0
         assert self._process.stdin is not None and self._process.stdout is not None
         self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(self._in, False)
@@ -91,11 +92,15 @@ class Child:
             raise Gone("it answered without end")
 
     def _look(self, until: float, seconds: float) -> None:
+        now = time.monotonic()
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_SECONDS
         self.memory = resident(self.pid)
         if self.memory > self._memory_mb << 20:
             self.kill()
             raise Gone(f"it needed more than {self._memory_mb} MB")
-        if time.monotonic() > until:
+        if now > until:
             self.kill()
             raise Gone(f"it gave no answer for {seconds:g} s")
 
