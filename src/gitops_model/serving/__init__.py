@@ -7,7 +7,7 @@
 | `snapshot`, `router` | the immutable routing table, and who answers a request |
 | `service`, `predictor`, `answers` | from inputs to a counted and logged answer |
 | `api`, `oip`, `health`, `docs`, `openapi`, `replies` | HTTP: plain JSON, Open Inference Protocol v2, state |
-| `shadow`, `shadow_account`, `shadow_child`, `shadow_worker` | copies of answered requests, and the process that gets them |
+| `shadow`, `shadow_account`, `shadow_child`, `shadow_worker` | copies of answered requests, and who gets them |
 | `metrics`, `shadow_metrics`, `collectors`, `detail`, `prediction_log` | what is measured and written down |
 
 Places prepared, with nothing behind them yet: a canary is routed, but no guard compares it with stable and takes it out

@@ -10,11 +10,17 @@ from typing import Any
 
 import pytest
 
+from gitops_model import strict_yaml
+from gitops_model.delivery import compare
 from gitops_model.formats.bundle import Bundle
+from gitops_model.formats.pointer import Pointer
+from gitops_model.monitoring import records
+from gitops_model.monitoring.compare import decided
+from gitops_model.monitoring.traffic import asked
 from gitops_model.runtime import models
 from gitops_model.serving.router import in_canary
 from tests.support import troubled
-from tests.support.factories import REQUEST, with_place
+from tests.support.factories import REQUEST, contract_dict, make_contract, with_place
 from tests.support.places import ROOT
 from tests.support.server import PATIENCE, Ref, Server, Store, running
 from tests.support.troubled import alive, rows
@@ -148,6 +154,34 @@ def test_golden_requests_and_releases_asked_by_name_are_not_copied(
         server.call("POST", "/v2/models/flight-delay/infer", {**tensor, "id": "seen"}).status == 200
     )
     assert [record["request_id"] for record in logged(server, 1)] == ["seen"]
+
+
+def test_the_command_reads_what_the_service_wrote(
+    store: Store,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with_shadow(store, server, store.add(2))
+    ask(server, hours=24)
+    state = server.until(lambda s: sum(s["shadow"]["rows"].values()) == MANY)
+    logged(server, MANY)
+    monkeypatch.chdir(server.folder)
+    Path("contract.yaml").write_text(strict_yaml.dump(contract_dict()))
+    Path("production.yaml").write_text(Pointer().to_yaml())
+    assert compare.run(compare.Options(log="predictions")) == 0
+    said = capsys.readouterr().out
+    assert f"agrees on {100 * state['shadow']['agreement']:.1f} %" in said
+    assert f"same {state['shadow']['rows']['same']}" in said
+    shown = Path("reports/compare.md").read_text()
+    assert f"| carrier=UA | {MANY} |" in shown and "Answered by: flight-delay-v1 300" in shown
+    # The callers' rows beside them are the day's traffic.
+    contract = make_contract()
+    log = records.Log("predictions")
+    pieces = [
+        p for part in log.parts() for p in log.read(part, decided(contract), records.Broken())
+    ]
+    assert sum(asked(piece.table).num_rows for piece in pieces) == MANY
 
 
 def test_what_its_contract_refuses_is_a_refusal(store: Store, server: Server) -> None:
