@@ -15,7 +15,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -23,9 +23,9 @@ from gitops_model.errors import BadArtifact
 from gitops_model.formats.pointer import Ref
 from gitops_model.formats.store import Layout
 from gitops_model.runtime.answers import GOLDEN_ID
-from gitops_model.runtime.compared import Compared, Facts, Outcome, Tally, compare
+from gitops_model.runtime.compared import UNCOMPARABLE, Compared, Facts, Tally, compare
 from gitops_model.serving import router
-from gitops_model.serving.shadow_account import Account, Copy, Record, block, record
+from gitops_model.serving.shadow_account import Account, Answers, Copy, Record, block, record
 from gitops_model.serving.shadow_child import Child, Gone
 from gitops_model.serving.snapshot import Beside
 
@@ -56,6 +56,8 @@ class Shadow:
     ) -> None:
         self.account = Account(ref=ref)
         self.ready: Future[Beside] = Future()
+        # Nobody can cancel it any more: the thread alone says how it went.
+        self.ready.set_running_or_notify_cancel()
         self._arguments = (
             *(str(os.getpid()), str(store.folder), ref.model, ref.sha256, str(memory_mb)),
             *trusted,
@@ -137,10 +139,11 @@ class Shadow:
             account.pid = child.pid
             if not self._loaded(child):
                 return account.said or ""
-            account.state, account.said = "running", None
             while not self._ended:
                 if batch := self._gather():
                     self._exchange(child, batch)
+                else:
+                    child.look()
                 account.memory = child.memory
         except Gone as gone:
             if not self.ready.done() and not self._ended:
@@ -166,6 +169,8 @@ class Shadow:
         facts = Facts(**found)
         if self.account.tally is None:
             self.account.tally = Tally(facts)
+        # Before anybody hears of it: the first copy must not find it down.
+        self.account.state, self.account.said = "running", None
         if not self.ready.done():
             self.ready.set_result(Beside(ref=self.account.ref, schema_version=facts.schema_version))
         return True
@@ -191,51 +196,45 @@ class Shadow:
     def _exchange(self, child: Child, batch: Sequence[Copy]) -> None:
         try:
             lines = iter(child.exchange(block(batch), seconds=ANSWER_SECONDS))
-            records: list[tuple[float, Record]] = []
-            for copy in batch:
-                records += self._took(copy, lines)
+            # All is read before anything is counted, so that each row is counted once, whatever comes.
+            answers = [Answers.read(lines, rows=len(copy.rows)) for copy in batch]
         except Gone:
             self.account.dropped["lost"] += sum(len(copy.rows) for copy in batch)
             raise
-        except (ValueError, TypeError, StopIteration, RuntimeError) as error:
+        except (ValueError, TypeError, RuntimeError, StopIteration) as error:
             self.account.dropped["lost"] += sum(len(copy.rows) for copy in batch)
             child.kill()
             raise Gone(f"it gave an answer that cannot be read ({type(error).__name__})") from None
+        records: list[tuple[float, Record]] = []
+        for copy, found in zip(batch, answers, strict=True):
+            records += self._took(copy, found)
         if self._keep is not None:
             with contextlib.suppress(RuntimeError):
                 # A loop that is closed has no log any more.
                 self._loop.call_soon_threadsafe(self._log, records)
 
-    def _took(self, copy: Copy, lines: Iterator[bytes]) -> list[tuple[float, Record]]:
+    def _took(self, copy: Copy, found: Answers) -> list[tuple[float, Record]]:
         """Compare, count and describe each row of one request."""
         account, tally = self.account, self.account.tally
         assert tally is not None
-        seconds, word, said, count = json.loads(next(lines))
-        rows = [json.loads(next(lines)) for _ in range(count)]
-        whole: dict[str, Outcome] = {"refused": "refused", "failed": "failed"}
-        if word not in whole and count != len(copy.rows):
-            raise ValueError("another number of rows")
         account.requests += 1
-        account.seconds.add(float(seconds))
+        account.seconds.add(found.seconds)
         records = []
-        for number, answered in enumerate(copy.answers):
-            output, imputed = rows[number] if word not in whole else (None, [])
-            if word in whole:
-                compared = Compared(outcome=whole[word])
+        for number, (answered, (output, imputed)) in enumerate(
+            zip(copy.answers, found.rows, strict=True)
+        ):
+            if found.refused:
+                compared = Compared(outcome="refused")
             elif output is None:
                 compared = Compared(outcome="failed")
             elif answered.fell_back:
-                compared = Compared(outcome="uncomparable")
+                compared = UNCOMPARABLE
             else:
                 compared = compare(tally.facts, answered.output, output)
             tally.add(compared)
             if self._keep is not None:
-                records.append(
-                    (
-                        copy.epoch,
-                        record(account.ref, copy, number, output, imputed, compared, seconds, said),
-                    )
-                )
+                line = record(account.ref, copy, number, output, imputed, compared, found)
+                records.append((copy.epoch, line))
         return records
 
     def _log(self, records: Sequence[tuple[float, Record]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,6 +82,34 @@ def block(batch: Sequence[Copy]) -> bytes:
     return b"".join(parts) + b"\n"
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What the shadow said to one request: each row's output (None: it failed or was refused) and what was imputed."""
+
+    seconds: float
+    refused: bool
+    said: str | None
+    rows: Sequence[tuple[dict[str, Any] | None, list[str]]]
+
+    @staticmethod
+    def read(lines: Iterator[bytes], *, rows: int) -> Answers:
+        """Take the lines of one request. Raises ValueError, TypeError or StopIteration when they are no answer."""
+        seconds, word, said, count = json.loads(next(lines))
+        found = [_row(next(lines)) for _ in range(count)]
+        if word in ("refused", "failed"):
+            found = [(None, [])] * rows
+        elif len(found) != rows:
+            raise ValueError("another number of rows")
+        return Answers(float(seconds), word == "refused", said and str(said), found)
+
+
+def _row(line: bytes) -> tuple[dict[str, Any] | None, list[str]]:
+    output, imputed = json.loads(line)
+    if output is not None and not isinstance(output, dict):
+        raise ValueError("no output")
+    return output, imputed
+
+
 def record(
     ref: Ref,
     copy: Copy,
@@ -89,8 +117,7 @@ def record(
     output: Any,
     imputed: Any,
     compared: Compared,
-    seconds: float,
-    said: str | None,
+    found: Answers,
 ) -> Record:
     """A line of the prediction log: `output` is the shadow's, `answered` what the caller got."""
     row = copy.answers[number]
@@ -104,7 +131,7 @@ def record(
         "inputs": copy.rows[number],
         "imputed": imputed,
         "output": output,
-        "latency_ms": round(seconds * 1000, 3),
+        "latency_ms": round(found.seconds * 1000, 3),
         "answered": {
             "model": copy.ref.model,
             "sha256": copy.ref.sha256,
@@ -113,5 +140,5 @@ def record(
         },
         "outcome": compared.outcome,
         "difference": compared.difference,
-        "said": said,
+        "said": found.said,
     }

@@ -91,6 +91,12 @@ class Child:
             self.kill()
             raise Gone("it answered without end")
 
+    def look(self) -> None:
+        """Between exchanges: is it still there, and not too large? Raises Gone."""
+        if self._process.poll() is not None:
+            raise Gone(self._end())
+        self._look(float("inf"), 0)
+
     def _look(self, until: float, seconds: float) -> None:
         now = time.monotonic()
         if now < self._look_at:

@@ -136,6 +136,7 @@ class Watcher:
         finally:
             for task in self._loads.values():
                 task.cancel()
+            self._shadows.keep_only(frozenset())
             self._eyes.shutdown(wait=False, cancel_futures=True)
             self._hands.shutdown(wait=False, cancel_futures=True)
 

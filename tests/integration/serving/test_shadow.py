@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -238,6 +240,15 @@ def test_one_that_crashes_is_started_again_and_no_caller_notices(
     found = rows(state)
     # The request that killed it is lost; what came while no process was there is counted.
     assert found["lost"] >= 1 and found["down"] >= 1 and found["same"] + found["other"] >= MANY
+
+
+def test_one_that_ends_while_nobody_asks_is_noticed(store: Store, server: Server) -> None:
+    pid = with_shadow(store, server, store.add(2))["shadow"]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    server.until(lambda s: s["shadow"]["ends"] == 1 and s["shadow"]["state"] == "running")
+    ask(server, 5)
+    state = server.until(lambda s: sum(rows(s).values()) == 5)
+    assert rows(state)["lost"] == rows(state)["down"] == 0
 
 
 @pytest.mark.parametrize("server", [{"shadow": {"memory_mb": 600}}], indirect=True)
