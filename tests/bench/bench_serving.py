@@ -223,7 +223,7 @@ def beside_shadow(
     shadow misbehave at the start of its round; see tests/support/troubled.py.
     """
     added: list[tuple[float, float, float]] = []
-    seen = missed = ends = 0
+    seen = missed = waiting = ends = 0
     for number in range(rounds):
         found: dict[bool, tuple[float, float, float]] = {}
         for shadowed in (False, True) if number % 2 else (True, False):
@@ -240,7 +240,8 @@ def beside_shadow(
             if shadowed:
                 state = server.status()["shadow"]
                 seen += sum(state["rows"].values())
-                missed += sum(state["dropped_rows"].values()) + state["waiting_rows"]
+                missed += sum(state["dropped_rows"].values())
+                waiting += state["waiting_rows"]
                 ends += state["ends"]
         added.append(
             tuple(b - a for a, b in zip(found[False], found[True], strict=True))  # type: ignore[arg-type]
@@ -249,7 +250,9 @@ def beside_shadow(
         low, middle, high = statistics.quantiles(values, n=4)
         bar = {"p50": "; bar 1 ms", "p95": "; bar 2 ms", "CPU": " a request, of the service"}[name]
         print(f"  {name} {middle:+.3f} ms  (quartiles {low:+.3f} to {high:+.3f}{bar})")
-    print(f"  {rounds} pairs; it saw {seen:,} rows, missed {missed:,}, ended {ends} times")
+    print(
+        f"  {rounds} pairs; it saw {seen:,} rows, missed {missed:,}, had {waiting:,} to see; ended {ends} times"
+    )
 
 
 def shadows(server: Server, store: Store, old: Any, new: Any, bad: Any, *, rounds: int) -> None:

@@ -71,7 +71,9 @@ def test_after_many_ends_it_is_left_alone(
     async def story() -> None:
         shadows = Shadows()
         account = await _started(shadows)
+        deadline = time.monotonic() + 2 * PATIENCE
         while account.state != "given up":
+            assert time.monotonic() < deadline
             shadows.offer(REF, COPY)
             await asyncio.sleep(0.01)
         assert (account.ends, account.said) == (6, "it ended with code 3")
