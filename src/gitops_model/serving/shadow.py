@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from gitops_model.errors import BadArtifact
+from gitops_model.errors import BadArtifact, GitopsError
 from gitops_model.formats.pointer import Ref
 from gitops_model.formats.store import Layout
 from gitops_model.runtime.answers import GOLDEN_ID
@@ -46,6 +46,10 @@ LONGEST_PAUSE = 60.0
 RETIRED = 2
 
 Keep = Callable[[float, Record], None]
+
+
+class Ended(GitopsError):
+    """The shadow was let go before it was ready: nobody's fault."""
 
 
 class Shadow:
@@ -125,7 +129,7 @@ class Shadow:
             if self._ended:
                 self.account.state, self.account.said = "ended", None
             if not self.ready.done():
-                self.ready.set_exception(BadArtifact("the shadow was ended.", reason="read"))
+                self.ready.set_exception(Ended("the shadow was let go."))
 
     def _live_once(self) -> str:
         """From the start of a process to its end. Returns how it ended."""
@@ -278,9 +282,12 @@ class Shadows:
         self._keep = keep
         self._shadows: dict[str, Shadow] = {}
         self._retired: deque[Account] = deque(maxlen=RETIRED)
+        self._stopped = False
 
     def start(self, store: Layout, ref: Ref) -> Future[Beside]:
-        """Start its process; the future has what it is, or raises BadArtifact."""
+        """Start its process; the future has what it is, or raises BadArtifact or Ended."""
+        if self._stopped:
+            raise Ended("no shadow is started any more.")
         self.let_go(ref.sha256)
         shadow = self._shadows[ref.sha256] = Shadow(
             store, ref, memory_mb=self._memory_mb, trusted=self._trusted, keep=self._keep
@@ -321,6 +328,7 @@ class Shadows:
 
     async def stop(self) -> None:
         """End all processes, and wait until they are gone."""
+        self._stopped = True
         threads = [shadow.thread for shadow in self._shadows.values()]
         self.keep_only(frozenset())
         for thread in threads:

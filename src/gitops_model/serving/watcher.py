@@ -20,7 +20,7 @@ from gitops_model.formats.pointer import Ref
 from gitops_model.formats.store import Layout, Stored
 from gitops_model.serving import loader
 from gitops_model.serving.desired import Failure, in_sync, plan
-from gitops_model.serving.shadow import Shadows
+from gitops_model.serving.shadow import Ended, Shadows
 from gitops_model.serving.snapshot import Beside, Loaded, Snapshot
 
 logger = logging.getLogger("gitops_model.serving")
@@ -275,6 +275,8 @@ class Watcher:
                 self._loaded[ref.sha256] = await loop.run_in_executor(
                     self._hands, self._load, self._store, ref
                 )
+        except Ended:
+            pass
         except Exception as error:
             reason = error.reason if isinstance(error, BadArtifact) else "load"
             sentence = f"{ref.model} is not served: {_one_line(error)}"

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from gitops_model.errors import BadArtifact
 from gitops_model.formats.pointer import Ref
 from gitops_model.formats.store import Layout
 from gitops_model.serving import shadow, shadow_child
 from gitops_model.serving.predictor import RowAnswer
-from gitops_model.serving.shadow import Shadows
+from gitops_model.serving.shadow import Ended, Shadows
 from gitops_model.serving.shadow_account import Account, Copy
+from gitops_model.serving.watcher import Watcher
 from tests.support.factories import REQUEST
-from tests.support.server import PATIENCE
+from tests.support.server import PATIENCE, Store
 
 REF = Ref(model="m-v2", sha256="2" * 64)
 STABLE = Ref(model="m-v1", sha256="1" * 64)
@@ -136,7 +136,33 @@ def test_one_that_is_ended_while_it_loads_leaves_nobody_waiting(
         ready = asyncio.wrap_future(shadows.start(Layout(Path("nowhere")), REF))
         await asyncio.sleep(0.05)
         await shadows.stop()
-        with pytest.raises(BadArtifact, match="ended"):
+        with pytest.raises(Ended):
             await ready
+        with pytest.raises(Ended):
+            shadows.start(Layout(Path("nowhere")), REF)
 
     asyncio.run(story())
+
+
+def test_one_that_is_let_go_while_it_loads_is_no_failure(
+    process: Callable[[str], None], tmp_path: Path
+) -> None:
+    process("import time; time.sleep(600)")
+    store = Store(tmp_path)
+    one, two = store.add(1), store.add(2)
+    failed: list[str] = []
+
+    async def story() -> None:
+        watcher = Watcher(tmp_path, on_failure=failed.append)
+        task = asyncio.create_task(watcher.run(0.02))
+        store.point(one, shadow=two)
+        await _until(lambda: watcher.loading == [two["model"]])
+        store.point(one)
+        await _until(lambda: watcher.in_sync and not watcher.loading)
+        assert watcher.snapshot.shadow is None
+        await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(story())
+    assert failed == []
