@@ -54,6 +54,9 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "forgive": Command("delivery.forgive", "let a canary that was taken out be tried again"),
     "retrain": Command("delivery.retrain", "bring in newer data, train, check, commit on a branch"),
+    "compare": Command(
+        "delivery.compare", "what a shadow would have answered, or two days of the log"
+    ),
     "observe": Command("monitoring.observe", "watch the service with a Prometheus of your own"),
     "doctor": Command("actions.doctor", "which protections this repository lacks on GitHub"),
 }
