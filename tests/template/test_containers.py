@@ -139,3 +139,24 @@ def test_grafana_gets_its_data_source_and_the_dashboard() -> None:
     mount = COMPOSE["services"]["grafana"]["volumes"][0].split(":")
     assert provider["options"]["path"] == mount[1]
     assert (TEMPLATE / mount[0] / "dashboard.json").exists()
+
+
+def test_the_page_about_serving_names_what_is_there() -> None:
+    text = (TEMPLATE / "docs/SERVING.md").read_text()
+    assert len(text.splitlines()) <= 120
+    makefile = (TEMPLATE / "Makefile").read_text()
+    named = re.findall(r"(?:^|`|&& )make ([a-z-]+)", text, re.MULTILINE)
+    assert {"host", "setup", "observe", "monitor"} <= set(named)
+    for target in named:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for name in re.findall(r"logs -f (\w+) (\w+)`", text)[0]:
+        assert name in COMPOSE["services"]
+    assert "docker compose cp service:/srv/logs ." in text
+    assert any(v.endswith(":/srv/logs") for v in COMPOSE["services"]["service"]["volumes"])
+    for variable in re.findall(r"\$\{(\w+)", (TEMPLATE / "compose.yaml").read_text()):
+        assert f"{variable}=" in text, variable
+    for unit in ("flight-delay", "flight-delay-agent"):
+        assert f"-u {unit}" in text
+    assert "/etc/flight-delay-agent.env" in text
+    table = {row.split("|")[1].strip(): row for row in text.splitlines() if row.startswith("| ")}
+    assert set(OURS) <= set(table), "what is in which image"
