@@ -146,7 +146,7 @@ def test_the_page_about_serving_names_what_is_there() -> None:
     assert len(text.splitlines()) <= 120
     makefile = (TEMPLATE / "Makefile").read_text()
     named = re.findall(r"(?:^|`|&& )make ([a-z-]+)", text, re.MULTILINE)
-    assert {"host", "setup", "observe", "monitor"} <= set(named)
+    assert {"host", "observe", "monitor"} <= set(named)
     for target in named:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     for name in re.findall(r"logs -f (\w+) (\w+)`", text)[0]:
