@@ -7,6 +7,8 @@ from ci_scripts.mutants import inside
 SHIFT = "tests/unit/monitoring/test_shift.py"
 RECORDS = "tests/unit/monitoring/test_records.py"
 COMMAND = "tests/integration/delivery/test_monitor.py"
+WORKFLOW = "tests/workflows/test_retrain.py"
+HISTORY = "tests/unit/serving/test_history.py"
 
 MONITOR = (
     inside(
@@ -64,5 +66,54 @@ MONITOR = (
         '            broken.add(f"{name}: line {number}")\n',
         "",
         f"{RECORDS}::test_a_broken_record_is_lost_alone_counted_and_named",
+    ),
+    inside(
+        "monitoring/signals.py",
+        "monitor: a fault is learnt by a new model",
+        '    faults = [s.name for s in alarms if s.moved == "missing" or s.kind == "fallback"]\n',
+        "    faults: list[str] = []\n",
+        "tests/unit/monitoring/test_signals.py::test_the_evidence_says_whether_to_retrain",
+    ),
+    inside(
+        "actions/question.py",
+        "retrain: begun again by every run",
+        "asked is None or asked.retrained:\n",
+        "asked is None:\n",
+        f"{WORKFLOW}::test_a_retraining_begins_once_a_question",
+    ),
+    inside(
+        "actions/propose.py",
+        "retrain: whatever training wrote is pushed",
+        "    if others:\n",
+        "    if False:\n",
+        f"{WORKFLOW}::test_a_commit_that_changes_more_is_not_pushed",
+    ),
+    inside(
+        "actions/propose.py",
+        "retrain: the commit may stand anywhere",
+        '    if parents != [git.need("HEAD")]:\n',
+        "    if False:\n",
+        f"{WORKFLOW}::test_a_commit_on_another_main_is_not_pushed",
+    ),
+    inside(
+        "actions/propose.py",
+        "retrain: links are pushed",
+        '    if not modes <= {"100644", "000000"}:\n',
+        "    if False:\n",
+        f"{WORKFLOW}::test_a_link_is_not_pushed",
+    ),
+    inside(
+        "serving/page.py",
+        "page: names are not escaped",
+        "from html import escape\n",
+        "from builtins import str as escape\n",
+        "tests/unit/serving/test_page.py::test_every_name_from_outside_is_escaped",
+    ),
+    inside(
+        "serving/history.py",
+        "page: refusals count as failures",
+        "        if status >= 500:\n",
+        "        if status >= 400:\n",
+        f"{HISTORY}::test_kinds_of_ends",
     ),
 )

@@ -1,7 +1,7 @@
-"""Pictures of the comments on pull requests: every golden comment as a page, and as a PNG where a browser is found.
+"""Pictures of the comments on pull requests and of the service's page, as PNG where a browser is found.
 
-Run it as `make pictures` and look at each picture before you commit it. The PNGs stand in docs/comments/, the page with
-all comments in build/comments.html. GitHub's own renderer is not here: markdown-it follows the same rules for what the
+Run it as `make pictures` and look at each picture before you commit it. The PNGs stand in docs/, the page with all
+comments in build/comments.html. GitHub's own renderer is not here: markdown-it follows the same rules for what the
 comments use, and the style sheet is only like GitHub's.
 """
 
@@ -17,10 +17,14 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
+from gitops_model.serving import page as service_page
+from tests.support.pages import facts
+
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "unit" / "report" / "golden"
 PAGE = ROOT / "build" / "comments.html"
 PICTURES = ROOT / "docs" / "comments"
+SERVICE = ROOT / "docs" / "service.png"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 WIDTH, TALLEST = 900, 2000
 LARGEST = 150_000
@@ -61,9 +65,10 @@ def main() -> int:
         return 0
     PICTURES.mkdir(parents=True, exist_ok=True)
     large = 0
-    for name, shown in articles.items():
-        target = PICTURES / f"{name}.png"
-        photograph(browser, page(shown), target)
+    shots = {PICTURES / f"{name}.png": (page(shown), "article") for name, shown in articles.items()}
+    shots[SERVICE] = (service_page.show(facts("canary_deciding")), "footer")
+    for target, (text, last) in shots.items():
+        photograph(browser, text, target, last=last)
         size = target.stat().st_size
         large += size > LARGEST
         print(
@@ -89,13 +94,13 @@ def page(body: str) -> str:
     return f'<!doctype html><html lang="en"><meta charset="utf-8"><style>{STYLE}</style><body>{body}</body></html>'
 
 
-def photograph(browser: str, text: str, target: Path) -> None:
-    """One screenshot, as tall as the comment is: the height is measured first."""
+def photograph(browser: str, text: str, target: Path, *, last: str) -> None:
+    """One screenshot that ends below the element `last`: its place is measured first."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "comment.html"
         source.write_text(
             f"{text}<script>document.title = Math.ceil("
-            "document.querySelector('article').getBoundingClientRect().bottom + 16)</script>",
+            f"document.querySelector('{last}').getBoundingClientRect().bottom + 16)</script>",
             encoding="utf-8",
         )
         common = [

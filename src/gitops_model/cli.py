@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, Command] = {
         "delivery.verify", "does a release tell one story, from its commit to its bundle?"
     ),
     "rollback": Command("delivery.rollback", "go back to what served before"),
+    "host": Command("delivery.host", "write the systemd units of service and agent"),
     "serve": Command("serving.serve", "answer requests with the models in the store"),
     "status": Command("delivery.status", "what is desired, what is live, what a rollback brings"),
     "monitor": Command("delivery.monitor", "is the model that serves the one that should?"),
@@ -54,6 +55,9 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "forgive": Command("delivery.forgive", "let a canary that was taken out be tried again"),
     "retrain": Command("delivery.retrain", "bring in newer data, train, check, commit on a branch"),
+    "compare": Command(
+        "delivery.compare", "what a shadow would have answered, or two days of the log"
+    ),
     "observe": Command("monitoring.observe", "watch the service with a Prometheus of your own"),
     "doctor": Command("actions.doctor", "which protections this repository lacks on GitHub"),
 }

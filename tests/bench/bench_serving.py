@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import json
 import multiprocessing
+import os
 import shutil
 import socket
 import statistics
@@ -23,6 +24,9 @@ from typing import Any
 from gitops_model.files import sha256_file
 from gitops_model.formats.bundle import Bundle
 from gitops_model.runtime import models
+from tests.support import troubled
+from tests.support.factories import REQUEST
+from tests.support.places import ROOT
 from tests.support.server import Server, Store, running
 
 
@@ -202,6 +206,69 @@ def swap_latency(
     )
 
 
+def processor_seconds(server: Server) -> float:
+    """What the service itself has used; Linux counts it by the nanosecond, Prometheus's metric by the hundredth."""
+    assert server.process is not None
+    tasks = Path(f"/proc/{server.process.pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
+def beside_shadow(
+    server: Server, store: Store, old: Any, new: Any, *, rounds: int, rate: float, trouble: int = 0
+) -> None:
+    """Paired alternating rounds without and with a shadow that sees every request.
+
+    One caller at a steady `rate`, so that both kinds of rounds do the same work. Each pair gives one difference; the
+    medians of the differences are printed with their quartiles. `trouble` is the hour of a request that makes the
+    shadow misbehave at the start of its round; see tests/support/troubled.py.
+    """
+    added: list[tuple[float, float, float]] = []
+    seen = missed = waiting = ends = 0
+    for number in range(rounds):
+        found: dict[bool, tuple[float, float, float]] = {}
+        for shadowed in (False, True) if number % 2 else (True, False):
+            server.until_synced(store.point(old, shadow=new if shadowed else None))
+            if trouble and shadowed:
+                server.predict(REQUEST | {"hour": trouble})
+            time.sleep(0.3)
+            before = processor_seconds(server)
+            with load(server, REQUEST, rate) as samples:
+                time.sleep(2)
+            cpu = (processor_seconds(server) - before) / len(samples)
+            latencies = [seconds for _, seconds in samples[50:]]
+            found[shadowed] = (quantile(latencies, 0.5), quantile(latencies, 0.95), 1000 * cpu)
+            if shadowed:
+                state = server.status()["shadow"]
+                seen += sum(state["rows"].values())
+                missed += sum(state["dropped_rows"].values())
+                waiting += state["waiting_rows"]
+                ends += state["ends"]
+        added.append(
+            tuple(b - a for a, b in zip(found[False], found[True], strict=True))  # type: ignore[arg-type]
+        )
+    for name, values in zip(("p50", "p95", "CPU"), zip(*added, strict=True), strict=True):
+        low, middle, high = statistics.quantiles(values, n=4)
+        bar = {"p50": "; bar 1 ms", "p95": "; bar 2 ms", "CPU": " a request, of the service"}[name]
+        print(f"  {name} {middle:+.3f} ms  (quartiles {low:+.3f} to {high:+.3f}{bar})")
+    print(
+        f"  {rounds} pairs; it saw {seen:,} rows, missed {missed:,}, had {waiting:,} to see; ended {ends} times"
+    )
+
+
+def shadows(server: Server, store: Store, old: Any, new: Any, bad: Any, *, rounds: int) -> None:
+    """A good shadow at two rates, and one that sleeps, crashes or eats memory."""
+    for rate in (100, 400):
+        print(f"a shadow at 100 % of {rate} requests/s adds")
+        beside_shadow(server, store, old, new, rounds=rounds, rate=rate)
+    for word, hour in (
+        ("sleeps for ten minutes", troubled.SLEEP),
+        ("crashes at the first request", troubled.CRASH),
+        ("takes 1 GB, of 1 GB", troubled.EAT_SHARED),
+    ):
+        print(f"one that {word}, at 100 requests/s, adds")
+        beside_shadow(server, store, old, bad, rounds=rounds, rate=100, trouble=hour)
+
+
 def main() -> None:
     """Run everything once."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -210,6 +277,9 @@ def main() -> None:
     )
     parser.add_argument(
         "--seconds", type=float, default=5, help="length of the load phases (default: 5)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=12, help="pairs of rounds for each shadow (default: 12)"
     )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -222,7 +292,7 @@ def main() -> None:
             # The second version: the same model under other bytes.
             new = {"model": "flight-delay-v2", "sha256": _again(store, old)}
         bundle = Bundle.read(store.bundle(old["sha256"]), sha256=old["sha256"])
-        settings = {
+        settings: dict[str, Any] = {
             "poll_seconds": 0.1,
             "log": {"predictions": True, "folder": str(folder / "log")},
         }
@@ -232,6 +302,16 @@ def main() -> None:
             throughput(bundle, server, args.seconds)
             switches(bundle, server, store, old, new, rounds=10)
             swap_latency(bundle, server, store, old, new, args.seconds)
+            server.stop()
+        # The bad shadow is a bundle of its own kind, so these rounds have a service of their own.
+        os.environ["PYTHONPATH"] = os.pathsep.join(
+            [str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
+        )
+        stable, good, bad = store.add(3), store.add(4), troubled.add(store, 5)
+        settings["trusted_types"] = [troubled.TYPE]
+        with running(store.folder, folder / "shadowed", **settings) as server:
+            server.until_synced(store.point(stable))
+            shadows(server, store, stable, good, bad, rounds=args.rounds)
             server.stop()
 
 

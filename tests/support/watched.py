@@ -22,13 +22,15 @@ PROFILE = Profile(
 
 @contextmanager
 def watched(folder: Path, **settings: Any) -> Iterator[Server]:
-    """A service with a stable release and a canary of half the traffic, whose contract accepts unknown carriers."""
+    """A service with a stable release, a canary of half the traffic and a shadow; unknown carriers are accepted."""
     contract = contract_dict()
     contract["inputs"]["carrier"]["unknown"] = "accept"
     store = Store(folder / "store")
     profile = {"reference.json": PROFILE.to_bytes()}
-    stable, canary = (store.add(n, contract=contract, members=profile) for n in (12, 13))
-    commit = store.point(stable, canary=canary | {"percent": 50, "key": None})
+    stable, canary, shadow = (
+        store.add(n, contract=contract, members=profile) for n in (12, 13, 14)
+    )
+    commit = store.point(stable, canary=canary | {"percent": 50, "key": None}, shadow=shadow)
     with running(store.folder, folder / "service", **settings) as server:
         server.until_synced(commit)
         yield server

@@ -243,6 +243,12 @@ def test_every_value_that_a_recipe_uses_travels_as_text(project: Project):
             "monitor LOG=s3://logs/flights LAST=2026-11-28",
             "gitops-model monitor --log s3://logs/flights --last 2026-11-28",
         ),
+        ("compare", "gitops-model compare"),
+        ("compare MODEL=delay-v2", "gitops-model compare --model delay-v2"),
+        (
+            "compare LOG=logs FROM=2026-11-20 TO=2026-11-27",
+            "gitops-model compare --log logs 2026-11-20 2026-11-27",
+        ),
         ("observe", "gitops-model observe"),
         ("observe PORT=9091", "gitops-model observe --port 9091"),
         ("doctor", "gitops-model doctor"),

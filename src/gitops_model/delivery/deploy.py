@@ -36,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ref", metavar="REV", help="deploy production.yaml of this commit, without asking origin"
     )
+    parser.add_argument(
+        "--url", help="where the service answers, seen from here (default: by serving.yaml)"
+    )
     parser.add_argument("--watch", action="store_true", help="go on until SIGTERM, as main changes")
     parser.add_argument(
         "--confirm", action="store_true", help="fail when no service is running to confirm"
@@ -46,11 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 class Options:
     """`store` (None: that of serving.yaml) is filled from the pointer at `ref` (None: origin's main).
 
-    `watch`: go on, as main changes. `confirm`: a service must be there to confirm.
+    `url` (None: by serving.yaml) is where the service answers. `watch`: go on, as main changes. `confirm`: a service
+    must be there to confirm.
     """
 
     store: Path | None = None
     ref: str | None = None
+    url: str | None = None
     watch: bool = False
     confirm: bool = False
 
@@ -73,7 +78,7 @@ class Target:
 def run(options: Options) -> int:
     """Deploy once, or go on for ever."""
     git = Git.open(Path.cwd())
-    goal = target(git, store=options.store, required=options.confirm)
+    goal = target(git, store=options.store, url=options.url, required=options.confirm)
     if options.watch:
         every = service.settings(git.root).get("deploy", {}).get("poll_seconds", POLL_SECONDS)
         return agent.watch(
@@ -85,12 +90,14 @@ def run(options: Options) -> int:
     return 0
 
 
-def target(git: Git, *, store: Path | None, required: bool = False) -> Target:
-    """The target that serving.yaml describes; `store` replaces the file's. Raises BadInput."""
+def target(
+    git: Git, *, store: Path | None, url: str | None = None, required: bool = False
+) -> Target:
+    """The target that serving.yaml describes; `store` and `url` replace the file's. Raises BadInput."""
     settings = service.settings(git.root)
     return Target(
         store=Store(folder=store or git.root / settings.get("store", "store")),
-        url=address(settings),
+        url=url or address(settings),
         edited=bool(git.changes("serving.yaml")),
         seconds=settings.get("deploy", {}).get("confirm_seconds", CONFIRM_SECONDS),
         required=required,

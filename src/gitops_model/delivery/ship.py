@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--shadow",
         action="store_true",
-        help="give it a copy of the requests; its answers go nowhere",
+        help="give it a copy of the requests; nobody gets its answers, and `compare` says how they differ",
     )
     how.add_argument(
         "--freeze",

@@ -40,8 +40,9 @@ class Guard:
 class Settings:
     """How the service runs. Folders in the file are relative to the file's own folder.
 
-    More than `max_requests` at once are refused. `trusted_types` are what skops may load, of bundles with
-    `runtime: sklearn`, besides its own. `report` is where the monitor's last report would lie, for the service's page.
+    More than `max_requests` at once are refused. `shadow_share` of the requests is copied to a shadow, whose process may
+    take `shadow_memory_mb`. `trusted_types` are what skops may load, of bundles with `runtime: sklearn`, besides its own.
+    `report` is where the monitor's last report would lie, for the service's page.
     """
 
     host: str
@@ -58,12 +59,15 @@ class Settings:
     trusted_types: tuple[str, ...] = ()
     report: Path | None = None
     guard: Guard = Guard()
+    shadow_share: float = 1.0
+    shadow_memory_mb: int = 1024
 
     @staticmethod
     def load(path: Path, *, store: Path | None = None) -> Settings:
         """Read serving.yaml; `store` replaces the file's. Raises BadInput with every problem of the file."""
         data = strict_yaml.load(path, "serving")
         log = data.get("log", {})
+        shadow = data.get("shadow", {})
         plain = (
             *("poll_seconds", "timeout_ms", "shutdown_seconds"),
             *("max_body_kb", "max_rows", "max_requests"),
@@ -74,6 +78,8 @@ class Settings:
             store=store or path.parent / data.get("store", "store"),
             log_predictions=log.get("predictions", False),
             log_folder=path.parent / log.get("folder", "logs/predictions"),
+            shadow_share=float(shadow.get("share", 1.0)),
+            shadow_memory_mb=shadow.get("memory_mb", 1024),
             trusted_types=tuple(data.get("trusted_types", ())),
             report=path.parent / "reports" / "monitor.json",
             guard=Guard.from_dict(data.get("guard") or {}),

@@ -41,7 +41,7 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """Some records of one day. `table` has request_id, row, sha256, route, inputs and output, as `shape` says.
+    """Some records of one day. `table` has the columns of the shape it was read by.
 
     `wrong` counts, by input, values of another type than the contract's; they are null in the table.
     """
@@ -191,6 +191,7 @@ def _one_by_one(
     data: bytes, day: date, name: str, line: int, shape: pa.Schema, broken: Broken
 ) -> Piece:
     """The same block where a line is broken or a value has another type: slower, and sure of each record."""
+    rest = pa.struct([one for one in shape if one.name not in ("inputs", "output")])
     good: list[dict[str, Any]] = []
     wrong: Counter[str] = Counter()
     for number, text in enumerate(data.split(b"\n"), start=line):
@@ -200,18 +201,14 @@ def _one_by_one(
             record = json.loads(text)
             inputs = _typed(record["inputs"], shape.field("inputs").type, wrong)
             output = _typed(record.get("output") or {}, shape.field("output").type, Counter())
-            names = {key: _text(record.get(key)) for key in ("request_id", "sha256", "route")}
+            names = _typed(record, rest, Counter())
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             broken.add(f"{name}: line {number}")
             continue
-        row = record.get("row")
-        row = row if isinstance(row, int) and 0 <= row < 1 << 62 else 0
-        good.append({**names, "row": row, "inputs": inputs, "output": output})
+        row = names["row"]
+        names["row"] = row if isinstance(row, int) and 0 <= row < 1 << 62 else 0
+        good.append({**names, "inputs": inputs, "output": output})
     return Piece(day=day, table=pa.Table.from_pylist(good, schema=shape), wrong=dict(wrong))
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _typed(values: Mapping[str, Any], kind: pa.StructType, wrong: Counter[str]) -> dict[str, Any]:

@@ -61,3 +61,14 @@ def student_limit(alpha: float, *, degrees: int) -> float:
         else:
             high = middle
     return high
+
+
+NORMAL_95 = 1.959963984540054
+
+
+def wilson(share: float, *, rows: int) -> tuple[float, float]:
+    """The 95 % interval of a share of independent rows. E. B. Wilson (1927), JASA 22, 209-212."""
+    z2 = NORMAL_95**2
+    centre = (share + z2 / (2 * rows)) / (1 + z2 / rows)
+    reach = NORMAL_95 / (1 + z2 / rows) * math.sqrt(share * (1 - share) / rows + z2 / (4 * rows**2))
+    return max(0.0, centre - reach), min(1.0, centre + reach)

@@ -7,10 +7,11 @@
 | `snapshot`, `router` | the immutable routing table, and who answers a request |
 | `service`, `predictor`, `answers` | from inputs to a counted and logged answer |
 | `guard`, `evidence`, `guarding` | the verdict on a canary, and the test it rests on; how it is fed and obeyed |
-| `api`, `oip`, `health`, `docs`, `openapi`, `replies` | HTTP: plain JSON, Open Inference Protocol v2, state |
-| `metrics`, `collectors`, `detail`, `prediction_log` | what is measured and written down |
+| `api`, `oip`, `docs`, `openapi`, `replies` | HTTP: plain JSON, Open Inference Protocol v2 |
+| `health`, `page`, `history`, `picture` | the state, for programs and for people |
+| `shadow`, `shadow_account`, `shadow_child`, `shadow_worker` | copies of answered requests, and who gets them |
+| `metrics`, `shadow_metrics`, `collectors`, `detail`, `prediction_log` | what is measured and written down |
 
-Places prepared, with nothing behind them yet: a shadow is verified, loaded and listed in /status, but nothing is
-sent to it (`Snapshot.shadow`); a request has a deadline, but there is no limit on how many wait, so overload makes
-answers late instead of refusing some (`Service.answer`).
+Not built yet: a request has a deadline, but there is no limit on how many wait, so overload makes answers late instead
+of refusing some (`Service.answer`).
 """

@@ -56,6 +56,8 @@ def create_app(settings: Settings) -> Starlette:
         try:
             yield
         finally:
+            # Before the log: what the shadow said last is still written.
+            await service.shadows.stop()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -136,8 +136,8 @@ class PointerState(Collector):
         if desired is not None:
             for role, ref in _roles(desired.pointer):
                 info.add_metric(("desired", role, ref.model, desired.commit[:COMMIT]), 1)
-        for role, served in live.served().items():
-            info.add_metric(("live", role, served.ref.model, (live.commit or "")[:COMMIT]), 1)
+        for role, ref in live.refs().items():
+            info.add_metric(("live", role, ref.model, (live.commit or "")[:COMMIT]), 1)
         yield from (in_sync, since, info)
 
 

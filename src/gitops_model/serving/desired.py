@@ -11,7 +11,7 @@ from gitops_model.formats import compatibility
 from gitops_model.formats.pointer import Ref
 from gitops_model.formats.removed import Removal
 from gitops_model.formats.store import Stored
-from gitops_model.serving.snapshot import Loaded, Served, Snapshot
+from gitops_model.serving.snapshot import Beside, Loaded, Served, Snapshot
 
 # The reason of a refusal that is no fault of the pointer, the store or a bundle, and is not counted as one.
 REMOVED = "removed"
@@ -51,8 +51,9 @@ def plan(
     *,
     at: str,
     removed: Mapping[str, Removal] = MappingProxyType({}),
+    beside: Mapping[str, Beside] | None = None,
 ) -> Plan:
-    """The routing table that follows `live` when the bundles in `loaded` (by sha256) are at hand.
+    """The routing table that follows `live` when the bundles in `loaded` and `beside` (by sha256) are at hand.
 
     - Nothing is routed that is not loaded. Without the wanted stable release, `live` stays as it is.
     - A missing previous, canary or shadow does not hold stable back; it joins in a later call.
@@ -101,7 +102,7 @@ def plan(
         previous=_served(pointer.previous, loaded),
         canary=canary,
         canary_rule=pointer.canary if canary else None,
-        shadow=_served(pointer.shadow, loaded),
+        shadow=(beside or {}).get(pointer.shadow.sha256) if pointer.shadow else None,
         freeze=pointer.freeze,
         switched_at=live.switched_at if same_stable else at,
     )

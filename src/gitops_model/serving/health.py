@@ -65,6 +65,7 @@ def state(service: Service) -> dict[str, Any]:
         "in_sync": watcher.in_sync,
         "ready": live.stable is not None,
         "loading": watcher.loading,
+        "shadow": service.shadows.state(watcher.wanted_shadow),
         "loaded_at": live.stable.loaded.loaded_at if live.stable else None,
         "last_error": failures[0] if failures else None,
         "errors": failures,

@@ -12,6 +12,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gitops_model.serving.collectors import PointerState, Scores
 from gitops_model.serving.predictor import RowAnswer
+from gitops_model.serving.shadow import Shadows
+from gitops_model.serving.shadow_metrics import ShadowState
 from gitops_model.serving.snapshot import Served, Snapshot
 from gitops_model.serving.watcher import Watcher
 
@@ -139,6 +141,10 @@ class Metrics:
         """Ask `watcher` at each scrape what is desired and what is live."""
         self.registry.register(PointerState(watcher))
 
+    def watch_shadows(self, shadows: Shadows) -> None:
+        """Ask `shadows` at each scrape what they counted."""
+        self.registry.register(ShadowState(shadows))
+
     def has_pool(self, threads: int) -> None:
         """There are so many worker threads."""
         self._threads.set(threads)
@@ -211,7 +217,10 @@ class Metrics:
             self._info.labels(served.ref.model, served.ref.sha256, role, version).set(1)
             if role in ("stable", "canary"):
                 self._expect(served, route=role)
-        live = {served.ref.model for served in new.served().values()}
+        if new.shadow is not None:
+            ref, version = new.shadow.ref, str(new.shadow.schema_version)
+            self._info.labels(ref.model, ref.sha256, "shadow", version).set(1)
+        live = {ref.model for ref in new.refs().values()}
         self._retire(self._live - live)
         self._live = live
 

@@ -1,7 +1,8 @@
 """The Open Inference Protocol, version 2: the same model, router and answers behind the standard endpoints.
 
-So that clients written for KServe, MLServer or Triton work unchanged. The model's name is the contract's task, its
-versions are the numbers of the release ids. The metadata is made from the contract.
+For clients of KServe, MLServer or Triton that send tensors as JSON; binary tensors, configuration, statistics and the
+index of a repository are not here, so `tritonclient` has to be told `binary_data=False`. The model's name is the
+contract's task, its versions are the numbers of the release ids. The metadata is made from the contract.
 """
 
 from __future__ import annotations

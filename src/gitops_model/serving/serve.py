@@ -34,15 +34,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, default=Path("serving.yaml"), help="settings (default: %(default)s)"
     )
     parser.add_argument("--store", type=Path, help="folder to watch (default: the settings')")
+    parser.add_argument("--host", help="address to listen on (default: the settings')")
     parser.add_argument("--port", type=int, help="port, 0 for a free one (default: the settings')")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """`config` is a serving.yaml; `store` and `port` (0: a free one) replace what it says."""
+    """`config` is a serving.yaml; `store`, `host` and `port` (0: a free one) replace what it says."""
 
     config: Path = Path("serving.yaml")
     store: Path | None = None
+    host: str | None = None
     port: int | None = None
 
 
@@ -50,6 +52,8 @@ def run(options: Options) -> int:
     """Serve until SIGTERM or Ctrl+C, then end the process. Raises BadInput for wrong settings."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     settings = Settings.load(options.config, store=options.store)
+    if options.host is not None:
+        settings = dataclasses.replace(settings, host=options.host)
     if options.port is not None:
         settings = dataclasses.replace(settings, port=options.port)
     serve(settings)

@@ -24,6 +24,8 @@ from gitops_model.serving.prediction_log import PredictionLog
 from gitops_model.serving.predictor import ModelFailed, Refused, RowAnswer, evaluate
 from gitops_model.serving.replies import Problem, overloaded
 from gitops_model.serving.router import Route, route
+from gitops_model.serving.shadow import Shadows
+from gitops_model.serving.shadow_account import Copy
 from gitops_model.serving.snapshot import Served, Snapshot
 from gitops_model.serving.watcher import Watcher
 
@@ -70,20 +72,28 @@ class Service:
         self.settings = settings
         self.metrics = Metrics()
         self.history = History()
-        self.watcher = Watcher(
-            settings.store,
-            on_failure=self.metrics.load_failed,
-            on_switch=self._switched,
-            load=functools.partial(load, trusted=settings.trusted_types),
-        )
-        self.metrics.watch(self.watcher)
-        self.guard = CanaryGuard(settings.guard, self.watcher)
-        self.metrics.registry.register(CanaryState(self.guard, self.watcher))
         self.log = (
             PredictionLog(settings.log_folder, on_dropped=self.metrics.log_dropped)
             if settings.log_predictions
             else None
         )
+        self.shadows = Shadows(
+            share=settings.shadow_share,
+            memory_mb=settings.shadow_memory_mb,
+            trusted=settings.trusted_types,
+            keep=self.log.add if self.log else None,
+        )
+        self.watcher = Watcher(
+            settings.store,
+            on_failure=self.metrics.load_failed,
+            on_switch=self._switched,
+            load=functools.partial(load, trusted=settings.trusted_types),
+            shadows=self.shadows,
+        )
+        self.guard = CanaryGuard(settings.guard, self.watcher)
+        self.metrics.registry.register(CanaryState(self.guard, self.watcher))
+        self.metrics.watch(self.watcher)
+        self.metrics.watch_shadows(self.shadows)
         self.started_at = now()
         self.started = time.monotonic()
         threads = os.cpu_count() or 1
@@ -178,6 +188,17 @@ class Service:
         answered = Answered(served=served, route=route, rows=rows)
         if self.log is not None and not ask.request_id.startswith(GOLDEN_ID):
             self._write(self.log, ask, answered, seconds)
+        if (shadow := self.watcher.snapshot.shadow) is not None:
+            copy = Copy(
+                epoch=time.time(),
+                request_id=ask.request_id,
+                key=ask.key,
+                rows=ask.rows,
+                ref=served.ref,
+                route=answered.route,
+                answers=rows,
+            )
+            self.shadows.offer(shadow.ref, copy)
         return answered
 
     async def _evaluate(

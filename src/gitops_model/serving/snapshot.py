@@ -44,11 +44,19 @@ class Served:
         return self.ref.model.rpartition("-v")[2]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """A release that is loaded in a process of its own: it can be sent copies, and cannot answer."""
+
+    ref: Ref
+    schema_version: int
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Snapshot:
     """One routing table. A request takes it once and keeps it to its end, whatever is switched meanwhile.
 
-    `canary` and `canary_rule` are set together. `shadow` is loaded and listed; nothing is sent to it yet.
+    `canary` and `canary_rule` are set together. `shadow` gets a copy of what was answered, and answers nobody.
     """
 
     commit: str | None = None
@@ -56,16 +64,16 @@ class Snapshot:
     previous: Served | None = None
     canary: Served | None = None
     canary_rule: Canary | None = None
-    shadow: Served | None = None
+    shadow: Beside | None = None
     freeze: str | None = None
     switched_at: str | None = None
 
     def served(self) -> dict[str, Served]:
-        """The releases in use by their role, stable first."""
-        roles = {
-            "stable": self.stable,
-            "previous": self.previous,
-            "canary": self.canary,
-            "shadow": self.shadow,
-        }
+        """The releases that can answer by their role, stable first."""
+        roles = {"stable": self.stable, "previous": self.previous, "canary": self.canary}
         return {role: served for role, served in roles.items() if served is not None}
+
+    def refs(self) -> dict[str, Ref]:
+        """All releases in use by their role, stable first."""
+        refs = {role: served.ref for role, served in self.served().items()}
+        return refs if self.shadow is None else refs | {"shadow": self.shadow.ref}

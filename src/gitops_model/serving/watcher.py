@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gitops_model.errors import BadArtifact, BadInput
@@ -23,7 +23,8 @@ from gitops_model.formats.removed import Removal
 from gitops_model.formats.store import Layout, Stored
 from gitops_model.serving import loader, passing
 from gitops_model.serving.desired import REMOVED, Failure, in_sync, plan
-from gitops_model.serving.snapshot import Loaded, Snapshot
+from gitops_model.serving.shadow import Ended, Shadows
+from gitops_model.serving.snapshot import Beside, Loaded, Snapshot
 
 logger = logging.getLogger("gitops_model.serving")
 
@@ -138,6 +139,7 @@ class Watcher:
         on_failure: Callable[[str], None] = lambda reason: None,
         on_switch: Callable[[Snapshot, Snapshot], None] = lambda old, new: None,
         load: Load = loader.load,
+        shadows: Shadows | None = None,
     ) -> None:
         self.snapshot = Snapshot()
         self.desired: Stored | None = None
@@ -146,6 +148,8 @@ class Watcher:
         self._on_switch = on_switch
         self._load = load
         self._loaded: dict[str, Loaded] = {}
+        self._shadows = shadows or Shadows()
+        self._beside: dict[str, Beside] = {}
         self._failed: dict[str, _Failed] = {}
         # What was last said of a release, so that what is tried again and again is said once.
         self._said: dict[str, str] = {}
@@ -177,6 +181,7 @@ class Watcher:
         finally:
             for task in self._loads.values():
                 task.cancel()
+            self._shadows.keep_only(frozenset())
             self._eyes.shutdown(wait=False, cancel_futures=True)
             self._hands.shutdown(wait=False, cancel_futures=True)
 
@@ -216,6 +221,11 @@ class Watcher:
             shas = [ref.sha256 for ref in self.desired.pointer.refs()]
             found += [self._failed[sha].failure for sha in shas if sha in self._failed]
         return found
+
+    @property
+    def wanted_shadow(self) -> Ref | None:
+        """The release that the pointer wants to see the traffic."""
+        return self.desired.pointer.shadow if self.desired else None
 
     @property
     def loading(self) -> list[str]:
@@ -280,7 +290,14 @@ class Watcher:
         if desired is None:
             return
         at = loader.now()
-        step = plan(self.snapshot, desired, self._loaded, at=at, removed=self._removed)
+        step = plan(
+            self.snapshot,
+            desired,
+            self._loaded,
+            at=at,
+            removed=self._removed,
+            beside=self._beside,
+        )
         for refusal in step.refusals:
             if refusal not in self._refusals:
                 self._report(refusal)
@@ -295,8 +312,8 @@ class Watcher:
         for warning in warnings:
             logger.warning("%s", warning)
         self._on_switch(old, new)
-        roles = {role: served.ref.model for role, served in new.served().items()}
-        before = {role: served.ref.model for role, served in old.served().items()}
+        roles = {role: ref.model for role, ref in new.refs().items()}
+        before = {role: ref.model for role, ref in old.refs().items()}
         if roles != before or new.canary_rule != old.canary_rule:
             words = ", ".join(f"{role} {model}" for role, model in roles.items())
             share = f" at {new.canary_rule.percent:g} %" if new.canary_rule else ""
@@ -305,21 +322,30 @@ class Watcher:
     def _drop_unused(self) -> None:
         named = {served.ref.sha256 for served in self.snapshot.served().values()}
         if self.desired is not None:
-            named |= {ref.sha256 for ref in self.desired.pointer.refs()}
+            named |= {ref.sha256 for ref in _answering(self.desired)}
         for sha256 in self._loaded.keys() - named:
             del self._loaded[sha256]
+        shadows = (self.wanted_shadow, self.snapshot.shadow.ref if self.snapshot.shadow else None)
+        copied = frozenset(ref.sha256 for ref in shadows if ref is not None)
+        self._shadows.keep_only(copied)
+        for sha256 in self._beside.keys() - copied:
+            del self._beside[sha256]
 
     def _start_load(self, desired: Stored) -> None:
-        for ref in desired.pointer.refs():
-            if ref.sha256 in self._loaded or ref.sha256 in self._failed:
+        wanted = [(ref, False) for ref in _answering(desired)]
+        if self.wanted_shadow is not None:
+            wanted.append((self.wanted_shadow, True))
+        for ref, beside in wanted:
+            there = self._beside if beside else self._loaded
+            if ref.sha256 in there or ref.sha256 in self._failed:
                 continue
             if ref.sha256 not in self._loads:
-                task = asyncio.get_running_loop().create_task(self._load_one(ref))
+                task = asyncio.get_running_loop().create_task(self._load_one(ref, beside=beside))
                 self._loads[ref.sha256] = task
             return
 
-    async def _load_one(self, ref: Ref) -> None:
-        """Load one release in a worker thread, then reconcile.
+    async def _load_one(self, ref: Ref, *, beside: bool) -> None:
+        """Load one release in a worker thread, or `beside` the service in a process of its own, then reconcile.
 
         Failures are kept until pointer or file change; those that may pass by themselves, until the next try.
         """
@@ -328,7 +354,15 @@ class Watcher:
         try:
             path = self._store.bundle(ref.sha256)
             before = await loop.run_in_executor(self._eyes, signature, path)
-            loaded = await loop.run_in_executor(self._hands, self._load, self._store, ref)
+            if beside:
+                started = self._shadows.start(self._store, ref)
+                self._beside[ref.sha256] = await asyncio.wrap_future(started)
+            else:
+                self._loaded[ref.sha256] = await loop.run_in_executor(
+                    self._hands, self._load, self._store, ref
+                )
+        except Ended:
+            pass
         except Exception as error:
             reason = error.reason if isinstance(error, BadArtifact) else "load"
             sentence, retry_at = f"{ref.model} is not served: {_one_line(error)}", None
@@ -342,7 +376,6 @@ class Watcher:
                 self._said[ref.sha256] = sentence
                 self._report(failure)
         else:
-            self._loaded[ref.sha256] = loaded
             self._said.pop(ref.sha256, None)
             self._tries.pop(ref.sha256, None)
         finally:
@@ -353,6 +386,11 @@ class Watcher:
         logger.error("%s", failure.sentence)
         if failure.reason != REMOVED:
             self._on_failure(failure.reason)
+
+
+def _answering(desired: Stored) -> list[Ref]:
+    """The releases that are loaded into the service itself: a bad shadow must not reach it."""
+    return replace(desired.pointer, shadow=None).refs()
 
 
 def _one_line(error: Exception) -> str:

@@ -15,6 +15,8 @@ BASE: Series = {
     'model_info{job="model", instance="a", model="v1", role="stable"}': "1x20000",
 }
 CANARY = {'model_info{job="model", instance="a", model="v2", role="canary"}': "1x20000"}
+SHADOW = {'model_info{job="model", instance="a", model="v2", role="shadow"}': "1x20000"}
+UP = 'model_shadow_up{job="model", instance="a", model="v2"}'
 HTTP = (
     'http_requests_total{{job="model", instance="a", route="/predict", method="POST", status="{}"}}'
 )
@@ -258,6 +260,19 @@ CASES = [
                 **_model("model_canary_verdict", "0x40", ', verdict="bad"'),
                 **_model("model_canary_verdict", "1x40", ', verdict="ok"'),
             },
+        ],
+    ),
+    Case(
+        alert="ShadowDown",
+        labels=JOB | {"instance": "a", "model": "v2"},
+        summary="The shadow v2 does not run on a",
+        fires={**SHADOW, UP: "1x10 0x300"},
+        quiet=[
+            {**SHADOW, UP: "1x300"},
+            # It was started again in time.
+            {**SHADOW, UP: "1x15 0x10 1x300"},
+            # The pointer no longer names it.
+            {UP: "1x10 0x300"},
         ],
     ),
     Case(

@@ -15,7 +15,7 @@ from gitops_model.formats.pointer import Canary, Pointer, Ref
 from gitops_model.formats.removed import Removal
 from gitops_model.formats.store import Layout, Stored
 from gitops_model.serving.desired import Plan, in_sync, plan
-from gitops_model.serving.snapshot import Loaded, Snapshot
+from gitops_model.serving.snapshot import Beside, Loaded, Snapshot
 from tests.support.factories import contract_dict, make_contract
 
 AT = "2026-01-01T00:00:00.000Z"
@@ -43,6 +43,10 @@ def _loaded(*numbers: int, **contracts: Contract) -> dict[str, Loaded]:
     return models
 
 
+def _beside(number: int) -> dict[str, Beside]:
+    return {f"{number:064x}": Beside(ref=_ref(number), schema_version=1)}
+
+
 def _desired(**refs: Any) -> Stored:
     return Stored(pointer=Pointer(**refs), commit="c" * 40, written_at=AT)
 
@@ -54,7 +58,7 @@ def _live(*, stable: int, previous: int | None = None, **contracts: Contract) ->
 
 
 def _roles(step: Plan) -> dict[str, str]:
-    return {role: served.ref.model[-2:] for role, served in step.snapshot.served().items()}
+    return {role: ref.model[-2:] for role, ref in step.snapshot.refs().items()}
 
 
 def test_everything_loaded_is_routed_in_its_role() -> None:
@@ -62,8 +66,9 @@ def test_everything_loaded_is_routed_in_its_role() -> None:
     desired = _desired(
         stable=_ref(1), previous=_ref(2), canary=canary, shadow=_ref(4), freeze="why"
     )
-    step = plan(Snapshot(), desired, _loaded(1, 2, 3, 4), at=AT)
+    step = plan(Snapshot(), desired, _loaded(1, 2, 3), at=AT, beside=_beside(4))
     assert _roles(step) == {"stable": "v1", "previous": "v2", "canary": "v3", "shadow": "v4"}
+    assert "shadow" not in step.snapshot.served()
     assert step.snapshot.canary_rule == canary
     assert step.refusals == []
     assert in_sync(step.snapshot, desired)
@@ -78,7 +83,8 @@ def test_while_stable_is_not_loaded_the_old_table_stays_whole() -> None:
 def test_what_else_is_not_loaded_does_not_hold_stable_back() -> None:
     canary = Canary(model="flight-delay-v5", sha256=_ref(5).sha256, percent=10, key=None)
     desired = _desired(stable=_ref(3), previous=_ref(1), canary=canary, shadow=_ref(6))
-    step = plan(_live(stable=1), desired, _loaded(3), at=AT)
+    # A shadow that is loaded into the service itself is none: it could answer, and hurt those who do.
+    step = plan(_live(stable=1), desired, _loaded(3, 6), at=AT)
     assert _roles(step) == {"stable": "v3"}
     assert step.snapshot.canary_rule is None
     assert not in_sync(step.snapshot, desired)

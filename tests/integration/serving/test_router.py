@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gitops_model.formats.pointer import Canary, Ref
 from gitops_model.serving.router import BUCKETS, bucket, in_canary, route
 from gitops_model.serving.service import Ask, sticky_key
-from gitops_model.serving.snapshot import Loaded, Served, Snapshot
+from gitops_model.serving.snapshot import Beside, Loaded, Served, Snapshot
 
 SALT = "ab" * 32
 KEYS = [f"N{number:05d}" for number in range(10_000)]
@@ -42,7 +42,8 @@ def test_nothing_is_routed_when_nothing_is_loaded() -> None:
 
 
 def test_without_a_canary_everyone_meets_stable() -> None:
-    table = Snapshot(stable=_served(1), previous=_served(0), shadow=_served(3))
+    beside = Beside(ref=Ref(model="flight-delay-v3", sha256="3" * 64), schema_version=1)
+    table = Snapshot(stable=_served(1), previous=_served(0), shadow=beside)
     assert {route(table, key) for key in KEYS[:100]} == {(table.stable, "stable")}
 
 
