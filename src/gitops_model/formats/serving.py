@@ -40,9 +40,10 @@ class Guard:
 class Settings:
     """How the service runs. Folders in the file are relative to the file's own folder.
 
-    More than `max_requests` at once are refused. `shadow_share` of the requests is copied to a shadow, whose process may
-    take `shadow_memory_mb`. `trusted_types` are what skops may load, of bundles with `runtime: sklearn`, besides its own.
-    `report` is where the monitor's last report would lie, for the service's page.
+    More than `max_requests` at once are refused. Loading a release may take `load_seconds` of processor time and
+    `load_memory_mb`. `shadow_share` of the requests is copied to a shadow, whose process may take `shadow_memory_mb`.
+    `trusted_types` are what skops may load, of bundles with `runtime: sklearn`, besides its own. `report` is where the
+    monitor's last report would lie, for the service's page.
     """
 
     host: str
@@ -53,6 +54,8 @@ class Settings:
     max_body_kb: int = 1024
     max_rows: int = 1000
     max_requests: int = 64
+    load_seconds: float = 60.0
+    load_memory_mb: int = 4096
     shutdown_seconds: float = 10.0
     log_predictions: bool = False
     log_folder: Path = Path("logs/predictions")
@@ -68,6 +71,7 @@ class Settings:
         data = strict_yaml.load(path, "serving")
         log = data.get("log", {})
         shadow = data.get("shadow", {})
+        load = data.get("load", {})
         plain = (
             *("poll_seconds", "timeout_ms", "shutdown_seconds"),
             *("max_body_kb", "max_rows", "max_requests"),
@@ -78,6 +82,8 @@ class Settings:
             store=store or path.parent / data.get("store", "store"),
             log_predictions=log.get("predictions", False),
             log_folder=path.parent / log.get("folder", "logs/predictions"),
+            load_seconds=float(load.get("seconds", 60.0)),
+            load_memory_mb=load.get("memory_mb", 4096),
             shadow_share=float(shadow.get("share", 1.0)),
             shadow_memory_mb=shadow.get("memory_mb", 1024),
             trusted_types=tuple(data.get("trusted_types", ())),

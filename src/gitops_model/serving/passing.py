@@ -16,15 +16,21 @@ FIRST_SECONDS = 0.25
 LONGEST_SECONDS = 5.0
 # What is not there is noticed when it comes; the rest a file's content can bring about.
 _LASTING = frozenset({errno.ENOENT, errno.EINVAL, errno.EFBIG, errno.ENOTDIR, errno.EISDIR})
-_WORDS = (
-    *("bad_alloc", "failed to allocate", "cannot allocate", "unable to allocate", "out of memory"),
-    *("can't start new thread", "too many open files"),
+_MEMORY = (
+    *("bad_alloc", "bad allocation", "out of memory"),
+    *("failed to allocate", "cannot allocate", "unable to allocate"),
 )
+_WORDS = ("can't start new thread", "too many open files")
 
 
 def passing(error: BaseException) -> bool:
     """Whether the same bytes may do better later: descriptors, memory, threads, disk, permissions or time ran out."""
     return any(_passing(one) for one in _chain(error))
+
+
+def short_of_memory(error: BaseException) -> bool:
+    """Whether memory is what ran out."""
+    return any(_memory(one) for one in _chain(error))
 
 
 def pause(tries: int) -> float:
@@ -48,7 +54,14 @@ def _passing(error: BaseException) -> bool:
             error.errno is not None and error.errno not in _LASTING
         )
     # A module that cannot be imported says what this host lacks, not what the bundle is.
-    if isinstance(error, (MemoryError, ImportError)):
+    if isinstance(error, ImportError) or _memory(error):
         return True
     words = str(error).lower()
     return any(word in words for word in _WORDS)
+
+
+def _memory(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    words = str(error).lower()
+    return isinstance(error, MemoryError) or any(word in words for word in _MEMORY)

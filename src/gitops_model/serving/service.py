@@ -18,7 +18,7 @@ from gitops_model.runtime.answers import GOLDEN_ID
 from gitops_model.serving.guarding import CanaryGuard, CanaryState
 from gitops_model.serving.history import History
 from gitops_model.serving.limits import INLINE_BYTES, INLINE_ROWS, Limits, LimitsState
-from gitops_model.serving.loader import load, now
+from gitops_model.serving.loader import now
 from gitops_model.serving.metrics import Metrics
 from gitops_model.serving.prediction_log import PredictionLog
 from gitops_model.serving.predictor import ModelFailed, Refused, RowAnswer, evaluate
@@ -27,6 +27,7 @@ from gitops_model.serving.router import Route, route
 from gitops_model.serving.shadow import Shadows
 from gitops_model.serving.shadow_account import Copy
 from gitops_model.serving.snapshot import Served, Snapshot
+from gitops_model.serving.trial import Trial
 from gitops_model.serving.watcher import Watcher
 
 _T = TypeVar("_T")
@@ -87,7 +88,11 @@ class Service:
             settings.store,
             on_failure=self.metrics.load_failed,
             on_switch=self._switched,
-            load=functools.partial(load, trusted=settings.trusted_types),
+            load=Trial(
+                seconds=settings.load_seconds,
+                memory_mb=settings.load_memory_mb,
+                trusted=settings.trusted_types,
+            ).load,
             shadows=self.shadows,
         )
         self.guard = CanaryGuard(settings.guard, self.watcher)

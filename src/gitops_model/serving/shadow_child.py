@@ -22,7 +22,7 @@ from gitops_model.errors import GitopsError
 LOOK_SECONDS = 0.25
 LONGEST_ANSWER = 64 << 20
 # One thread for a library that would take all processors.
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+THREADS = ("OMP_NUMTHREADS", "OPENBLAS_NUMTHREADS", "MKL_NUMTHREADS", "NUMEXPR_NUMTHREADS")
 
 
 class Gone(GitopsError):
@@ -41,7 +41,7 @@ class Child:
             stderr=subprocess.DEVNULL,
             bufsize=0,
             start_new_session=True,
-            env={**os.environ, **dict.fromkeys(_THREADS, "1")},
+            env={**os.environ, **dict.fromkeys(THREADS, "1")},
         )
         self.pid = self._process.pid
         self.memory = 0

@@ -77,6 +77,11 @@ def give_way(parent: int, *, memory_mb: int) -> None:
     os.nice(NICENESS)
     with contextlib.suppress(AttributeError, OSError):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    bound(parent, memory_mb=memory_mb)
+
+
+def bound(parent: int, *, memory_mb: int) -> None:
+    """Take no more memory than allowed, and end with the service."""
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         # What is written to, unlike the address space, is about what is used: libraries reserve far more.

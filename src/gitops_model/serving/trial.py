@@ -1,0 +1,114 @@
+"""A bundle is tried in a short-lived process before the service loads it, so that it cannot hang or bring down both.
+
+What it may take is processor time, not time: a busy machine or a slow disk is not the bundle's fault. A release that is
+loaded already is not tried again, so going back to `previous` costs nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gitops_model.errors import BadArtifact
+from gitops_model.formats.pointer import Ref
+from gitops_model.formats.store import Layout
+from gitops_model.serving import loader
+from gitops_model.serving.shadow_child import THREADS
+from gitops_model.serving.snapshot import Loaded
+
+# So many times its processor time may a trial last, in case it only waits.
+PATIENCE = 4
+
+
+class Trial:
+    """Loads releases, each after a trial of at most `seconds` of processor time and `memory_mb` of memory."""
+
+    def __init__(self, *, seconds: float, memory_mb: int, trusted: Sequence[str] = ()) -> None:
+        self._seconds = max(1, round(seconds))
+        self._memory_mb = memory_mb
+        self._trusted = tuple(trusted)
+        self._passed: set[str] = set()
+
+    def load(self, store: Layout, ref: Ref) -> Loaded:
+        """See loader.load. Takes as long as the model takes; call it off the event loop."""
+        if ref.sha256 not in self._passed:
+            self._try(store.bundle(ref.sha256), ref.sha256)
+            self._passed.add(ref.sha256)
+        return loader.load(store, ref, trusted=self._trusted)
+
+    def _try(self, path: Path, sha256: str) -> None:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-P", "-m", "gitops_model.serving.trial_worker"),
+                *(str(os.getpid()), str(path.absolute()), sha256),
+                *(str(self._seconds), str(self._memory_mb), *self._trusted),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env={**os.environ, **dict.fromkeys(THREADS, "1")},
+        )
+        limit = PATIENCE * self._seconds
+        try:
+            said, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            raise BadArtifact(
+                f"it did not load and answer its golden requests within {limit} s", reason="read"
+            ) from None
+        finally:
+            _end(process)
+        if process.returncode != 0:
+            raise self._failure(said, process.returncode)
+
+    def _failure(self, said: bytes, code: int) -> BadArtifact:
+        with contextlib.suppress(ValueError, KeyError):
+            found = json.loads(said)
+            if found["reason"] != "memory":
+                return BadArtifact(found["said"], reason=found["reason"])
+            return self._too_large(found["said"])
+        if code == -signal.SIGXCPU:
+            return BadArtifact(
+                f"it did not load and answer its golden requests within {self._seconds} s of processor time",
+                reason="golden",
+            )
+        if code in (-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGILL):
+            name = signal.Signals(-code).name
+            return BadArtifact(
+                f"loading it or asking it crashed its process ({name})", reason="load"
+            )
+        if code == -signal.SIGABRT:
+            return self._too_large("loading it or asking it ended its process (SIGABRT)")
+        # Killed by somebody, mostly because memory ran out; or not even begun. That says nothing of the bundle.
+        return BadArtifact(f"the process that tries it ended with code {code}", reason="read")
+
+    def _too_large(self, said: str) -> BadArtifact:
+        free = available_mb()
+        if free is None or free < self._memory_mb:
+            return BadArtifact(said, reason="read")
+        return BadArtifact(f"{said} (it may take {self._memory_mb:,} MB)", reason="load")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End it and what it started."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def available_mb() -> int | None:
+    """Memory that the machine could give a new process; None where that cannot be seen."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) // 1024
+    return None
