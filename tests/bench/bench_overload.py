@@ -9,11 +9,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import multiprocessing
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+import uvloop
 
 from tests.support.factories import REQUEST
 from tests.support.server import Server, Store, running
@@ -93,28 +96,28 @@ async def _call(port: int, connections: int, rate: float | None, seconds: float)
     return found
 
 
-def _run(port: int, connections: int, rate: float | None, seconds: float, results: Any) -> None:
-    try:
-        import uvloop
-
-        found = uvloop.run(_call(port, connections, rate, seconds))
-    except ImportError:
-        found = asyncio.run(_call(port, connections, rate, seconds))
-    results.put((found.times, found.lost))
-
-
 def offered(
     server: Server, *, connections: int, rate: float | None, seconds: float
 ) -> tuple[dict[int, list[float]], int]:
     """Times by status, and connections that were lost or never taken. The callers are a process of their own."""
-    results: Any = multiprocessing.Queue()
-    client = multiprocessing.Process(
-        target=_run, args=(server.port, connections, rate, seconds, results)
+    words = [str(server.port), str(connections), str(rate or 0), str(seconds)]
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.bench.bench_overload", "--client", *words],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=seconds + 60,
+        check=True,
     )
-    client.start()
-    found: tuple[dict[int, list[float]], int] = results.get()
-    client.join()
-    return found
+    times, lost = json.loads(run.stdout)
+    return {int(status): waits for status, waits in times.items()}, lost
+
+
+def _client(words: list[str]) -> None:
+    port, connections, rate, seconds = (float(word) for word in words)
+    calling = _call(int(port), int(connections), rate or None, seconds)
+    found = uvloop.run(calling)
+    print(json.dumps([found.times, found.lost]))
 
 
 def _words(times: list[float]) -> str:
@@ -134,7 +137,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--connections", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--client", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.client:
+        _client(options.client)
+        return
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "store")
         commit = store.point(store.add(1))

@@ -45,3 +45,27 @@ def model() -> bytes:
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     made.ir_version = 8
     return bytes(made.SerializeToString())
+
+
+def hungry(numbers: int = 2**31) -> bytes:
+    """Answers once it has made as many numbers of four bytes."""
+    number = TensorProto.FLOAT
+    graph = helper.make_graph(
+        [
+            helper.make_node("Expand", ["distance", "size"], ["wide"]),
+            helper.make_node("ReduceSum", ["wide"], ["sum"], keepdims=1),
+            helper.make_node("Concat", ["sum", "sum"], ["scores"], axis=1),
+        ],
+        "hungry",
+        [
+            helper.make_tensor_value_info(
+                name, TensorProto.STRING if name == "carrier" else number, [None, 1]
+            )
+            for name in ("distance", "hour", "carrier", "weekend")
+        ],
+        [helper.make_tensor_value_info("scores", number, [None, 2])],
+        [helper.make_tensor("size", TensorProto.INT64, [2], [1, numbers])],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    made.ir_version = 8
+    return bytes(made.SerializeToString())

@@ -1,0 +1,160 @@
+"""A bundle that hangs, crashes or needs too much memory fails in a process of its own; what serves never notices."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from gitops_model.errors import BadArtifact
+from gitops_model.formats.pointer import Ref
+from gitops_model.formats.store import Layout
+from gitops_model.serving import trial as trial_module
+from gitops_model.serving.passing import passing
+from gitops_model.serving.trial import Trial
+from tests.support import hanging
+from tests.support.probe import probing
+from tests.support.server import Store, running
+
+LIE = [
+    {
+        "inputs": {"distance": 1.0, "hour": 1, "carrier": "UA", "weekend": False},
+        "score": 0.5,
+        "output": {"delayed": True, "probability": 0.5},
+    }
+]
+
+
+def _processes(parent: int) -> list[int]:
+    """The children of a process, and theirs no more."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == parent:
+                found.append(int(stat.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_golden_requests_without_end_are_refused_and_nothing_goes_on_burning(
+    tmp_path: Path,
+) -> None:
+    store = Store(tmp_path / "store")
+    one, two = store.add(1), store.add(2)
+    endless = store.add(3, members={"model.onnx": hanging.model()}, golden=LIE)
+    with running(store.folder, tmp_path / "service", load={"seconds": 2}) as server:
+        server.until_synced(store.point(two, previous=one))
+        assert server.process is not None
+        with probing(server, pause=0.01) as probe:
+            started = time.monotonic()
+            store.point(endless, previous=two)
+            state = server.until_failed("golden")
+            print(f"refused after {time.monotonic() - started:.1f} s")
+        assert probe.statuses == {200}
+        assert "within 2 s of processor time" in state["last_error"]["sentence"]
+        assert state["live"]["stable"] == two
+        assert _processes(server.process.pid) == []
+        before = server.metric("process_cpu_seconds_total")
+        time.sleep(1.0)
+        assert server.metric("process_cpu_seconds_total") - before < 0.5
+        assert server.metric("model_load_failures_total", reason="golden") == 1
+
+        # The way back is loaded already, and pays for no trial.
+        started = time.monotonic()
+        server.until_synced(store.point(two, previous=one))
+        server.until_synced(store.point(one, previous=two))
+        seconds = time.monotonic() - started
+        print(f"two switches to what is loaded took {seconds:.2f} s")
+
+
+def test_a_revert_to_the_loaded_previous_begins_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "store")
+    one, two = store.add(1), store.add(2)
+    with running(store.folder, tmp_path / "service") as server:
+        server.until_synced(store.point(two, previous=one))
+        seconds = []
+        for turn in range(4):
+            new, old = (one, two) if turn % 2 == 0 else (two, one)
+            started = time.monotonic()
+            server.until_synced(store.point(new, previous=old))
+            seconds.append(time.monotonic() - started)
+        print(f"reverts: {sorted(seconds)}")
+        # On a busy machine not each of them is quick.
+        assert min(seconds) < 0.5
+
+
+def _tried(
+    store: Store, ref: dict[str, str], *, seconds: float = 20, memory_mb: int = 1024
+) -> None:
+    trial = Trial(seconds=seconds, memory_mb=memory_mb)
+    trial.load(Layout(store.folder), Ref(model=ref["model"], sha256=ref["sha256"]))
+
+
+def test_what_needs_more_memory_than_it_may_take_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    ref = store.add(1, members={"model.onnx": hanging.hungry()}, golden=LIE)
+    monkeypatch.setattr(trial_module, "available_mb", lambda: 100_000)
+    with pytest.raises(BadArtifact, match="it may take 1,024 MB") as wrong:
+        _tried(store, ref)
+    assert not passing(wrong.value)
+    # Had the machine itself been short of memory, it would not be the bundle's fault.
+    monkeypatch.setattr(trial_module, "available_mb", lambda: 100)
+    with pytest.raises(BadArtifact) as short:
+        _tried(store, ref)
+    assert passing(short.value)
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [(signal.SIGKILL, "read"), (signal.SIGSEGV, "load"), (signal.SIGXCPU, "golden")],
+)
+def test_how_the_process_ended_says_whose_fault_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, reason: str
+) -> None:
+    started = trial_module.subprocess.Popen
+
+    def killed(command: list[str], **named: object) -> object:
+        code = f"import os; os.kill(os.getpid(), {number:d})"
+        return started([command[0], "-c", code], **named)
+
+    monkeypatch.setattr(trial_module.subprocess, "Popen", killed)
+    store = Store(tmp_path)
+    with pytest.raises(BadArtifact) as found:
+        _tried(store, store.add(1))
+    assert found.value.reason == reason
+
+
+def test_a_process_that_cannot_be_started_is_passing_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_named: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    store = Store(tmp_path)
+    ref = store.add(1)
+    with monkeypatch.context() as broken:
+        broken.setattr(trial_module.subprocess, "Popen", full)
+        with pytest.raises(OSError) as found:
+            _tried(store, ref)
+        assert passing(found.value)
+    _tried(store, ref)
+
+
+def test_a_trial_says_the_same_as_a_load(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    ref = store.add(1, golden=LIE)
+    with pytest.raises(BadArtifact, match="golden request 1 answers") as found:
+        _tried(store, ref)
+    assert found.value.reason == "golden"
+    store.bundle(ref["sha256"]).write_bytes(b"x")
+    with pytest.raises(BadArtifact, match="damaged, truncated") as found:
+        _tried(store, ref)
+    assert found.value.reason == "sha256"
