@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gitops_model.serving.limits import (
     HEAD_SECONDS,
@@ -61,6 +61,7 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._limits = limits
         self._busy = False
+        self._active: RequestResponseCycle | None = None
         # While what is left of a refused request arrives: how much it was, and whether the connection ends with it.
         self._refusing = False
         self._drained = 0
@@ -80,6 +81,7 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._limits.connections -= 1
+        self._abandon()
         self._rest()
 
     def data_received(self, data: bytes) -> None:
@@ -91,6 +93,12 @@ class Protocol(HttpToolsProtocol):
         self._head += len(data)
         self._pieces = 0
         super().data_received(data)
+        if self.transport.is_closing():
+            self._abandon()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._active = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -162,6 +170,13 @@ class Protocol(HttpToolsProtocol):
         self._refusing, self._drained = True, 0
         self.due = self.loop.time() + HEAD_SECONDS
         self.transport.write(_BUSY_CLOSE if self._last else _BUSY)
+
+    def _abandon(self) -> None:
+        """Nobody is there to be answered: uvicorn tells so to the newest request, which need not be the one at work."""
+        self.pipeline.clear()
+        if self._active is not None and not self._active.response_complete:
+            self._active.disconnected = True
+            self._active.message_event.set()
 
     def _rest(self) -> None:
         if self._busy:

@@ -164,10 +164,12 @@ def test_connections_that_take_too_long_are_closed_and_others_answered(tmp_path:
         deaf.connect(address)
         deaf.settimeout(0.5)
         # Answers that nobody takes, until the service's side of the connection is full.
+        rows = json.dumps({"rows": [REQUEST] * 1000}).encode()
+        one = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(rows)
         with contextlib.suppress(TimeoutError):
-            for _ in range(400):
-                deaf.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 4)
-                time.sleep(0.002)
+            for _ in range(60):
+                deaf.sendall(one + rows)
+                time.sleep(0.02)
         with probing(server, pause=0.01) as probe:
             until = time.monotonic() + HEAD_SECONDS + 2.5
             trickled = half[0]
