@@ -11,7 +11,8 @@
 | `health`, `page`, `history`, `picture` | the state, for programs and for people |
 | `shadow`, `shadow_account`, `shadow_child`, `shadow_worker` | copies of answered requests, and who gets them |
 | `metrics`, `shadow_metrics`, `collectors`, `detail`, `prediction_log` | what is measured and written down |
+| `limits`, `protocol`, `door` | what is taken on at once and of one request; connections, and who is let in |
+| `trial`, `trial_worker`, `passing` | a bundle is tried apart before it is loaded; which failures are tried again |
 
-Not built yet: a request has a deadline, but there is no limit on how many wait, so overload makes answers late instead
-of refusing some (`Service.answer`).
+Not built: several processes on one port with one view of the metrics.
 """

@@ -45,7 +45,8 @@ async def predict(request: Request) -> Response:
     try:
         answered = await service.answer(ask, served=served, route=route, until=until)
     except Problem as problem:
-        problem.headers = {"X-Model": served.ref.model, "X-Request-Id": ask.request_id}
+        named = {"X-Model": served.ref.model, "X-Request-Id": ask.request_id}
+        problem.headers = (problem.headers or {}) | named
         raise
     return reply(_body(ask, answered), headers=answered.headers | {"X-Request-Id": ask.request_id})
 

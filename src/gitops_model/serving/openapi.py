@@ -13,9 +13,10 @@ Json = dict[str, Any]
 _STATUS = {
     "400": "The body is not JSON.",
     "408": "The body did not arrive in time.",
-    "413": "The body is too large.",
+    "413": "The body is too large, or holds too many values.",
     "415": "The body is not application/json.",
     "422": "The request or its inputs break the contract; `problems` lists all of them.",
+    "429": "The service has as much work as it can finish in time; see Retry-After.",
     "500": "The model failed, and the contract names no fallback.",
     "503": "No model is loaded yet; see Retry-After.",
     "504": "The model did not answer in time.",

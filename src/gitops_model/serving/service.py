@@ -226,6 +226,10 @@ class Service:
         self._has_room()
         try:
             return await self._in_pool(work, until)
+        except Problem as problem:
+            if problem.status == 413:
+                self.limits.refused("values")
+            raise
         except TimeoutError:
             self.limits.refused("deadline")
             raise Problem(504, "The body could not be read in time.") from None
