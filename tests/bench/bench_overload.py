@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import uvloop
 
@@ -66,6 +66,26 @@ class Caller(asyncio.Protocol):
         self.found.lost += not self.found.ended
 
 
+class Waits(NamedTuple):
+    """How many answers of one status there were, and after how many seconds they came."""
+
+    count: int
+    p50: float
+    p99: float
+    worst: float
+
+    @staticmethod
+    def of(times: list[float]) -> Waits:
+        ordered = sorted(times)
+        return Waits(
+            len(ordered), ordered[len(ordered) // 2], ordered[int(0.99 * len(ordered))], ordered[-1]
+        )
+
+    def __str__(self) -> str:
+        p50, p99, worst = (1000 * seconds for seconds in self[1:])
+        return f"{self.count:6d}  p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {worst:.1f} ms"
+
+
 class Found:
     def __init__(self) -> None:
         self.times: dict[int, list[float]] = {}
@@ -98,7 +118,7 @@ async def _call(port: int, connections: int, rate: float | None, seconds: float)
 
 def offered(
     server: Server, *, connections: int, rate: float | None, seconds: float
-) -> tuple[dict[int, list[float]], int]:
+) -> tuple[dict[int, Waits], int]:
     """Times by status, and connections that were lost or never taken. The callers are a process of their own."""
     words = [str(server.port), str(connections), str(rate or 0), str(seconds)]
     run = subprocess.run(
@@ -110,21 +130,15 @@ def offered(
         check=True,
     )
     times, lost = json.loads(run.stdout)
-    return {int(status): waits for status, waits in times.items()}, lost
+    return {int(status): Waits(*waits) for status, waits in times.items()}, lost
 
 
 def _client(words: list[str]) -> None:
     port, connections, rate, seconds = (float(word) for word in words)
     calling = _call(int(port), int(connections), rate or None, seconds)
     found = uvloop.run(calling)
-    print(json.dumps([found.times, found.lost]))
-
-
-def _words(times: list[float]) -> str:
-    ordered = sorted(times)
-    return ", ".join(
-        f"p{100 * q:g} {1000 * ordered[min(len(ordered) - 1, int(q * len(ordered)))]:.1f} ms"
-        for q in (0.5, 0.99, 1.0)
+    print(
+        json.dumps([{status: Waits.of(times) for status, times in found.times.items()}, found.lost])
     )
 
 
@@ -156,7 +170,7 @@ def main() -> None:
                 each = spent / (answered - seen)
                 seen, cpu = answered, _cpu(server)
                 refused = server.metric("requests_refused_total")
-                peak = len(times[200]) / options.seconds
+                peak = times[200].count / options.seconds
                 before = server.metric("process_resident_memory_bytes")
                 times, lost = offered(
                     server,
@@ -164,8 +178,8 @@ def main() -> None:
                     rate=3 * peak,
                     seconds=options.seconds,
                 )
-                good = len(times.get(200, [])) / options.seconds
-                total = sum(map(len, times.values())) / options.seconds
+                good = times[200].count / options.seconds
+                total = sum(waits.count for waits in times.values()) / options.seconds
                 spent = _cpu(server) - cpu
                 answered = server.metric("model_requests_total", status="200")
                 refused = server.metric("requests_refused_total") - refused
@@ -180,7 +194,7 @@ def main() -> None:
                     f"  processor time: {1e6 * each:.0f} us an answer at the peak, {1e6 * no:.0f} us a refusal"
                 )
                 for status, found in sorted(times.items()):
-                    print(f"  {status}: {len(found):6d}  {_words(found)}")
+                    print(f"  {status}: {found}")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from gitops_model.serving.limits import (
 )
 
 SWEEP_SECONDS = 1.0
+DEAF_SECONDS = 0.2
 # Each is refused in turn while it drains, so a longer body than this ends its connection instead.
 MOST_DRAINED = 256 * 1024
 
@@ -66,6 +67,8 @@ class Protocol(HttpToolsProtocol):
         self._refusing = False
         self._drained = 0
         self._last = False
+        # Until when a caller who was refused should wait, on the event loop's clock.
+        self._asked_to_wait = 0.0
         # Bytes since the last head or body was complete.
         self._head = 0
         # Pieces of a body in one read.
@@ -111,7 +114,11 @@ class Protocol(HttpToolsProtocol):
         if len(self.headers) >= MOST_HEADERS:
             self._limits.refused("head")
             raise TooMuch
-        super().on_header(name, value)
+        # As uvicorn does it; a call less for each header.
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._head, self.due = 0, math.inf
@@ -149,11 +156,19 @@ class Protocol(HttpToolsProtocol):
             self._limits.busy += 1
 
     def on_response_complete(self) -> None:
-        if not self.pipeline:
+        # As uvicorn does it, without a timer for each answer: `due` ends idle connections, also those that send a body
+        # nobody waits for any more.
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
             self._rest()
-            # A body that nobody wanted may still arrive, and unsets uvicorn's own timer.
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        else:
+            self._rest()
             self.due = self.loop.time() + self.timeout_keep_alive
-        super().on_response_complete()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -168,8 +183,18 @@ class Protocol(HttpToolsProtocol):
         self._limits.refused("busy")
         self._last = self.expect_100_continue or not self.parser.should_keep_alive()
         self._refusing, self._drained = True, 0
-        self.due = self.loop.time() + HEAD_SECONDS
+        now = self.loop.time()
+        self.due = now + HEAD_SECONDS
+        if now < self._asked_to_wait:
+            # Even refusals add up. Who does not wait as it was asked to is not listened to for a moment.
+            self.flow.pause_reading()
+            self.loop.call_later(DEAF_SECONDS, self._listen)
+        self._asked_to_wait = now + 1.0
         self.transport.write(_BUSY_CLOSE if self._last else _BUSY)
+
+    def _listen(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def _abandon(self) -> None:
         """Nobody is there to be answered: uvicorn tells so to the newest request, which need not be the one at work."""

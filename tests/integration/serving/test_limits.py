@@ -239,10 +239,10 @@ def test_more_at_once_than_allowed_are_refused_at_once_and_told_when_to_come_bac
 
 def _overloaded(server: Server, seconds: float, connections: int) -> tuple[float, Counter[int]]:
     times, _ = offered(server, connections=16, rate=None, seconds=seconds)
-    peak = len(times[200]) / seconds
+    peak = times[200].count / seconds
     times, lost = offered(server, connections=connections, rate=3 * peak, seconds=seconds)
     assert lost == 0
-    found = Counter({status: len(waits) for status, waits in times.items()})
+    found = Counter({status: waits.count for status, waits in times.items()})
     return found[200] / seconds / peak, found
 
 
