@@ -59,7 +59,8 @@ class Caller(asyncio.Protocol):
             self.send()
         else:
             loop = asyncio.get_running_loop()
-            self.due = max(self.due + self.interval, loop.time())
+            polite = 1.0 if self.found.polite and status == 429 else 0.0
+            self.due = max(self.due + self.interval, loop.time() + polite)
             loop.call_at(self.due, self.send)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -91,10 +92,15 @@ class Found:
         self.times: dict[int, list[float]] = {}
         self.lost = 0
         self.ended = False
+        # Whether callers wait for a second when they are asked to.
+        self.polite = False
 
 
-async def _call(port: int, connections: int, rate: float | None, seconds: float) -> Found:
+async def _call(
+    port: int, connections: int, rate: float | None, seconds: float, *, polite: bool
+) -> Found:
     loop, found = asyncio.get_running_loop(), Found()
+    found.polite = polite
     interval = connections / rate if rate else None
     first = loop.time() + 0.5
     made = await asyncio.gather(
@@ -117,10 +123,15 @@ async def _call(port: int, connections: int, rate: float | None, seconds: float)
 
 
 def offered(
-    server: Server, *, connections: int, rate: float | None, seconds: float
+    server: Server,
+    *,
+    connections: int,
+    rate: float | None,
+    seconds: float,
+    polite: bool = False,
 ) -> tuple[dict[int, Waits], int]:
     """Times by status, and connections that were lost or never taken. The callers are a process of their own."""
-    words = [str(server.port), str(connections), str(rate or 0), str(seconds)]
+    words = [str(server.port), str(connections), str(rate or 0), str(seconds), str(int(polite))]
     run = subprocess.run(
         [sys.executable, "-m", "tests.bench.bench_overload", "--client", *words],
         cwd=Path(__file__).parents[2],
@@ -134,8 +145,8 @@ def offered(
 
 
 def _client(words: list[str]) -> None:
-    port, connections, rate, seconds = (float(word) for word in words)
-    calling = _call(int(port), int(connections), rate or None, seconds)
+    port, connections, rate, seconds, polite = (float(word) for word in words)
+    calling = _call(int(port), int(connections), rate or None, seconds, polite=bool(polite))
     found = uvloop.run(calling)
     print(
         json.dumps([{status: Waits.of(times) for status, times in found.times.items()}, found.lost])
@@ -151,7 +162,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--connections", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--client", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--polite", action="store_true", help="callers obey Retry-After")
+    parser.add_argument("--client", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.client:
         _client(options.client)
@@ -177,6 +189,7 @@ def main() -> None:
                     connections=options.connections,
                     rate=3 * peak,
                     seconds=options.seconds,
+                    polite=options.polite,
                 )
                 good = times[200].count / options.seconds
                 total = sum(waits.count for waits in times.values()) / options.seconds
