@@ -106,8 +106,8 @@ def _routes(server: Server, keys: int = 60) -> set[str]:
     ("faults", "words"),
     [
         ({"errors": 0.5}, "requests that fail"),
-        ({"fallbacks": 0.5}, "answers that are the fallback"),
-        ({"seconds": 0.01}, "answers that are slow"),
+        pytest.param({"fallbacks": 0.5}, "answers that are the fallback", marks=pytest.mark.slow),
+        pytest.param({"seconds": 0.01}, "answers that are slow", marks=pytest.mark.slow),
     ],
 )
 def test_a_bad_canary_is_out_of_routing_and_stays_out(
