@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, Command] = {
     "serve": Command("serving.serve", "answer requests with the models in the store"),
     "status": Command("delivery.status", "what is desired, what is live, what a rollback brings"),
     "monitor": Command("delivery.monitor", "is the model that serves the one that should?"),
+    "log": Command("delivery.log", "make days of the prediction log that are over Parquet: close"),
     "retrain": Command("delivery.retrain", "bring in newer data, train, check, commit on a branch"),
     "observe": Command("monitoring.observe", "watch the service with a Prometheus of your own"),
     "doctor": Command("actions.doctor", "which protections this repository lacks on GitHub"),

@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterable
 from datetime import date
 
+# Held by whoever closes or deletes days.
+LOCK = ".closing.lock"
 _DAY = re.compile(r"date=(\d{4}-\d\d-\d\d)")
 _CLOSING = re.compile(r"closing-([0-9a-f]{12})-(.+\.jsonl)")
 

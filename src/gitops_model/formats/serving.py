@@ -14,6 +14,7 @@ from gitops_model import strict_yaml
 class Settings:
     """How the service runs. Folders in the file are relative to the file's own folder.
 
+    `log_keep_days` and `log_keep_mb`: None keeps all.
     `trusted_types` are what skops may load, of bundles with `runtime: sklearn`, besides its own.
     """
 
@@ -27,6 +28,8 @@ class Settings:
     shutdown_seconds: float = 10.0
     log_predictions: bool = False
     log_folder: Path = Path("logs/predictions")
+    log_keep_days: int | None = None
+    log_keep_mb: float | None = None
     trusted_types: tuple[str, ...] = ()
 
     @staticmethod
@@ -41,6 +44,8 @@ class Settings:
             store=store or path.parent / data.get("store", "store"),
             log_predictions=log.get("predictions", False),
             log_folder=path.parent / log.get("folder", "logs/predictions"),
+            log_keep_days=log.get("keep_days"),
+            log_keep_mb=log.get("keep_mb"),
             trusted_types=tuple(data.get("trusted_types", ())),
             **{key: data[key] for key in plain if key in data},
         )

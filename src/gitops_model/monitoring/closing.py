@@ -38,7 +38,6 @@ PIECE_ROWS = 4096
 GROUP_ROWS = 1 << 16
 LONGEST_LINE = 64 << 20
 FACTS = b"gitops_model"
-LOCK = ".closing.lock"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +100,7 @@ def close(folder: Path, *, now: datetime) -> Iterator[Closed]:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[bool]:
-    with (folder / LOCK).open("w") as stream:
+    with (folder / log_files.LOCK).open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -133,8 +132,8 @@ def close_day(folder: Path) -> Iterator[Closed]:
             _step("freeze")
             (folder / name).rename(folder / log_files.closing(ident, name))
         groups.setdefault(ident, []).extend(fresh)
-    for ident, held in groups.items():
-        yield _written(folder, ident, sorted(held))
+    for ident, known in groups.items():
+        yield _written(folder, ident, sorted(known))
 
 
 def _step(_name: str) -> None:

@@ -18,6 +18,7 @@ from gitops_model.serving.metrics import Metrics
 from gitops_model.serving.prediction_log import PredictionLog
 from gitops_model.serving.predictor import ModelFailed, Refused, RowAnswer, evaluate
 from gitops_model.serving.replies import Problem
+from gitops_model.serving.retention import Keep
 from gitops_model.serving.router import Route, route
 from gitops_model.serving.snapshot import Served, Snapshot
 from gitops_model.serving.watcher import Watcher
@@ -69,7 +70,12 @@ class Service:
         )
         self.metrics.watch(self.watcher)
         self.log = (
-            PredictionLog(settings.log_folder, on_dropped=self.metrics.log_dropped)
+            PredictionLog(
+                settings.log_folder,
+                on_dropped=self.metrics.log_dropped,
+                keep=Keep(days=settings.log_keep_days, mb=settings.log_keep_mb),
+                on_deleted=self.metrics.log_deleted,
+            )
             if settings.log_predictions
             else None
         )
@@ -153,6 +159,7 @@ class Service:
             record = {
                 "request_id": ask.request_id,
                 "row": number,
+                "rows": len(ask.rows),
                 "model": answered.served.ref.model,
                 "sha256": answered.served.ref.sha256,
                 "route": "fallback" if row.fell_back else answered.route,
