@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, Command] = {
     "serve": Command("serving.serve", "answer requests with the models in the store"),
     "status": Command("delivery.status", "what is desired, what is live, what a rollback brings"),
     "monitor": Command("delivery.monitor", "is the model that serves the one that should?"),
+    "replay": Command("delivery.replay", "answer a day of the log again: DAY [--model ID]"),
     "log": Command("delivery.log", "make days of the prediction log that are over Parquet: close"),
     "retrain": Command("delivery.retrain", "bring in newer data, train, check, commit on a branch"),
     "observe": Command("monitoring.observe", "watch the service with a Prometheus of your own"),
@@ -73,6 +74,7 @@ INTERNAL: Mapping[str, Command] = {
     "ci-retrain": Command("actions.retrain", "train on newer data, and hand the commit on"),
     "ci-propose": Command("actions.propose", "open the pull request with a retrained model"),
     "run": Command("pipeline.run", "run a stage that was ejected: FILE"),
+    "answer": Command("serving.answering", "answer logged requests again, from stdin"),
     "weigh": Command("delivery.memory", "load one bundle in a process of its own"),
 }
 

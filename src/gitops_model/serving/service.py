@@ -116,7 +116,7 @@ class Service:
 
     async def answer(self, ask: Ask, *, served: Served, route: Route, until: float) -> Answered:
         """Answer, count and log `ask`. Raises Problem: 422, 500, or 504 after the deadline `until`."""
-        status, rows = 200, list[RowAnswer]()
+        status, rows, way = 200, list[RowAnswer](), route
         try:
             rows = await self._evaluate(served, ask, until)
         except Refused as refused:
@@ -140,7 +140,7 @@ class Service:
             )
         answered = Answered(served=served, route=route, rows=rows)
         if self.log is not None and not ask.request_id.startswith(GOLDEN_ID):
-            self._write(self.log, ask, answered, seconds)
+            self._write(self.log, ask, answered, seconds, way=way)
         return answered
 
     async def _evaluate(self, served: Served, ask: Ask, until: float) -> list[RowAnswer]:
@@ -153,7 +153,9 @@ class Service:
         async with asyncio.timeout_at(until):
             return await asyncio.wrap_future(work)
 
-    def _write(self, log: PredictionLog, ask: Ask, answered: Answered, seconds: float) -> None:
+    def _write(
+        self, log: PredictionLog, ask: Ask, answered: Answered, seconds: float, *, way: Route
+    ) -> None:
         epoch = time.time()
         for number, (inputs, row) in enumerate(zip(ask.rows, answered.rows, strict=True)):
             record = {
@@ -162,7 +164,8 @@ class Service:
                 "rows": len(ask.rows),
                 "model": answered.served.ref.model,
                 "sha256": answered.served.ref.sha256,
-                "route": "fallback" if row.fell_back else answered.route,
+                # Of a batch with a fallback in it, the other rows are the model's all the same.
+                "route": "fallback" if row.fell_back else way,
                 "key": ask.key,
                 "inputs": inputs,
                 "imputed": row.imputed,
