@@ -1,7 +1,7 @@
 """What the monitor costs: `python -m ci_scripts.bench_monitor [ROWS]` writes logs of 40 columns and counts them.
 
-Prints CPU seconds and peak memory of a process that does nothing else, for Parquet and for JSON lines, at ROWS and at a
-tenth of them, and the bytes of the profile.
+Prints CPU seconds and peak memory of a process that does nothing else, for Parquet, for JSON lines, for closing these
+(`gitops-model log close`) and for what was closed, at ROWS and at a tenth of them, and the bytes of the profile.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,16 @@ def count(folder: Path, profile: Path) -> None:
     print(json.dumps([rows, used.ru_utime + used.ru_stime, _peak_mb()]))
 
 
+def close(folder: Path) -> None:
+    """In a process of its own: close the log and print what it took."""
+    from gitops_model.monitoring import closing
+
+    done = list(closing.close(folder, now=datetime.now(UTC)))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    rows = sum(one.rows for one in done)
+    print(json.dumps([rows, used.ru_utime + used.ru_stime, _peak_mb()]))
+
+
 def _peak_mb() -> float:
     # Not ru_maxrss, which begins with the size of the parent. Linux counts KiB.
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
@@ -114,6 +125,9 @@ def main(words: list[str]) -> int:
     """Measure; or, with `--count FOLDER PROFILE`, be what is measured."""
     if words[:1] == ["--count"]:
         count(Path(words[1]), Path(words[2]))
+        return 0
+    if words[:1] == ["--close"]:
+        close(Path(words[1]))
         return 0
     from gitops_model.pipeline import reference
 
@@ -128,21 +142,23 @@ def main(words: list[str]) -> int:
         for kind in ("parquet", "jsonl"):
             for size in (rows // 10, rows):
                 folder = Path(name) / f"{kind}-{size}"
-                held = write(folder, kind, size)
-                command = [
-                    sys.executable,
-                    "-m",
-                    "ci_scripts.bench_monitor",
-                    "--count",
-                    str(folder),
-                    str(profile),
-                ]
-                done = subprocess.run(command, capture_output=True, text=True, check=True)
-                found, seconds, peak = json.loads(done.stdout)
-                print(
-                    f"{kind:<8} {found:>10,} rows {held / 1e6:>7.0f} MB: {seconds:5.1f} s of CPU, {peak:4.0f} MB"
-                )
+                write(folder, kind, size)
+                _measured(kind, folder, "--count", str(folder), str(profile))
+                if kind == "jsonl":
+                    _measured("closing", folder, "--close", str(folder))
+                    _measured("closed", folder, "--count", str(folder), str(profile))
     return 0
+
+
+def _measured(name: str, folder: Path, *words: str) -> None:
+    held = sum(path.stat().st_size for path in folder.glob("*/*"))
+    command = [sys.executable, "-m", "ci_scripts.bench_monitor", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows, seconds, peak = json.loads(done.stdout)
+    print(
+        f"{name:<8} {rows:>10,} rows {held / 1e6:>7.0f} MB: {seconds:5.1f} s of CPU, {peak:4.0f} MB",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

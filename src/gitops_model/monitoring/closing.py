@@ -34,7 +34,7 @@ from gitops_model.monitoring.kinds import Kind, Plan
 
 # A service whose disk is slow may still write the last answers of a day.
 GRACE = timedelta(minutes=10)
-PIECE_ROWS = 4096
+PIECE_ROWS = 1024
 GROUP_ROWS = 1 << 16
 LONGEST_LINE = 64 << 20
 FACTS = b"gitops_model"

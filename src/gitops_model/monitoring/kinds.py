@@ -7,12 +7,14 @@ exactly the same number. What is `exact` is stricter: the very text of the JSON 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -40,6 +42,7 @@ _ARROW = {
     "time": pa.types.is_timestamp,
     "str": lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
 }
+USUAL = {"key": pa.string(), "imputed": pa.list_(pa.string())}
 _NUMBER = frozenset({"int", "float"})
 
 
@@ -91,8 +94,8 @@ def of(values: Sequence[Any], *, exact: bool = False, depth: int = 0) -> Kind:
         if len(seen) == 1:
             names = list(next(iter(seen)))
         fields = {
-            name: of([one.get(name) for one in held], exact=exact, depth=depth + 1)
-            for name in names
+            name: of(inner, exact=exact, depth=depth + 1)
+            for name, inner in zip(names, _fields(held, names), strict=True)
         }
         orders = frozenset(seen) if exact else orders
     if list in types:
@@ -100,6 +103,15 @@ def of(values: Sequence[Any], *, exact: bool = False, depth: int = 0) -> Kind:
         items = of(inner, exact=exact, depth=depth + 1)
     known = frozenset(scalars)
     return Kind(scalars=known, fields=fields, items=items, orders=orders, exact=exact)
+
+
+def _fields(values: Sequence[Any], names: Sequence[str]) -> list[Sequence[Any]]:
+    """The values of each of `names` in objects that may lack some, None where there is no object."""
+    if len(names) > 1 and values:
+        # Object by object, as they lie in memory: several times as fast as name by name.
+        with contextlib.suppress(KeyError, TypeError):
+            return list(zip(*map(itemgetter(*names), values), strict=True))
+    return [[None if one is None else one.get(name) for one in values] for name in names]
 
 
 def _sizes(values: Sequence[int]) -> set[str]:
@@ -114,8 +126,7 @@ def of_records(records: Sequence[Mapping[str, Any]], *, exact: bool) -> Kind:
     """The kind of whole records. Their `output` can be written again letter by letter where `exact`."""
     names = dict.fromkeys(chain.from_iterable(dict.fromkeys(map(tuple, records))))
     fields = {}
-    for name in names:
-        values = [record.get(name) for record in records]
+    for name, values in zip(names, _fields(records, list(names)), strict=True):
         fields[name] = of(values, exact=exact and name == "output", depth=1)
         if name == "time" and _are_times(values):
             fields[name] = Kind(scalars=frozenset({"time"}))
@@ -163,7 +174,12 @@ def plan(kinds: Iterable[Kind]) -> Plan:
     """The narrowest schema that holds records of all `kinds`."""
     whole = reduce(merged, kinds, Kind(fields={}))
     texts: set[str] = set()
-    columns = [(name, _type(kind, name, texts)) for name, kind in (whole.fields or {}).items()]
+    columns = []
+    for name, kind in (whole.fields or {}).items():
+        found = _type(kind, name, texts)
+        # A day without a single key has the column of other days all the same, for those who join them by SQL.
+        unknown = found in (pa.null(), pa.list_(pa.null()))
+        columns.append((name, USUAL.get(name, found) if unknown else found))
     return Plan(schema=pa.schema(columns), texts=frozenset(texts))
 
 
@@ -199,9 +215,10 @@ def _within(order: Sequence[str], names: Sequence[str]) -> bool:
 
 def table(records: Sequence[Mapping[str, Any]], held: Plan) -> pa.Table:
     """Records as columns of `held`, which must hold their kind."""
+    inner = _fields(records, held.schema.names)
     columns = [
-        column([record.get(one.name) for record in records], one.type, one.name, held.texts)
-        for one in held.schema
+        column(values, one.type, one.name, held.texts)
+        for one, values in zip(held.schema, inner, strict=True)
     ]
     return pa.Table.from_arrays(columns, schema=held.schema)
 
@@ -211,14 +228,10 @@ def column(values: Sequence[Any], kind: pa.DataType, path: str, texts: frozenset
     if path in texts:
         return pa.array([None if v is None else dumps(v) for v in values], pa.string())
     if pa.types.is_struct(kind):
+        inner = _fields(values, [one.name for one in kind])
         children = [
-            column(
-                [None if v is None else v.get(one.name) for v in values],
-                one.type,
-                f"{path}.{one.name}",
-                texts,
-            )
-            for one in kind
+            column(held, one.type, f"{path}.{one.name}", texts)
+            for one, held in zip(kind, inner, strict=True)
         ]
         missing = pa.array([v is None for v in values], pa.bool_())
         return pa.StructArray.from_arrays(children, fields=list(kind), mask=missing)
