@@ -20,10 +20,11 @@ from pathlib import Path
 
 from ci_scripts.mutants import JUDGE, Mutation
 from ci_scripts.mutants_of_delivery import DELIVER
+from ci_scripts.mutants_of_log import LOG
 from ci_scripts.mutants_of_monitor import MONITOR
 
 ROOT = Path(__file__).parents[1]
-MUTATIONS = JUDGE + DELIVER + MONITOR
+MUTATIONS = JUDGE + DELIVER + MONITOR + LOG
 COPIED = ("src", "tests", "ci_scripts", "hooks", "cookiecutter.json", "pyproject.toml")
 
 

@@ -1,4 +1,4 @@
-"""docs/LOG.md of a generated repository: its script and its SQL run, on a log with closed and open days."""
+"""docs/reading_the_log.md: its script and its SQL run, on a log with closed and open days."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 
 from gitops_model.monitoring import closing
 from tests.support import logs
-from tests.support.places import TEMPLATE
+from tests.support.places import ROOT
 
-PAGE = (TEMPLATE / "docs" / "LOG.md").read_text()
+PAGE = (ROOT / "docs" / "reading_the_log.md").read_text()
 
 
 def block(language: str) -> str:
@@ -29,13 +29,12 @@ def place(tmp_path: Path) -> Path:
     logs.write(folder, "2026-11-20", [*many, "torn\n"])
     logs.write(folder, "2026-11-21", [logs.record(n, inputs={"wind": 3.5}) for n in range(3)])
     assert list(closing.close(folder, now=datetime(2026, 11, 22, 2, tzinfo=UTC)))
+    late = [logs.record(n, route="canary", time="2026-11-28T08:00:00.000Z") for n in range(4)]
     # A part that lies in Parquet already, as in the moment between the last two steps.
     (closed,) = folder.glob("date=2026-11-20/*.parquet")
     left = logs.write(folder, "2026-11-20", [logs.record(9)])
     left.rename(closed.parent / f"closing-{closed.stem.removeprefix('closed-')}-part-1.jsonl")
-    logs.write(
-        folder, "2026-11-28", [*(logs.record(n, route="canary") for n in range(4)), "torn\n"]
-    )
+    logs.write(folder, "2026-11-28", [*late, "torn\n"])
     return tmp_path
 
 
@@ -49,7 +48,7 @@ def test_the_script_runs(place: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "2 lines are no records" in done.stdout
     table = re.sub(r" +", " ", done.stdout)
-    assert "2026-11-20 flight-delay-v1 stable 5" in table
+    assert "2026-11-20 flight-delay-v1 stable 8" in table
     assert "2026-11-28 flight-delay-v1 canary 4" in table
     assert "inputs.wind" in table
 
