@@ -7,6 +7,7 @@ from ci_scripts.mutants import inside
 CLOSING = "tests/unit/monitoring/test_closing.py"
 COMMAND = "tests/integration/delivery/test_log.py"
 REPLAY = "tests/integration/delivery/test_replay.py"
+REPLAYED = "tests/unit/monitoring/test_replayed.py"
 RETENTION = "tests/integration/serving/test_retention.py"
 ANY = f"{CLOSING}::test_any_split_and_any_crash_give_the_same_records"
 
@@ -125,21 +126,21 @@ LOG = (
         "replay: rows of a batch are asked one by one",
         "    return same and _place(record) > _place(former)\n",
         "    return False\n",
-        f"{REPLAY}::test_the_releases_that_answered_answer_the_same_bytes",
+        f"{REPLAYED}::test_rows_of_a_request_stay_together",
     ),
     inside(
         "monitoring/replayed.py",
         "replay: outputs that are nearly the same are the same",
         "        same = (row.output, row.imputed, row.fell_back) == (\n            again.output,\n",
         "        same = (row.output[:30], row.imputed, row.fell_back) == (\n            (again.output or '')[:30],\n",
-        f"{REPLAY}::test_a_row_that_is_answered_otherwise_is_shown",
+        f"{REPLAYED}::test_the_last_digit_counts",
     ),
     inside(
         "monitoring/replayed.py",
         "replay: any ten rows stand for the most different ones",
         "    elif item[:-1] > heap[0][:-1]:\n",
         "    elif False:\n",
-        f"{REPLAY}::test_another_release_shows_what_would_change",
+        f"{REPLAYED}::test_the_most_different_and_the_first_rows_are_shown_in_any_order",
     ),
     inside(
         "delivery/replay.py",
