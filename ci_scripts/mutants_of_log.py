@@ -115,6 +115,13 @@ LOG = (
         f"{RETENTION}::test_nothing_is_deleted_while_days_are_closed",
     ),
     inside(
+        "serving/prediction_log.py",
+        "log: the service ends while its log is being written",
+        "                if lost := await writing:\n",
+        "                if lost := 0:\n",
+        "tests/integration/serving/test_prediction_log.py::test_the_end_waits_for_a_write_that_has_begun",
+    ),
+    inside(
         "serving/service.py",
         "log: all rows of a batch with one fallback are logged as fallbacks",
         '"route": "fallback" if row.fell_back else way,',

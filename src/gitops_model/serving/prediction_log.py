@@ -85,9 +85,13 @@ class PredictionLog:
         if self._waiting:
             records, self._waiting = self._waiting, []
             loop = asyncio.get_running_loop()
-            lost = await asyncio.shield(loop.run_in_executor(self._writer, self._write, records))
-            if lost:
-                self._on_dropped(lost)
+            writing = loop.run_in_executor(self._writer, self._write, records)
+            try:
+                await asyncio.shield(writing)
+            finally:
+                # The process ends right after `run`: what is on its way to the disk must get there.
+                if lost := await writing:
+                    self._on_dropped(lost)
 
     def _tidy(self) -> int:
         """In the writing thread: delete days that need not be kept, and return how many."""
