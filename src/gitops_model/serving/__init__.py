@@ -7,7 +7,8 @@
 | `snapshot`, `router` | the immutable routing table, and who answers a request |
 | `service`, `predictor`, `answers` | from inputs to a counted and logged answer |
 | `api`, `oip`, `health`, `docs`, `openapi`, `replies` | HTTP: plain JSON, Open Inference Protocol v2, state |
-| `metrics`, `collectors`, `detail`, `prediction_log` | what is measured and written down |
+| `metrics`, `collectors`, `detail`, `prediction_log`, `retention` | what is measured and written down |
+| `answering` | a process that answers logged requests again, for `replay` |
 
 Places prepared, with nothing behind them yet: a shadow is verified, loaded and listed in /status, but nothing is
 sent to it (`Snapshot.shadow`); a canary is routed, but no guard compares it with stable and takes it out (the
