@@ -40,6 +40,7 @@ class Guard:
 class Settings:
     """How the service runs. Folders in the file are relative to the file's own folder.
 
+    `log_keep_days` and `log_keep_mb`: None keeps all.
     `shadow_share` of the requests is copied to a shadow, whose process may take `shadow_memory_mb`.
     `trusted_types` are what skops may load, of bundles with `runtime: sklearn`, besides its own. `report` is where the
     monitor's last report would lie, for the service's page.
@@ -55,6 +56,8 @@ class Settings:
     shutdown_seconds: float = 10.0
     log_predictions: bool = False
     log_folder: Path = Path("logs/predictions")
+    log_keep_days: int | None = None
+    log_keep_mb: float | None = None
     trusted_types: tuple[str, ...] = ()
     report: Path | None = None
     guard: Guard = Guard()
@@ -76,6 +79,8 @@ class Settings:
             log_folder=path.parent / log.get("folder", "logs/predictions"),
             shadow_share=float(shadow.get("share", 1.0)),
             shadow_memory_mb=shadow.get("memory_mb", 1024),
+            log_keep_days=log.get("keep_days"),
+            log_keep_mb=log.get("keep_mb"),
             trusted_types=tuple(data.get("trusted_types", ())),
             report=path.parent / "reports" / "monitor.json",
             guard=Guard.from_dict(data.get("guard") or {}),

@@ -10,7 +10,9 @@
 | `api`, `oip`, `docs`, `openapi`, `replies` | HTTP: plain JSON, Open Inference Protocol v2 |
 | `health`, `page`, `history`, `picture` | the state, for programs and for people |
 | `shadow`, `shadow_account`, `shadow_child`, `shadow_worker` | copies of answered requests, and who gets them |
-| `metrics`, `shadow_metrics`, `collectors`, `detail`, `prediction_log` | what is measured and written down |
+| `metrics`, `shadow_metrics`, `collectors`, `detail` | what is measured |
+| `prediction_log`, `retention` | what is written down, and for how long |
+| `answering` | a process that answers logged requests again, for `replay` |
 
 Not built yet: a request has a deadline, but there is no limit on how many wait, so overload makes answers late instead
 of refusing some (`Service.answer`).
