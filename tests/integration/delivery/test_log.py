@@ -72,6 +72,7 @@ def test_a_disk_that_is_full_loses_nothing(
     assert len(log.read(folder(root))) == 1 and not parquet(root)
 
 
+@pytest.mark.slow
 def test_killed_at_any_time_it_loses_nothing_and_counts_nothing_twice(root: Path) -> None:
     days = [f"2026-11-{day}" for day in range(10, 16)]
     for day in days:

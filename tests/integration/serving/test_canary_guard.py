@@ -169,6 +169,7 @@ def test_what_is_forgiven_is_routed_again_and_judged_anew(scene: Callable[..., S
     assert _routes(server) == {"stable", "canary"}
 
 
+@pytest.mark.slow
 def test_another_service_of_the_same_store_takes_it_out_too(
     scene: Callable[..., Scene], tmp_path: Path
 ) -> None:
@@ -188,6 +189,7 @@ def test_another_service_of_the_same_store_takes_it_out_too(
         second.kill()
 
 
+@pytest.mark.slow
 def test_it_only_says_so_where_act_is_false(scene: Callable[..., Scene]) -> None:
     at = scene(guard={"act": False})
     server = at.server

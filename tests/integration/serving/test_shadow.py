@@ -253,6 +253,7 @@ def test_one_that_ends_while_nobody_asks_is_noticed(store: Store, server: Server
     assert rows(state)["lost"] == rows(state)["down"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server", [{"shadow": {"memory_mb": 600}}], indirect=True)
 def test_one_that_eats_memory_gets_none_or_is_ended(store: Store, server: Server) -> None:
     with_shadow(store, server, troubled.add(store, 2))
