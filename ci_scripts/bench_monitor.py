@@ -1,8 +1,8 @@
 """What monitors cost: `python -m ci_scripts.bench_monitor [ROWS] [--short]` has them judge logs of 40 columns.
 
-Prints CPU seconds and peak memory of processes that do nothing else: ours for Parquet and for JSON lines, Evidently and
-NannyML for the same Parquet file, at ROWS and at a tenth of them; ours at ten times ROWS, too. Ratios are to ours with
-Parquet.
+Prints CPU seconds and peak memory of processes that do nothing else: ours for Parquet, for JSON lines, for closing them
+(`gitops-model log close`) and for what was closed, Evidently and NannyML for the same Parquet file, at ROWS and at a
+tenth of them; ours at ten times ROWS, too. Ratios are to ours with Parquet.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,15 @@ def count(folder: Path, profile: Path) -> None:
     print(json.dumps([rows, used(), started, peak_mb()]))
 
 
+def close(folder: Path) -> None:
+    """In a process of its own: close the log and print what it took."""
+    from gitops_model.monitoring import closing
+
+    started = used()
+    done = list(closing.close(folder, now=datetime.now(UTC)))
+    print(json.dumps([sum(one.rows for one in done), used(), started, peak_mb()]))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cost:
     """What a process took: CPU `seconds` in all, `start` of them before it read anything, and its `peak` in MB."""
@@ -130,8 +140,12 @@ class Cost:
 
 def ours(folder: Path, profile: Path, name: str) -> Cost:
     """Our monitor on a folder of days."""
+    return _own(name, "--count", str(folder), str(profile))
+
+
+def _own(name: str, *words: str) -> Cost:
     done = subprocess.run(
-        [sys.executable, "-m", "ci_scripts.bench_monitor", "--count", str(folder), str(profile)],
+        [sys.executable, "-m", "ci_scripts.bench_monitor", *words],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -160,6 +174,9 @@ def costs(folder: Path, rows: int, *, short: bool) -> Iterator[Cost]:
         for kind in ("parquet", "jsonl"):
             write(folder / f"{kind}-{size}", kind, size)
             yield ours(folder / f"{kind}-{size}", profile, f"this monitor, {kind}")
+        lines = folder / f"jsonl-{size}"
+        yield _own("closing the JSON lines, once", "--close", str(lines))
+        yield ours(lines, profile, "this monitor, closed")
         log = folder / f"parquet-{size}" / DAY / "part-1.parquet"
         for peer, name in PEERS.items():
             if there and not (short and size == rows):
@@ -226,6 +243,9 @@ def main(words: list[str]) -> int:
     if words[:1] == ["--count"]:
         count(Path(words[1]), Path(words[2]))
         return 0
+    if words[:1] == ["--close"]:
+        close(Path(words[1]))
+        return 0
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("rows", nargs="?", type=int, default=ROWS)
     parser.add_argument(
@@ -243,6 +263,17 @@ def main(words: list[str]) -> int:
                 flush=True,
             )
     return 0
+
+
+def _measured(name: str, folder: Path, *words: str) -> None:
+    held = sum(path.stat().st_size for path in folder.glob("*/*"))
+    command = [sys.executable, "-m", "ci_scripts.bench_monitor", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows, seconds, peak = json.loads(done.stdout)
+    print(
+        f"{name:<8} {rows:>10,} rows {held / 1e6:>7.0f} MB: {seconds:5.1f} s of CPU, {peak:4.0f} MB",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

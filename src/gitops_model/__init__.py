@@ -2,6 +2,7 @@
 
 What a team's code may use stands in `__all__`; everything else is private and may change in any release. The first
 names are for pipeline/source.py, features.py and train.py, the modules below them for stages that were ejected.
+`gitops_model.log` reads the prediction log.
 """
 
 from __future__ import annotations

@@ -54,6 +54,8 @@ COMMANDS: Mapping[str, Command] = {
         "delivery.simulate", "what the guard of the canary does: false alarms, time"
     ),
     "forgive": Command("delivery.forgive", "let a canary that was taken out be tried again"),
+    "replay": Command("delivery.replay", "answer a day of the log again: DAY [--model ID]"),
+    "log": Command("delivery.log", "make days of the prediction log that are over Parquet: close"),
     "retrain": Command("delivery.retrain", "bring in newer data, train, check, commit on a branch"),
     "compare": Command(
         "delivery.compare", "what a shadow would have answered, or two days of the log"
@@ -80,6 +82,7 @@ INTERNAL: Mapping[str, Command] = {
     "ci-retrain": Command("actions.retrain", "train on newer data, and hand the commit on"),
     "ci-propose": Command("actions.propose", "open the pull request with a retrained model"),
     "run": Command("pipeline.run", "run a stage that was ejected: FILE"),
+    "answer": Command("serving.answering", "answer logged requests again, from stdin"),
     "weigh": Command("delivery.memory", "load one bundle in a process of its own"),
     "rehearse": Command("delivery.rehearsal", "could this bundle serve?"),
 }

@@ -152,6 +152,7 @@ def test_a_stage_runs_when_and_only_when_what_it_depends_on_changed(built: Small
     assert manifest["library"]["stages"] == json.loads((built.root / "stages.json").read_text())
 
 
+@pytest.mark.slow
 def test_ejected_stages_build_the_same_model_as_code_of_the_team(
     repo: Small,
 ) -> None:

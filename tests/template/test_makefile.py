@@ -249,6 +249,13 @@ def test_every_value_that_a_recipe_uses_travels_as_text(project: Project):
             "compare LOG=logs FROM=2026-11-20 TO=2026-11-27",
             "gitops-model compare --log logs 2026-11-20 2026-11-27",
         ),
+        ("replay DAY=2026-11-28", "gitops-model replay 2026-11-28"),
+        (
+            "replay DAY=2026-11-28 MODEL=delay-v3 LOG=s3://logs/flights",
+            "gitops-model replay 2026-11-28 --model delay-v3 --log s3://logs/flights",
+        ),
+        ("log-close", "gitops-model log close"),
+        ("log-close LOG=logs/old", "gitops-model log close --log logs/old"),
         ("observe", "gitops-model observe"),
         ("observe PORT=9091", "gitops-model observe --port 9091"),
         ("doctor", "gitops-model doctor"),

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitops_model.delivery import agent, canary, confirm, fetch, releases, service
+from gitops_model.delivery import agent, canary, confirm, fetch, log, releases, service
 from gitops_model.delivery.desired import Desired, pointer_at, resolve
 from gitops_model.delivery.git import Git
 from gitops_model.delivery.store import Store, Stored
@@ -81,11 +81,18 @@ def run(options: Options) -> int:
     goal = target(git, store=options.store, url=options.url, required=options.confirm)
     if options.watch:
         every = service.settings(git.root).get("deploy", {}).get("poll_seconds", POLL_SECONDS)
-        return agent.watch(
-            look=lambda: wish(git, goal, ref=options.ref),
-            deploy=lambda: deploy(git, goal, ref=options.ref),
-            every=every,
-        )
+        closer = log.Closer(git.root)
+
+        def look() -> agent.Wish:
+            closer.look()
+            return wish(git, goal, ref=options.ref)
+
+        try:
+            return agent.watch(
+                look=look, deploy=lambda: deploy(git, goal, ref=options.ref), every=every
+            )
+        finally:
+            closer.stop()
     deploy(git, goal, ref=options.ref)
     return 0
 

@@ -40,6 +40,7 @@ class Guard:
 class Settings:
     """How the service runs. Folders in the file are relative to the file's own folder.
 
+    `log_keep_days` and `log_keep_mb`: None keeps all.
     More than `max_requests` at once are refused. Loading a release may take `load_seconds` of processor time and
     `load_memory_mb`. `shadow_share` of the requests is copied to a shadow, whose process may take `shadow_memory_mb`.
     `trusted_types` are what skops may load, of bundles with `runtime: sklearn`, besides its own. `report` is where the
@@ -59,6 +60,8 @@ class Settings:
     shutdown_seconds: float = 10.0
     log_predictions: bool = False
     log_folder: Path = Path("logs/predictions")
+    log_keep_days: int | None = None
+    log_keep_mb: float | None = None
     trusted_types: tuple[str, ...] = ()
     report: Path | None = None
     guard: Guard = Guard()
@@ -86,6 +89,8 @@ class Settings:
             load_memory_mb=load.get("memory_mb", 4096),
             shadow_share=float(shadow.get("share", 1.0)),
             shadow_memory_mb=shadow.get("memory_mb", 1024),
+            log_keep_days=log.get("keep_days"),
+            log_keep_mb=log.get("keep_mb"),
             trusted_types=tuple(data.get("trusted_types", ())),
             report=path.parent / "reports" / "monitor.json",
             guard=Guard.from_dict(data.get("guard") or {}),

@@ -10,7 +10,9 @@
 | `api`, `oip`, `docs`, `openapi`, `replies` | HTTP: plain JSON, Open Inference Protocol v2 |
 | `health`, `page`, `history`, `picture` | the state, for programs and for people |
 | `shadow`, `shadow_account`, `shadow_child`, `shadow_worker` | copies of answered requests, and who gets them |
-| `metrics`, `shadow_metrics`, `collectors`, `detail`, `prediction_log` | what is measured and written down |
+| `metrics`, `shadow_metrics`, `collectors`, `detail` | what is measured |
+| `prediction_log`, `retention` | what is written down, and for how long |
+| `answering` | a process that answers logged requests again, for `replay` |
 | `limits`, `protocol`, `door` | what is taken on at once and of one request; connections, and who is let in |
 | `trial`, `trial_worker`, `passing` | a bundle is tried apart before it is loaded; which failures are tried again |
 

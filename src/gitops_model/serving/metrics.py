@@ -115,6 +115,11 @@ class Metrics:
             "Records the prediction log could not take.",
             registry=self.registry,
         )
+        self._log_deleted = Counter(
+            "prediction_log_deleted_days_total",
+            "Days of the prediction log that were deleted, as serving.yaml says.",
+            registry=self.registry,
+        )
         self._pooled = Gauge(
             "model_pool_requests",
             "Prediction requests that wait for a worker thread or occupy one.",
@@ -200,6 +205,10 @@ class Metrics:
     def load_failed(self, reason: str) -> None:
         """A pointer or a bundle was not taken; see BadArtifact for the reasons."""
         self._load_failures.labels(reason).inc()
+
+    def log_deleted(self, days: int) -> None:
+        """Days of the prediction log were deleted, as serving.yaml says."""
+        self._log_deleted.inc(days)
 
     def log_dropped(self, records: int) -> None:
         """The prediction log lost `records` records."""

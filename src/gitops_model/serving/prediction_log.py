@@ -3,8 +3,8 @@
     logs/predictions/date=2026-11-22/part-4711.jsonl
 
 Answering only appends to a list in memory; a worker thread turns records into text and writes them, twice a
-second and at the end. Read a day with `pandas.read_json(path, lines=True)`, or everything with DuckDB's
-`read_json('logs/predictions/*/*.jsonl', hive_partitioning=true)`.
+second and at the end. `gitops_model.log.read` reads everything; `gitops-model log close` makes days that are over
+Parquet.
 """
 
 from __future__ import annotations
@@ -14,16 +14,22 @@ import contextlib
 import json
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from gitops_model.files import size_words
+from gitops_model.serving import retention
+from gitops_model.serving.retention import Keep
+
 logger = logging.getLogger("gitops_model.serving")
 
 FLUSH_SECONDS = 0.5
 # When the disk cannot follow, records are dropped and counted rather than kept until memory ends.
+TIDY_SECONDS = 60.0
 MAX_WAITING = 100_000
 BLOCK = 1 << 16
 
@@ -31,11 +37,24 @@ Record = Mapping[str, Any]
 
 
 class PredictionLog:
-    """Appends records to `folder`. `on_dropped(n)` is told of records that were lost."""
+    """Appends records to `folder`. `on_dropped(n)` is told of records that were lost.
 
-    def __init__(self, folder: Path, *, on_dropped: Callable[[int], None] = lambda n: None) -> None:
+    Days beyond `keep` are deleted, and `on_deleted(n)` is told.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        on_dropped: Callable[[int], None] = lambda n: None,
+        keep: Keep = Keep(),  # noqa: B008  it is frozen
+        on_deleted: Callable[[int], None] = lambda n: None,
+    ) -> None:
         self._folder = folder
         self._on_dropped = on_dropped
+        self._keep = keep
+        self._on_deleted = on_deleted
+        self._tidied = -TIDY_SECONDS
         self._waiting: list[tuple[float, Record]] = []
         self._mended: set[Path] = set()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="log")
@@ -54,6 +73,10 @@ class PredictionLog:
             while True:
                 await asyncio.sleep(FLUSH_SECONDS)
                 await self._flush()
+                if time.monotonic() - self._tidied >= TIDY_SECONDS:
+                    self._tidied = time.monotonic()
+                    loop = asyncio.get_running_loop()
+                    self._on_deleted(await loop.run_in_executor(self._writer, self._tidy))
         finally:
             await self._flush()
             self._writer.shutdown(wait=False)
@@ -62,19 +85,32 @@ class PredictionLog:
         if self._waiting:
             records, self._waiting = self._waiting, []
             loop = asyncio.get_running_loop()
-            lost = await asyncio.shield(loop.run_in_executor(self._writer, self._write, records))
-            if lost:
-                self._on_dropped(lost)
+            writing = loop.run_in_executor(self._writer, self._write, records)
+            try:
+                await asyncio.shield(writing)
+            finally:
+                # The process ends right after `run`: what is on its way to the disk must get there.
+                if lost := await writing:
+                    self._on_dropped(lost)
+
+    def _tidy(self) -> int:
+        """In the writing thread: delete days that need not be kept, and return how many."""
+        try:
+            gone = retention.tidy(self._folder, self._keep, today=datetime.now(UTC).date())
+        except OSError as error:
+            logger.error("old days of the prediction log cannot be deleted: %s", error)
+            return 0
+        for one in gone:
+            logger.info("the prediction log of %s was deleted: %s", one.day, size_words(one.size))
+        return len(gone)
 
     def _write(self, records: list[tuple[float, Record]]) -> int:
         """In the writing thread: append `records`, and return how many were lost."""
         by_day: dict[str, list[str]] = {}
         for epoch, record in records:
-            time = datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds")
-            line = json.dumps(
-                {"time": time.replace("+00:00", "Z"), **record}, separators=(",", ":")
-            )
-            by_day.setdefault(time[:10], []).append(line + "\n")
+            at = datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds")
+            line = json.dumps({"time": at.replace("+00:00", "Z"), **record}, separators=(",", ":"))
+            by_day.setdefault(at[:10], []).append(line + "\n")
         return sum(len(lines) - self._append(day, lines) for day, lines in by_day.items())
 
     def _append(self, day: str, lines: list[str]) -> int:

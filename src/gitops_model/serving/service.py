@@ -23,6 +23,7 @@ from gitops_model.serving.metrics import Metrics
 from gitops_model.serving.prediction_log import PredictionLog
 from gitops_model.serving.predictor import ModelFailed, Refused, RowAnswer, evaluate
 from gitops_model.serving.replies import Problem, overloaded
+from gitops_model.serving.retention import Keep
 from gitops_model.serving.router import Route, route
 from gitops_model.serving.shadow import Shadows
 from gitops_model.serving.shadow_account import Copy
@@ -74,7 +75,12 @@ class Service:
         self.metrics = Metrics()
         self.history = History()
         self.log = (
-            PredictionLog(settings.log_folder, on_dropped=self.metrics.log_dropped)
+            PredictionLog(
+                settings.log_folder,
+                on_dropped=self.metrics.log_dropped,
+                keep=Keep(days=settings.log_keep_days, mb=settings.log_keep_mb),
+                on_deleted=self.metrics.log_deleted,
+            )
             if settings.log_predictions
             else None
         )
@@ -152,7 +158,7 @@ class Service:
         pooled = _is_work(served, ask)
         if pooled:
             self._has_room()
-        status, rows = 200, list[RowAnswer]()
+        status, rows, way = 200, list[RowAnswer](), route
         try:
             rows = await self._evaluate(served, ask, until, pooled=pooled)
         except Refused as refused:
@@ -192,7 +198,7 @@ class Service:
             self.history.add(status=status, seconds=seconds, rows=len(rows), missing=missing)
         answered = Answered(served=served, route=route, rows=rows)
         if self.log is not None and not ask.request_id.startswith(GOLDEN_ID):
-            self._write(self.log, ask, answered, seconds)
+            self._write(self.log, ask, answered, seconds, way=way)
         if (shadow := self.watcher.snapshot.shadow) is not None:
             copy = Copy(
                 epoch=time.time(),
@@ -247,15 +253,19 @@ class Service:
         async with asyncio.timeout_at(until):
             return await asyncio.wrap_future(future)
 
-    def _write(self, log: PredictionLog, ask: Ask, answered: Answered, seconds: float) -> None:
+    def _write(
+        self, log: PredictionLog, ask: Ask, answered: Answered, seconds: float, *, way: Route
+    ) -> None:
         epoch = time.time()
         for number, (inputs, row) in enumerate(zip(ask.rows, answered.rows, strict=True)):
             record = {
                 "request_id": ask.request_id,
                 "row": number,
+                "rows": len(ask.rows),
                 "model": answered.served.ref.model,
                 "sha256": answered.served.ref.sha256,
-                "route": "fallback" if row.fell_back else answered.route,
+                # Of a batch with a fallback in it, the other rows are the model's all the same.
+                "route": "fallback" if row.fell_back else way,
                 "key": ask.key,
                 "inputs": inputs,
                 "imputed": row.imputed,

@@ -13,11 +13,13 @@ import pytest
 from gitops_model.delivery.agent import Agent
 from gitops_model.errors import BadArtifact
 from gitops_model.formats.pointer import Ref, switch
+from tests.support import logs
 from tests.support.world import Clone, World
 
 
 def test_the_agent_follows_main(shipped: World, two: Clone, tmp_path: Path) -> None:
     two.write("serving.yaml", "host: 127.0.0.1\nport: 0\ndeploy: {poll_seconds: 0.2}\n")
+    logs.write(two.root / "logs" / "predictions", "2026-11-20", [logs.record()])
     code = "import sys; from gitops_model.cli import main; sys.exit(main(['deploy', '--watch']))"
     process = subprocess.Popen(
         [sys.executable, "-c", code],
@@ -38,6 +40,8 @@ def test_the_agent_follows_main(shipped: World, two: Clone, tmp_path: Path) -> N
         other.push()
         _wait(lambda: two.stored["commit"] == other.git("rev-parse", "HEAD"))
         assert _stored(two) == "flight-delay-v2"
+        # On the way it closed what was over.
+        _wait(lambda: any((two.root / "logs").glob("*/*/closed-*.parquet")))
         process.terminate()
         assert process.wait(20) == 0
     finally:

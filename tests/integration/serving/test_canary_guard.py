@@ -106,8 +106,8 @@ def _routes(server: Server, keys: int = 60) -> set[str]:
     ("faults", "words"),
     [
         ({"errors": 0.5}, "requests that fail"),
-        ({"fallbacks": 0.5}, "answers that are the fallback"),
-        ({"seconds": 0.01}, "answers that are slow"),
+        pytest.param({"fallbacks": 0.5}, "answers that are the fallback", marks=pytest.mark.slow),
+        pytest.param({"seconds": 0.01}, "answers that are slow", marks=pytest.mark.slow),
     ],
 )
 def test_a_bad_canary_is_out_of_routing_and_stays_out(
@@ -169,6 +169,7 @@ def test_what_is_forgiven_is_routed_again_and_judged_anew(scene: Callable[..., S
     assert _routes(server) == {"stable", "canary"}
 
 
+@pytest.mark.slow
 def test_another_service_of_the_same_store_takes_it_out_too(
     scene: Callable[..., Scene], tmp_path: Path
 ) -> None:
@@ -188,6 +189,7 @@ def test_another_service_of_the_same_store_takes_it_out_too(
         second.kill()
 
 
+@pytest.mark.slow
 def test_it_only_says_so_where_act_is_false(scene: Callable[..., Scene]) -> None:
     at = scene(guard={"act": False})
     server = at.server

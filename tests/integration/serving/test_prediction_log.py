@@ -7,6 +7,8 @@ import errno
 import io
 import json
 import os
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,35 @@ def test_records_that_cannot_be_written_are_counted(tmp_path: Path) -> None:
     log = PredictionLog(tmp_path / "log", on_dropped=dropped.append)
     _written(log, (NOON, {"n": 1}), (NOON, {"n": 2}))
     assert dropped == [2]
+
+
+def test_the_end_waits_for_a_write_that_has_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that ended while its log was being written lost that half second, and counted nothing."""
+    begun = threading.Event()
+    real = PredictionLog._write
+
+    def slow(self: PredictionLog, records: Any) -> int:
+        begun.set()
+        time.sleep(0.2)
+        return real(self, records) + 1
+
+    monkeypatch.setattr(PredictionLog, "_write", slow)
+    monkeypatch.setattr(prediction_log, "FLUSH_SECONDS", 0.01)
+    dropped: list[int] = []
+    log = PredictionLog(tmp_path, on_dropped=dropped.append)
+
+    async def story() -> None:
+        task = asyncio.create_task(log.run())
+        log.add(NOON, {"n": 1})
+        await asyncio.to_thread(begun.wait)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert len(_part(tmp_path, "2026-01-01").read_text().splitlines()) == 1
+        assert dropped == [1]
+
+    asyncio.run(story())
 
 
 def test_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

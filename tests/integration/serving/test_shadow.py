@@ -203,6 +203,7 @@ def test_a_share_of_the_requests_is_copied(store: Store, server: Server) -> None
     assert {record["request_id"] for record in logged(server, len(chosen))} == chosen
 
 
+@pytest.mark.slow
 def test_one_that_sleeps_is_waited_for_by_nobody_and_what_it_misses_is_counted(
     store: Store, server: Server
 ) -> None:
@@ -242,6 +243,7 @@ def test_one_that_crashes_is_started_again_and_no_caller_notices(
     assert found["lost"] >= 1 and found["down"] >= 1 and found["same"] + found["other"] >= MANY
 
 
+@pytest.mark.slow
 def test_one_that_ends_while_nobody_asks_is_noticed(store: Store, server: Server) -> None:
     pid = with_shadow(store, server, store.add(2))["shadow"]["pid"]
     os.kill(pid, signal.SIGKILL)
@@ -251,6 +253,7 @@ def test_one_that_ends_while_nobody_asks_is_noticed(store: Store, server: Server
     assert rows(state)["lost"] == rows(state)["down"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server", [{"shadow": {"memory_mb": 600}}], indirect=True)
 def test_one_that_eats_memory_gets_none_or_is_ended(store: Store, server: Server) -> None:
     with_shadow(store, server, troubled.add(store, 2))

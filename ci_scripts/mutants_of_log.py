@@ -1,0 +1,166 @@
+"""Small breaks of the prediction log, its reading and its replay: each must turn a test red."""
+
+from __future__ import annotations
+
+from ci_scripts.mutants import inside
+
+CLOSING = "tests/unit/monitoring/test_closing.py"
+COMMAND = "tests/integration/delivery/test_log.py"
+REPLAY = "tests/integration/delivery/test_replay.py"
+REPLAYED = "tests/unit/monitoring/test_replayed.py"
+RETENTION = "tests/integration/serving/test_retention.py"
+ANY = f"{CLOSING}::test_any_split_and_any_crash_give_the_same_records"
+
+LOG = (
+    inside(
+        "formats/log_files.py",
+        "log: parts that lie in Parquet are read once more",
+        "if held is not None and closed(held[0]) in known}",
+        "if held is not None and closed(held[0]) in ()}",
+        ANY,
+    ),
+    inside(
+        "monitoring/closing.py",
+        "log: parts are deleted before the Parquet file has its name",
+        "    temporary.rename(folder / log_files.closed(ident))\n    _flush(folder)\n    for part in parts:\n"
+        '        _step("delete")\n        _remove(folder, part.path.name)\n',
+        '    for part in parts:\n        _step("delete")\n        part.path.unlink()\n'
+        "    temporary.rename(folder / log_files.closed(ident))\n    _flush(folder)\n",
+        ANY,
+    ),
+    inside(
+        "monitoring/closing.py",
+        "log: what a writer still added to a closed part is lost",
+        'if path.stat().st_size > known["bytes"]:',
+        "if False:",
+        f"{CLOSING}::test_a_writer_that_had_the_file_open_loses_nothing",
+    ),
+    inside(
+        "monitoring/closing.py",
+        "log: a later piece is written by the first one's columns",
+        "                    if not _fits(kinds.plan([seen]), held):\n",
+        "                    if False:\n",
+        f"{CLOSING}::test_two_contracts_in_a_day_are_joined",
+    ),
+    inside(
+        "monitoring/closing.py",
+        "log: broken lines are thrown away",
+        "    if broken.count:\n",
+        "    if False:\n",
+        f"{CLOSING}::test_lines_that_are_no_records_are_kept_beside_and_counted",
+    ),
+    inside(
+        "monitoring/closing.py",
+        "log: a day is closed while its last answers arrive",
+        "if now >= over + GRACE:",
+        "if now >= over:",
+        f"{CLOSING}::test_the_last_answers_of_a_day_have_time_to_arrive",
+    ),
+    inside(
+        "monitoring/kinds.py",
+        "log: a large whole number becomes a float that is another one",
+        'return {"int"} if largest <= EXACT_INT else {"long"}',
+        'return {"int"}',
+        f"{CLOSING}::test_values_of_several_types_stay_what_they_are",
+    ),
+    inside(
+        "monitoring/kinds.py",
+        "log: the names of an output change places",
+        "elif kind.fields and all(_within(order, list(kind.fields)) for order in kind.orders):",
+        "elif kind.fields:",
+        f"{CLOSING}::test_an_output_can_be_written_again_letter_by_letter",
+    ),
+    inside(
+        "monitoring/kinds.py",
+        "log: a whole number in an output becomes a float",
+        "if found is None and kind.scalars == _NUMBER and not kind.exact:",
+        "if found is None and kind.scalars == _NUMBER:",
+        f"{CLOSING}::test_an_output_can_be_written_again_letter_by_letter",
+    ),
+    inside(
+        "monitoring/records.py",
+        "log: a part that was closed since it was listed is lost",
+        "                if moved is None:\n                    raise\n",
+        "                raise\n",
+        f"{CLOSING}::test_a_reader_that_listed_before_a_day_was_closed_reads_each_record_once",
+    ),
+    inside(
+        "monitoring/closing.py",
+        "log: of a closed day all parts are read instead of one",
+        '    return range(*found["groups"])\n',
+        "    return range(groups)\n",
+        f"{CLOSING}::test_a_reader_that_listed_before_a_day_was_closed_reads_each_record_once",
+    ),
+    inside(
+        "monitoring/records.py",
+        "log: the monitor takes texts of a closed day for missing values",
+        "            good.append(found)\n    return Piece(day=day, table=pa.Table.from_pylist(good, schema=shape), "
+        "wrong=dict(wrong))\n\n\ndef _asked",
+        "            good.append(found)\n    return Piece(day=day, table=pa.Table.from_pylist(good, schema=shape))"
+        "\n\n\ndef _asked",
+        f"{CLOSING}::test_the_monitor_counts_the_same_after_closing",
+    ),
+    inside(
+        "serving/retention.py",
+        "log: today is deleted",
+        "        if day >= today:\n            break\n",
+        "",
+        f"{RETENTION}::test_today_stays_whatever_it_weighs",
+    ),
+    inside(
+        "serving/retention.py",
+        "log: a day is deleted while it is closed",
+        "        except BlockingIOError:\n            return []\n",
+        "        except BlockingIOError:\n            pass\n",
+        f"{RETENTION}::test_nothing_is_deleted_while_days_are_closed",
+    ),
+    inside(
+        "serving/prediction_log.py",
+        "log: the service ends while its log is being written",
+        "                if lost := await writing:\n",
+        "                if lost := 0:\n",
+        "tests/integration/serving/test_prediction_log.py::test_the_end_waits_for_a_write_that_has_begun",
+    ),
+    inside(
+        "serving/service.py",
+        "log: all rows of a batch with one fallback are logged as fallbacks",
+        '"route": "fallback" if row.fell_back else way,',
+        '"route": "fallback" if row.fell_back else answered.route,',
+        f"{REPLAY}::test_the_releases_that_answered_answer_the_same_bytes",
+    ),
+    inside(
+        "monitoring/asked.py",
+        "replay: rows of a batch are asked one by one",
+        "    return same and _place(record) > _place(former)\n",
+        "    return False\n",
+        f"{REPLAYED}::test_rows_of_a_request_stay_together",
+    ),
+    inside(
+        "monitoring/replayed.py",
+        "replay: outputs that are nearly the same are the same",
+        "        same = (row.output, row.imputed, row.fell_back) == (\n            again.output,\n",
+        "        same = (row.output[:30], row.imputed, row.fell_back) == (\n            (again.output or '')[:30],\n",
+        f"{REPLAYED}::test_the_last_digit_counts",
+    ),
+    inside(
+        "monitoring/replayed.py",
+        "replay: any ten rows stand for the most different ones",
+        "    elif item[:-1] > heap[0][:-1]:\n",
+        "    elif False:\n",
+        f"{REPLAYED}::test_the_most_different_and_the_first_rows_are_shown_in_any_order",
+    ),
+    inside(
+        "delivery/replay.py",
+        "replay: a difference is no failure",
+        "    if options.model is None and found.counted.differing:\n        return 1\n",
+        "",
+        f"{REPLAY}::test_a_row_that_is_answered_otherwise_is_shown",
+    ),
+    inside(
+        "delivery/log.py",
+        "log: what is wrong with closing keeps the agent from deploying",
+        "        with contextlib.suppress(GitopsError, OSError):\n",
+        "        with contextlib.suppress(OSError):\n",
+        f"{COMMAND}::test_the_agent_starts_it_once_an_hour",
+    ),
+)
