@@ -143,7 +143,11 @@ def _guard(
         unjudged = tuple(replace(row, state=SliceState.NOT_JUDGED) for row in table)
         return replace(gate, state=state), unjudged
     judged = slice_rules.guarded(
-        table, margin=-demand.limit, min_rows=gates.slices.min_rows, alpha=alpha
+        table,
+        margin=-demand.limit,
+        min_rows=gates.slices.min_rows,
+        alpha=alpha,
+        relative=demand.relative,
     )
     states = {row.state for row in judged}
     if SliceState.FAIL in states:

@@ -120,9 +120,14 @@ def holm(p_values: Sequence[float], *, alpha: float) -> list[bool]:
 
 
 def guarded(
-    table: Sequence[SliceRow], *, margin: float, min_rows: int, alpha: float
+    table: Sequence[SliceRow],
+    *,
+    margin: float,
+    min_rows: int,
+    alpha: float,
+    relative: bool = False,
 ) -> tuple[SliceRow, ...]:
-    """The same rows with the state of each.
+    """The same rows with the state of each. `relative`: the margin is a share of production's value.
 
     FAIL: lost more than the margin, and Holm's procedure finds the loss significant.
     """
@@ -135,16 +140,25 @@ def guarded(
         replace(
             row,
             state=SliceState.FAIL
-            if i in significant and _lost_more(row.delta, margin=margin)
+            if i in significant
+            and _lost_more(row.delta, margin=allowed(row, margin, relative=relative))
             else state,
         )
         for i, (row, state) in enumerate(zip(table, candidates, strict=True))
     )
 
 
+def allowed(row: SliceRow, margin: float, *, relative: bool) -> float:
+    """The largest loss allowed on a slice, in the units of its gain: no share of 0 allows any."""
+    return 0.0 if relative and row.production == 0 else margin
+
+
 def _before_holm(row: SliceRow, *, min_rows: int) -> SliceState:
     # Undefined for one model only is a fault of that model; for both it is the rows' (one class, say).
     if (row.candidate is None) != (row.production is None):
+        return SliceState.NO_DATA
+    # Both values without a gain: nobody measured it. It must not pass as too small.
+    if row.candidate is not None and row.delta is None:
         return SliceState.NO_DATA
     if row.rows < min_rows or p_value(row) is None:
         return SliceState.TOO_SMALL

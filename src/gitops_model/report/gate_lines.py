@@ -110,7 +110,7 @@ def _worst(line: GateLine, check: Check) -> GateLine:
     if row is None or gate.state not in (GateState.PASS, GateState.FAIL):
         return replace(line, name="Slices", about=_unjudged(check), change="")
     judged = sum(other.state in sentences.JUDGED for other in check.slices)
-    metric = sentences.metric(gate)
+    metric, relative = sentences.metric(gate), quantities.share(row, relative=gate.relative)
     return replace(
         line,
         name=row.slice
@@ -121,10 +121,10 @@ def _worst(line: GateLine, check: Check) -> GateLine:
         about=f"{metric}, {row.rows:,} rows",
         production=quantities.number(row.production),
         candidate=quantities.number(row.candidate),
-        change=quantities.arrow(row.delta, relative=gate.relative),
-        bounds=quantities.span(row.lower, row.upper, relative=gate.relative),
+        change=quantities.arrow(row.delta, relative=relative),
+        bounds=quantities.span(row.lower, row.upper, relative=relative),
         way=interval.way(row.delta, row.lower, row.upper),
-        picture=interval.of_slice(row, limit=gate.limit),
+        picture=interval.of_slice(row, limit=gate.limit if relative == gate.relative else 0.0),
     )
 
 

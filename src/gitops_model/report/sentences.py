@@ -248,6 +248,8 @@ def _contract(gate: Gate) -> str:
 def _absent(gate: Gate) -> str:
     if gate.rows == 0 and gate.candidate is None:
         return "it was not measured"
+    if gate.relative and gate.production == 0:
+        return "production's value is 0, of which there is no share; give the margin as a number"
     given = {"candidate": gate.candidate, "production": gate.production}
     who = " and ".join(name for name, value in given.items() if value is None) or "the comparison"
     return (
