@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from gitops_model.evaluation import slices as slice_rules
 from gitops_model.evaluation.limit import against_limit
 from gitops_model.formats.check import (
+    JUDGED,
     Better,
     Gate,
     GateKind,
@@ -157,7 +158,11 @@ def _guard(
         state = GateState.NO_DATA
     else:
         state = GateState.PASS
-    worst = min((row.delta for row in judged if row.delta is not None), default=None)
+    # A gate shows no number that it did not judge.
+    worst = min(
+        (row.delta for row in judged if row.state in JUDGED and row.delta is not None),
+        default=None,
+    )
     return replace(gate, state=state, delta=worst), judged
 
 

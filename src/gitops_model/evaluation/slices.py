@@ -129,7 +129,8 @@ def guarded(
 ) -> tuple[SliceRow, ...]:
     """The same rows with the state of each. `relative`: the margin is a share of production's value.
 
-    FAIL: lost more than the margin, and Holm's procedure finds the loss significant.
+    FAIL: lost more than the margin, and Holm's procedure finds the loss significant. PASS: its interval leaves no room
+    for a loss of more than the margin. UNDECIDED: neither.
     """
     candidates = [_before_holm(row, min_rows=min_rows) for row in table]
     judged = [i for i, state in enumerate(candidates) if state is SliceState.PASS]
@@ -139,9 +140,10 @@ def guarded(
     return tuple(
         replace(
             row,
-            state=SliceState.FAIL
-            if i in significant
-            and _lost_more(row.delta, margin=allowed(row, margin, relative=relative))
+            state=_judged(
+                row, margin=allowed(row, margin, relative=relative), significant=i in significant
+            )
+            if state is SliceState.PASS
             else state,
         )
         for i, (row, state) in enumerate(zip(table, candidates, strict=True))
@@ -165,6 +167,15 @@ def _before_holm(row: SliceRow, *, min_rows: int) -> SliceState:
     return SliceState.PASS
 
 
-def _lost_more(gain: float | None, *, margin: float) -> bool:
+def _judged(row: SliceRow, *, margin: float, significant: bool) -> SliceState:
+    gain = row.delta
     found = against_limit(value=gain, lower=gain, upper=gain, limit=-margin, better="higher")
-    return found is GateState.FAIL
+    if significant and found is GateState.FAIL:
+        return SliceState.FAIL
+    if margin == 0 and gain is not None and gain >= 0:
+        # Nothing worse than production's 0 was seen, and no interval could lie wholly above it.
+        return SliceState.PASS
+    whole = against_limit(
+        value=gain, lower=row.lower, upper=row.upper, limit=-margin, better="higher"
+    )
+    return SliceState.PASS if whole is GateState.PASS else SliceState.UNDECIDED

@@ -76,9 +76,13 @@ class SliceState(StrEnum):
 
     PASS = "pass"  # noqa: S105
     FAIL = "fail"
+    UNDECIDED = "undecided"  # no loss was shown, and neither that there is none; blocks nothing
     TOO_SMALL = "too_small"  # shown, not judged
     NO_DATA = "no_data"  # only one of the two models has a value on it
     NOT_JUDGED = "not_judged"  # the guard is off, or nothing is compared
+
+
+JUDGED = (SliceState.PASS, SliceState.FAIL, SliceState.UNDECIDED)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from gitops_model.evaluation.metrics import CATALOGUE
 from gitops_model.formats.check import (
     BY_KEYS_AND_TIME,
+    JUDGED,
     Check,
     Gate,
     GateKind,
@@ -18,9 +19,9 @@ from gitops_model.formats.check import (
     SliceRow,
     SliceState,
 )
+from gitops_model.report import guard_words
 from gitops_model.report.quantities import between, gain, limit, margin, number, of_gate
 
-JUDGED = (SliceState.PASS, SliceState.FAIL)
 _TITLES = {
     GateKind.LEAKAGE: "the test set",
     GateKind.SCHEMA: "the contract",
@@ -201,7 +202,7 @@ def _latency(gate: Gate) -> str:
 def _guard(gate: Gate, slices: Sequence[SliceRow]) -> str:
     failed = [row for row in slices if row.state is SliceState.FAIL]
     judged = sum(row.state in JUDGED for row in slices)
-    small = sum(row.state is SliceState.TOO_SMALL for row in slices)
+    small = [row for row in slices if row.state is SliceState.TOO_SMALL]
     allowed = margin(gate.limit or 0.0, relative=gate.relative)
     worst = worst_slice(slices)
     if failed and worst is not None:
@@ -217,11 +218,12 @@ def _guard(gate: Gate, slices: Sequence[SliceRow]) -> str:
         return f"only one of the two models has a value on {named}."
     if not judged:
         return (
-            f"no slice has enough rows to judge ({small} too small)."
+            f"no slice was judged{guard_words.too_small(small, relative=gate.relative)}."
             if small
             else "no slices declared."
         )
-    shown = f"; {small} too small to judge" if small else ""
+    shown = guard_words.undecided(slices, relative=gate.relative)
+    shown += guard_words.too_small(small, relative=gate.relative)
     if judged == 1:
         return f"the only slice judged did not clearly lose more than {allowed}{shown}."
     return f"none of {judged} slices clearly lost more than {allowed}{shown}."

@@ -18,6 +18,7 @@ NOTHING = "–"
 SLICES = {
     SliceState.PASS: ("✅", "pass"),
     SliceState.FAIL: ("❌", "fail"),
+    SliceState.UNDECIDED: ("⚠️", "undecided"),
     SliceState.TOO_SMALL: ("▫️", "too few rows"),
     SliceState.NO_DATA: ("❔", "no data"),
     SliceState.NOT_JUDGED: ("➖", "not judged"),

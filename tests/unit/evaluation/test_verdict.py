@@ -11,6 +11,7 @@ from gitops_model.files import canonical_json
 from gitops_model.formats import check as check_format
 from gitops_model.formats.check import BY_KEYS, BY_KEYS_AND_TIME, TurnedOff
 from gitops_model.formats.gates import Gates
+from gitops_model.report import gate_lines
 from tests.support import cases
 
 PROBLEMS = ("binary", "multiclass", "regression")
@@ -389,3 +390,30 @@ def test_finder_names_an_undeclared_slice_that_got_worse_and_blocks_nothing():
     assert [s.slice for s in result.suspects] == ["colour=green"]
     clean = cases.change(cases.inputs(), "test", explore={"depot2": world.depot[:4000]})
     assert evaluate(clean).suspects == ()
+
+
+def test_the_guard_shows_no_number_of_a_slice_that_it_did_not_judge():
+    kwargs = cases.inputs(rows=900)
+    depot = np.where(np.arange(900) < 60, "tiny", "large")
+    scores = kwargs["production"].scores.copy()
+    scores[:60] = 1 - scores[:60]
+    kwargs = cases.change(kwargs, "candidate", scores=scores)
+    result = evaluate(cases.change(kwargs, "test", slices={"depot": depot}))
+    assert cases.gate(result, "slices").delta == 0
+    assert "1 too small to judge, where a loss of up to 0." in cases.gate(result, "slices").sentence
+    kwargs["gates"] = cases.gates(slices={"margin": 0.05, "min_rows": 900})
+    result = evaluate(cases.change(kwargs, "test", slices={"depot": depot}))
+    assert cases.gate(result, "slices").delta is None
+    line = next(each for each in gate_lines.every(result) if each.gate.kind == "slices")
+    assert (line.mark, line.word, line.change) == ("⚠️", "none judged", "")
+
+
+def test_an_undecided_slice_gets_no_tick():
+    kwargs = cases.inputs(rows=1000)
+    scores = kwargs["production"].scores.copy()
+    hurt = np.flatnonzero(kwargs["test"].slices["depot"] == "d01")[:10]
+    scores[hurt] = 1 - scores[hurt]
+    result = evaluate(cases.change(kwargs, "candidate", scores=scores))
+    assert {row.slice: row.state for row in result.slices}["depot=d01"] == "undecided"
+    line = next(each for each in gate_lines.every(result) if each.gate.kind == "slices")
+    assert (line.gate.state, line.mark, line.word) == ("pass", "⚠️", "1 undecided")

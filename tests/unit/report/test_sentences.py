@@ -138,7 +138,22 @@ def test_a_guard_over_one_slice_speaks_of_one_slice():
         slice_row("a=2", 0.0, SliceState.TOO_SMALL),
     )
     assert sentences.gate(gate, slices=rows) == (
-        "the only slice judged did not clearly lose more than 0.05; 1 too small to judge."
+        "the only slice judged did not clearly lose more than 0.05; 1 too small to judge, where a loss of any "
+        "size would not be seen."
+    )
+
+
+def test_a_guard_says_which_slice_it_could_not_decide_and_what_small_ones_could_hide():
+    gate = Gate(kind=GateKind.SLICE_GUARD, state=PASS, metric="accuracy", limit=0.05)
+    rows = (
+        slice_row("a=1", 0.01, SliceState.PASS),
+        replace(slice_row("a=2", -0.04, SliceState.UNDECIDED), lower=-0.07),
+        replace(slice_row("a=3", 0.02, SliceState.UNDECIDED), lower=-0.06),
+        replace(slice_row("a=4", -0.2, SliceState.TOO_SMALL), lower=-0.31),
+    )
+    assert sentences.gate(gate, slices=rows) == (
+        "none of 3 slices clearly lost more than 0.05; 2 undecided: a=2 may have lost up to 0.07; 1 too small to "
+        "judge, where a loss of up to 0.31 would not be seen."
     )
 
 
