@@ -12,7 +12,7 @@ import pytest
 from scipy import signal, stats
 
 from gitops_model.delivery import timing
-from gitops_model.evaluation import intervals, latency, slices, verdict
+from gitops_model.evaluation import calendar, intervals, latency, slices, verdict
 from gitops_model.evaluation.columns import Context
 from gitops_model.evaluation.comparison import compare
 from gitops_model.evaluation.limit import against_limit
@@ -227,6 +227,48 @@ def test_size_of_rmse_in_time_order_with_dependent_errors():
     show(f"size, RMSE, AR(1) 0.9: blocks {blocks:.1%}, as if rows stood alone {rows_alone:.1%}")
     assert 0.02 <= counts["blocks"] / trials <= 0.08
     assert counts["rows"] / trials > 0.1
+
+
+@pytest.mark.parametrize(("effects", "most"), [("symmetric", 0.06), ("skewed", 0.065)])
+def test_a_bound_holds_when_every_day_has_labels_of_its_own(effects, most):
+    # The share of positives differs by day, and the two models err on different classes: the gain differs by day, too.
+    # The old blocks, a fortieth of 28 days each, cut days into pieces that are not independent. Skewed day effects cost
+    # the t interval of 28 days another half of a percent.
+    days, per_day, trials = 28, 900, 6000
+    day, rates = np.repeat(np.arange(days), per_day), np.array([[0.75, 0.9], [0.85, 0.86]])
+    share = 0.5 if effects == "symmetric" else 0.3
+    truth = share * (rates[0, 0] - rates[1, 0]) + (1 - share) * (rates[0, 1] - rates[1, 1])
+    pieces = Resampler(len(day), seed=0, time=np.arange(len(day)))
+    missed = {"days": 0, "pieces": 0}
+    for i in range(trials):
+        generator = np.random.default_rng([10, i])
+        positive = (
+            1 / (1 + np.exp(-0.7 * generator.normal(size=days)))
+            if effects == "symmetric"
+            else generator.beta(6, 14, size=days)
+        )
+        labels = (generator.random(len(day)) < positive[day]).astype(float)
+        draw = generator.random(len(day))
+        new, old = (
+            np.where(draw < np.where(labels == 1, *rate), labels, 1 - labels) for rate in rates
+        )
+        data = Rows(labels=labels, candidate=new, production=old)
+        wrong, was_wrong = (np.abs(scores - labels) for scores in (new, old))
+        block = calendar.blocks(day, np.column_stack([wrong, wrong - was_wrong]))
+        for kind, resampler in (
+            ("days", Resampler(len(day), seed=0, block=block)),
+            ("pieces", pieces),
+        ):
+            found = compare("accuracy", data, BINARY, resampler, alpha=0.05, resample=False)
+            missed[kind] += found.lower > truth
+    low, high = stats.binomtest(missed["days"], trials).proportion_ci(0.9, method="exact")
+    show(
+        f"lower bound above the truth, {effects} effects of 28 days of 900 rows, {trials} trials: "
+        f"{missed['days'] / trials:.1%} [{low:.1%}, {high:.1%}] with blocks of days, "
+        f"{missed['pieces'] / trials:.1%} with 40 equal blocks"
+    )
+    assert high <= most
+    assert missed["pieces"] / trials > 0.09
 
 
 def passes(metric, data, ctx, resampler, margin, **options):

@@ -52,6 +52,7 @@ def compare_each(
     margin: float,
     seed: int,
     group: Column | None = None,
+    block: Column | None = None,
     time: Column | None = None,
 ) -> tuple[SliceRow, ...]:
     """The numbers of each declared slice, with one-sided bounds at alpha, not adjusted for the family."""
@@ -62,6 +63,7 @@ def compare_each(
             count,
             seed=seed,
             group=None if group is None else group[mask],
+            block=None if block is None else block[mask],
             time=None if time is None else time[mask],
         )
         found = compare(

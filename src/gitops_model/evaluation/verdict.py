@@ -6,14 +6,26 @@ Pure: the same inputs give the same check, whatever the order of rows. Files, Gi
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from gitops_model.errors import CannotEvaluate
-from gitops_model.evaluation import curves, decision, latency, ledger, metrics, slice_finder
+from gitops_model.evaluation import (
+    calendar,
+    curves,
+    decision,
+    latency,
+    ledger,
+    metrics,
+    slice_finder,
+)
+from gitops_model.evaluation import columns as of_row
 from gitops_model.evaluation import gates as numbers
 from gitops_model.evaluation import slices as slice_rules
 from gitops_model.evaluation.digits import rounded
 from gitops_model.evaluation.inputs import Answers, Facts, TestSet
 from gitops_model.evaluation.resampling import Resampler
-from gitops_model.evaluation.rows import aligned
+from gitops_model.evaluation.rows import Rows, aligned
 from gitops_model.formats.check import (
     BaselineModel,
     CandidateModel,
@@ -24,6 +36,9 @@ from gitops_model.formats.check import (
 )
 from gitops_model.formats.contract import Contract
 from gitops_model.formats.gates import Gates
+
+Array = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
 
 
 def evaluate(
@@ -53,7 +68,11 @@ def evaluate(
     ctx = metrics.context(contract)
     seed = int(test.sha256[:12], 16) ^ int(gates.digest[:12], 16)
     rows, columns = aligned(test, candidate, production if compared else None, contract, gates)
-    resampler = Resampler(len(rows.labels), seed=seed, group=columns.group, time=columns.time)
+    day = None if columns.time is None else calendar.days(columns.time)
+    block = None if day is None else calendar.blocks(day, _losses(rows, ctx))
+    resampler = Resampler(
+        len(rows.labels), seed=seed, group=columns.group, block=block, time=columns.time
+    )
     rule = gates.slices
     table = slice_rules.compare_each(
         columns.slices,
@@ -65,6 +84,7 @@ def evaluate(
         margin=rule.margin.value if rule.margin else 0.0,
         seed=seed,
         group=columns.group,
+        block=block,
         time=columns.time,
     )
     timings = _timings(candidate, production, alpha=account.alpha, seed=seed)
@@ -87,7 +107,10 @@ def evaluate(
             problem=contract.problem,
             alpha=account.alpha,
             turned_off=gates.turned_off,
-            warnings=_warnings(account, facts, production, excused=excused),
+            warnings=(
+                *_warnings(account, facts, production, excused=excused),
+                *_about_rows(resampler, None if block is not None else day),
+            ),
             candidate=CandidateModel(
                 model=candidate.model,
                 sha256=candidate.sha256,
@@ -122,6 +145,28 @@ def _is_excused(facts: Facts, gates: Gates) -> bool:
     return (
         bool(facts.incompatible) and facts.version_raised and gates.schema_change == "absolute_only"
     )
+
+
+def _losses(rows: Rows, ctx: of_row.Context) -> Array:
+    """(n, k) loss of each row of the candidate, and its difference to production's: how far dependence reaches."""
+    with np.errstate(all="ignore"):
+        candidate, *other = (
+            of_row.loss(rows.labels, scores, ctx)
+            for scores in (rows.candidate, rows.production)
+            if scores is not None
+        )
+    return np.column_stack([candidate, *(candidate - each for each in other)])
+
+
+def _about_rows(resampler: Resampler, day: Ints | None) -> list[str]:
+    """What a reader must know of how the rows hang together. `day` is set where there are too few days."""
+    if day is None:
+        return []
+    count = int(day.max()) + 1
+    return [
+        f"The test rows lie on {count} {'day' if count == 1 else 'days'}, and with fewer than {calendar.MIN_BLOCKS} "
+        "nothing tells how much a whole day moves: the bounds may be too narrow."
+    ]
 
 
 def _timings(
