@@ -271,6 +271,34 @@ def test_a_bound_holds_when_every_day_has_labels_of_its_own(effects, most):
     assert missed["pieces"] / trials > 0.09
 
 
+@pytest.mark.parametrize("metric", ["roc_auc", "log_loss"])
+@pytest.mark.parametrize("largest", [0.6, 0.3, 1 / 34])
+def test_a_bound_holds_when_one_group_holds_most_rows(metric, largest):
+    # Each group shifts both models' scores by an amount of its own, so that the gain of a group is not the whole gain.
+    # The models are drawn alike, so the true gain is 0. Equal groups are here to show what 34 of them cost anyway.
+    groups, rows, trials, missed = 34, 3400, 5000, 0
+    sizes = np.array([largest, *np.full(groups - 1, (1 - largest) / (groups - 1))])
+    group = np.searchsorted(np.cumsum(sizes) * rows - 0.5, np.arange(rows))
+    group = group.clip(max=groups - 1)
+    resampler = Resampler(rows, seed=0, group=group)
+    for i in range(trials):
+        generator = np.random.default_rng([11, i])
+        signal = generator.normal(size=rows)
+        labels = (generator.random(rows) < 1 / (1 + np.exp(1 - 2 * signal))).astype(float)
+        skill = 1 + 0.5 * generator.normal(size=(2, groups))[:, group]
+        noise = generator.normal(size=(2, rows))
+        new, old = 1 / (1 + np.exp(1 - skill * signal - 0.5 * noise))
+        data = Rows(labels=labels, candidate=new, production=old)
+        found = compare(metric, data, BINARY, resampler, alpha=0.05)
+        missed += found.lower > 0
+    low, high = stats.binomtest(missed, trials).proportion_ci(0.9, method="exact")
+    show(
+        f"lower bound above the truth, {metric}, 34 groups, one with {largest:.0%} of the rows: "
+        f"{missed / trials:.1%} [{low:.1%}, {high:.1%}] of {trials}"
+    )
+    assert high <= (0.06 if largest > 0.1 else 0.065)
+
+
 def passes(metric, data, ctx, resampler, margin, **options):
     found = compare(metric, data, ctx, resampler, alpha=0.05, **options)
     return (

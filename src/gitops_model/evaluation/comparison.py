@@ -134,7 +134,7 @@ def compare(
         if metric.rank is not None
         else resampler.standard_error(_null_influence(metric, candidate, production)) / scale
     )
-    found = replace(found, error=error, null_error=null_error, degrees=float(resampler.units - 1))
+    found = replace(found, error=error, null_error=null_error, degrees=resampler.degrees)
     if name == "roc_auc" or not resample:
         return _student(found, alpha=alpha, method=f"t interval over {resampler.kind}")
     gains = _resampled_gains(metric, rows, candidate, production, resampler, relative=relative)
@@ -158,7 +158,7 @@ def estimate(
         lower, upper = intervals.student(
             point=found.value,
             error=resampler.standard_error(found.influence()),
-            degrees=resampler.units - 1,
+            degrees=resampler.degrees,
             alpha=alpha,
         )
         method = f"t interval over {resampler.kind}"

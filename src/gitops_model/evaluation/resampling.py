@@ -83,10 +83,35 @@ class Resampler:
         if self._moving:
             moving = self._block_sums(influence[:, None])[:, 0]
             spread = float(np.mean(moving**2)) / (self.rows * self.block)
-        else:
-            sums = np.bincount(self._unit, weights=influence, minlength=self.units)
-            spread = float(np.sum(sums**2)) / self.rows**2
-        return float(np.sqrt(spread * self.units / (self.units - 1)))
+            return float(np.sqrt(spread * self.units / (self.units - 1)))
+        shift = np.bincount(self._unit, weights=influence, minlength=self.units) / self.rows
+        # The jackknife's weights: a unit pulls the mean towards itself, and so hides part of its own deviation.
+        without = shift / (1 - self._shares)
+        return float(np.sqrt(np.sum(without**2) * (self.units - 1) / self.units))
+
+    @property
+    def effective(self) -> float:
+        """Units of equal size that would tell as much: (sum w)^2 / sum w^2 (L. Kish, 1965)."""
+        return (
+            float(self.units)
+            if self._moving or self.kind == "rows"
+            else 1 / float(np.sum(self._shares**2))
+        )
+
+    @property
+    def degrees(self) -> float:
+        """Degrees of freedom of `standard_error`."""
+        return self.effective - 1
+
+    @property
+    def largest(self) -> float:
+        """Share of the rows that the largest unit holds."""
+        return 1 / self.units if self._moving else float(self._shares.max())
+
+    @cached_property
+    def _shares(self) -> Array:
+        found: Array = np.bincount(self._unit, minlength=self.units) / self.rows
+        return found
 
     def means(self, columns: Array) -> Array:
         """(B, k) column means of B resamples of the rows' columns (n, k)."""
@@ -124,8 +149,8 @@ class Resampler:
         """
         if self.units < 3:
             return 0.0
-        factor = np.sqrt(self.units / (self.units - 1))
-        return float(ndtr(factor * stdtrit(self.units - 1, alpha)))
+        factor = np.sqrt(self.effective / self.degrees)
+        return float(ndtr(factor * stdtrit(self.degrees, alpha)))
 
     @cached_property
     def _starts(self) -> Ints:

@@ -40,6 +40,9 @@ from gitops_model.formats.gates import Gates
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 
+# A unit that holds more of the rows than this is named.
+DOMINANT = 0.2
+
 
 def evaluate(
     *,
@@ -160,12 +163,20 @@ def _losses(rows: Rows, ctx: of_row.Context) -> Array:
 
 def _about_rows(resampler: Resampler, day: Ints | None) -> list[str]:
     """What a reader must know of how the rows hang together. `day` is set where there are too few days."""
+    found = []
+    if resampler.kind != "rows" and resampler.largest > DOMINANT:
+        name = "group" if resampler.kind == "groups" else "block of days"
+        found.append(
+            f"One {name} holds {resampler.largest:.0%} of the test rows: {resampler.units} of them tell as much as "
+            f"{resampler.effective:.1f} of equal size, and the bounds are that much wider."
+        )
     if day is None:
-        return []
+        return found
     count = int(day.max()) + 1
     return [
+        *found,
         f"The test rows lie on {count} {'day' if count == 1 else 'days'}, and with fewer than {calendar.MIN_BLOCKS} "
-        "nothing tells how much a whole day moves: the bounds may be too narrow."
+        "nothing tells how much a whole day moves: the bounds may be too narrow.",
     ]
 
 

@@ -417,3 +417,12 @@ def test_an_undecided_slice_gets_no_tick():
     assert {row.slice: row.state for row in result.slices}["depot=d01"] == "undecided"
     line = next(each for each in gate_lines.every(result) if each.gate.kind == "slices")
     assert (line.gate.state, line.mark, line.word) == ("pass", "⚠️", "1 undecided")
+
+
+@pytest.mark.parametrize(("large", "said"), [(2400, True), (400, False)])
+def test_a_group_that_holds_most_rows_is_said(large, said):
+    kwargs = cases.inputs() | {"gates": cases.gates(rows="grouped")}
+    group = np.concatenate([np.zeros(large), 1 + np.arange(4000 - large) % 33])
+    found = evaluate(cases.change(kwargs, "test", group=group))
+    expected = "One group holds 60% of the test rows: 34 of them tell as much as 2.7 of equal size"
+    assert any(expected in warning for warning in found.warnings) is said
