@@ -12,7 +12,7 @@ import pytest
 from scipy import signal, stats
 
 from gitops_model.delivery import timing
-from gitops_model.evaluation import calendar, intervals, latency, slices, verdict
+from gitops_model.evaluation import calendar, intervals, latency, power, slices, verdict
 from gitops_model.evaluation.columns import Context
 from gitops_model.evaluation.comparison import compare
 from gitops_model.evaluation.limit import against_limit
@@ -331,6 +331,27 @@ def test_power_eight_points_lost_in_one_of_20_slices_of_500_rows():
         f"(lower bound {low:.1%}), {elsewhere} of {trials} blamed a wrong slice"
     )
     assert caught / trials >= 0.95
+
+
+def test_a_loss_that_a_report_says_it_sees_is_found_8_times_in_10():
+    rows, trials, found = 3000, 1000, 0
+    kwargs = cases.inputs(rows=rows)
+    generator = np.random.default_rng([12, 0])
+    labels = (generator.random(rows) < 0.3).astype(float)
+    new, old = answers(labels, 0.0, generator, disagreement=0.12)
+    kwargs = cases.change(kwargs, "test", labels=labels)
+    kwargs = cases.change(cases.change(kwargs, "candidate", scores=new), "production", scores=old)
+    seen = power.sight(verdict.evaluate(**kwargs)).overall
+    for i in range(trials):
+        generator = np.random.default_rng([12, 1 + i])
+        new, old = answers(labels, -seen, generator, disagreement=0.12)
+        data = Rows(labels=labels, candidate=new, production=old)
+        found += compare("accuracy", data, BINARY, Resampler(rows, seed=0), alpha=0.05).upper < 0
+    low, high = stats.binomtest(found, trials).proportion_ci(0.9, method="exact")
+    show(
+        f"a loss of {seen:.4f}, which 3,000 rows see: found {found / trials:.1%} [{low:.1%}, {high:.1%}]"
+    )
+    assert 0.75 <= found / trials <= 0.85
 
 
 def test_a_slice_to_prove_with_too_few_rows_is_hardly_ever_passed_when_it_lost():
