@@ -126,13 +126,18 @@ def _state(gate: Gate, demand: Demand) -> GateState:
         return GateState.NOT_COMPARED
     if demand.limit is None:
         return GateState.NO_DATA
-    return against_limit(
+    state = against_limit(
         value=gate.delta if demand.compares else gate.candidate,
         lower=gate.lower,
         upper=gate.upper,
         limit=demand.limit,
         better=demand.better,
     )
+    if state is GateState.FAIL and demand.kind is GateKind.LATENCY_P95:
+        # Where production is too slow in the same minutes, it is the machine that was measured, not the candidate.
+        slow = gate.production is not None and gate.production > demand.limit
+        return GateState.INCONCLUSIVE if slow else state
+    return state
 
 
 def _guard(

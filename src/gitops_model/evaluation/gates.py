@@ -142,6 +142,7 @@ def cost_gates(
         slow = replace(
             slow,
             candidate=latency.p95_ms,
+            production=latency.production_p95_ms,
             lower=latency.p95_lower,
             upper=latency.p95_upper,
             method="order statistics",

@@ -183,9 +183,21 @@ def _limit(gate: Gate) -> str:
     bounds = "" if exact else f" ({between(gate.lower, gate.upper, gate.unit)})"
     if gate.state is GateState.PASS:
         return f"{name} is {value}{bounds}, {side} {allowed}."
+    if _busy(gate):
+        return (
+            f"{name} is {value}{bounds}, and production's is {of_gate(gate.production, gate)} in the same minutes: "
+            f"this machine is too busy to say whether it is {side} {allowed}."
+        )
     if gate.state is GateState.FAIL or exact:
         return f"{name} is {value}{bounds}; it must be {side} {allowed}."
     return f"{name} is {value}{bounds}, too uncertain to say that it is {side} {allowed}."
+
+
+def _busy(gate: Gate) -> bool:
+    """Whether production broke the candidate's limit of latency, too."""
+    if gate.kind is not GateKind.LATENCY_P95 or gate.state is not GateState.INCONCLUSIVE:
+        return False
+    return gate.production is not None and gate.production > (gate.limit or 0.0)
 
 
 def _latency(gate: Gate) -> str:

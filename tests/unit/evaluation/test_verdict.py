@@ -426,3 +426,30 @@ def test_a_group_that_holds_most_rows_is_said(large, said):
     found = evaluate(cases.change(kwargs, "test", group=group))
     expected = "One group holds 60% of the test rows: 34 of them tell as much as 2.7 of equal size"
     assert any(expected in warning for warning in found.warnings) is said
+
+
+@pytest.mark.parametrize(
+    ("production", "state"), [(100.0, "inconclusive"), (1.0, "fail"), (None, "fail")]
+)
+def test_a_busy_machine_is_not_blamed_on_the_candidate(production, state):
+    kwargs = cases.inputs()
+    times = kwargs["candidate"].seconds
+    kwargs = cases.change(kwargs, "candidate", seconds=times * 110)
+    if production is None:
+        kwargs["production"] = None
+    else:
+        seconds = kwargs["production"].seconds * production
+        kwargs = cases.change(kwargs, "production", seconds=seconds)
+    found = evaluate(kwargs)
+    gate = cases.gate(found, "latency_p95")
+    assert (gate.state, gate.blocks) == (state, True)
+    assert ("this machine is too busy" in gate.sentence) is (state == "inconclusive")
+    if production == 1.0:
+        # The ratio still says it.
+        assert cases.gate(found, "latency").state == "fail"
+
+
+def test_a_report_from_before_productions_95th_percentile_can_be_read():
+    data = evaluate(cases.inputs()).to_json()
+    del data["latency"]["production_p95_ms"]
+    assert check_format.read(data).latency.production_p95_ms is None
