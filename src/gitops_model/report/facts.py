@@ -94,7 +94,9 @@ def test_set(check: Check) -> list[tuple[str, str]]:
     """Facts about the rows that judged, and how often they have."""
     test, contract = check.test_set, check.schema_comparison
     standing = {
-        "rows": "each row on its own",
+        "rows": "each row on its own"
+        if test.units >= test.rows
+        else f"{test.units:,} different rows, each with its copies",
         "groups": f"{test.units:,} groups (contract.yaml: keys.group)",
         "blocks": f"{test.units:,} blocks of neighbouring rows (contract.yaml: keys.time)",
     }[test.unit]
