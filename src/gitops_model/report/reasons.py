@@ -14,6 +14,7 @@ from gitops_model.report.sentences import (
     demand,
     demands_gain,
     metric,
+    no_interval,
     tally,
     title,
     told,
@@ -71,6 +72,8 @@ def _short(gate: Gate, slices: Sequence[SliceRow]) -> str:
         return f"{metric(gate)} at {row.slice} {way} {number(row.production)} → {number(row.candidate)}"
     # The candidate's own 95th percentile is judged; production's only tells whether the machine was busy.
     said = moved(replace(gate, production=None) if gate.kind is GateKind.LATENCY_P95 else gate)
+    if why := no_interval(gate):
+        return f"{said}, and {why}"
     if gate.state is GateState.INCONCLUSIVE:
         return f"{said}, too uncertain to tell"
     return f"{said}, {_required(gate)}" if gate.delta is None or demands_gain(gate) else said

@@ -22,6 +22,10 @@ from gitops_model.formats.check import (
 from gitops_model.report import guard_words
 from gitops_model.report.quantities import between, gain, limit, margin, number, of_gate
 
+_NO_INTERVAL = {
+    "too few rows of one class": "there are too few rows of one class for an interval",
+    "undefined on too many resamples": "it has no value on too many resamples of the rows",
+}
 _TITLES = {
     GateKind.LEAKAGE: "the test set",
     GateKind.SCHEMA: "the contract",
@@ -159,6 +163,8 @@ def _comparison(gate: Gate) -> str:
         return f"{said}, at worst {worst}); {word}: {asked}."
     if gate.state is GateState.FAIL:
         return f"{said}, at best {best}); {word}: {asked}."
+    if why := no_interval(gate):
+        return f"{said}); {why}, so nothing shows {asked}."
     needed = gate.rows_needed
     rows = (
         f"; an equally good candidate would need about {needed:,} rows, the test set has {gate.rows:,}"
@@ -179,10 +185,12 @@ def _limit(gate: Gate) -> str:
     name, value = title(gate), of_gate(gate.candidate, gate)
     side = "above" if gate.better == "higher" else "below"
     allowed = limit(gate.limit, gate.unit)
-    exact = gate.lower == gate.upper
+    exact = gate.lower == gate.upper and gate.lower is not None
     bounds = "" if exact else f" ({between(gate.lower, gate.upper, gate.unit)})"
     if gate.state is GateState.PASS:
         return f"{name} is {value}{bounds}, {side} {allowed}."
+    if why := no_interval(gate):
+        return f"{name} is {value}; {why}, so nothing shows that it is {side} {allowed}."
     if _busy(gate):
         return (
             f"{name} is {value}{bounds}, and production's is {of_gate(gate.production, gate)} in the same minutes: "
@@ -191,6 +199,13 @@ def _limit(gate: Gate) -> str:
     if gate.state is GateState.FAIL or exact:
         return f"{name} is {value}{bounds}; it must be {side} {allowed}."
     return f"{name} is {value}{bounds}, too uncertain to say that it is {side} {allowed}."
+
+
+def no_interval(gate: Gate) -> str:
+    """Why an undecided gate has a number without bounds; empty when it has some."""
+    if gate.state is not GateState.INCONCLUSIVE or (gate.lower, gate.upper) != (None, None):
+        return ""
+    return _NO_INTERVAL.get(gate.method, "there are too few rows for an interval")
 
 
 def _busy(gate: Gate) -> bool:
