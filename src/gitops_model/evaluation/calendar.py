@@ -7,6 +7,7 @@ dependent bootstrap", with the correction of A. Patton, D. Politis, H. White (20
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -27,17 +28,21 @@ def days(time: npt.NDArray[np.generic]) -> Ints | None:
     if raw.dtype.kind not in "MOUS":
         return None
     try:
-        dates = (
-            raw.astype("datetime64[D]")
-            if raw.dtype.kind == "M"
-            else np.array([str(value)[:10] for value in raw.tolist()], dtype="datetime64[D]")
-        )
+        dates = raw.astype("datetime64[D]") if raw.dtype.kind == "M" else _dates(raw.tolist())
     except ValueError:
         return None
     if np.isnat(dates).any():
         return None
     place: Ints = np.unique(dates, return_inverse=True)[1].astype(np.intp).ravel()
     return place
+
+
+def _dates(values: Sequence[object]) -> npt.NDArray[np.datetime64]:
+    texts = [str(value)[:10] for value in values]
+    # numpy takes a bare number for a year, so seconds since 1970 would each be a day of their own.
+    if not all(text[4:5] == "-" == text[7:8] for text in texts):
+        raise ValueError("no dates")
+    return np.array(texts, dtype="datetime64[D]")
 
 
 def blocks(day: Ints, losses: Array) -> Ints | None:

@@ -24,7 +24,13 @@ def test_days_are_those_of_the_calendar(time):
 
 
 @pytest.mark.parametrize(
-    "time", [np.arange(5), np.array(["soon", "later"]), np.array(["2024-04-01", ""], dtype=object)]
+    "time",
+    [
+        np.arange(5),
+        np.array(["soon", "later"]),
+        np.array(["1700000000", "1700000009"]),
+        np.array(["2024-04-01", ""], dtype=object),
+    ],
 )
 def test_what_is_no_date_has_no_days(time):
     assert calendar.days(time) is None
