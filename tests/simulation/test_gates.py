@@ -12,7 +12,7 @@ import pytest
 from scipy import signal, stats
 
 from gitops_model.delivery import timing
-from gitops_model.evaluation import intervals, latency, slices, verdict
+from gitops_model.evaluation import calendar, intervals, latency, power, slices, verdict
 from gitops_model.evaluation.columns import Context
 from gitops_model.evaluation.comparison import compare
 from gitops_model.evaluation.limit import against_limit
@@ -229,6 +229,76 @@ def test_size_of_rmse_in_time_order_with_dependent_errors():
     assert counts["rows"] / trials > 0.1
 
 
+@pytest.mark.parametrize(("effects", "most"), [("symmetric", 0.06), ("skewed", 0.065)])
+def test_a_bound_holds_when_every_day_has_labels_of_its_own(effects, most):
+    # The share of positives differs by day, and the two models err on different classes: the gain differs by day, too.
+    # The old blocks, a fortieth of 28 days each, cut days into pieces that are not independent. Skewed day effects cost
+    # the t interval of 28 days another half of a percent.
+    days, per_day, trials = 28, 900, 6000
+    day, rates = np.repeat(np.arange(days), per_day), np.array([[0.75, 0.9], [0.85, 0.86]])
+    share = 0.5 if effects == "symmetric" else 0.3
+    truth = share * (rates[0, 0] - rates[1, 0]) + (1 - share) * (rates[0, 1] - rates[1, 1])
+    pieces = Resampler(len(day), seed=0, time=np.arange(len(day)))
+    missed = {"days": 0, "pieces": 0}
+    for i in range(trials):
+        generator = np.random.default_rng([10, i])
+        positive = (
+            1 / (1 + np.exp(-0.7 * generator.normal(size=days)))
+            if effects == "symmetric"
+            else generator.beta(6, 14, size=days)
+        )
+        labels = (generator.random(len(day)) < positive[day]).astype(float)
+        draw = generator.random(len(day))
+        new, old = (
+            np.where(draw < np.where(labels == 1, *rate), labels, 1 - labels) for rate in rates
+        )
+        data = Rows(labels=labels, candidate=new, production=old)
+        wrong, was_wrong = (np.abs(scores - labels) for scores in (new, old))
+        block = calendar.blocks(day, np.column_stack([wrong, wrong - was_wrong]))
+        for kind, resampler in (
+            ("days", Resampler(len(day), seed=0, block=block)),
+            ("pieces", pieces),
+        ):
+            found = compare("accuracy", data, BINARY, resampler, alpha=0.05, resample=False)
+            missed[kind] += found.lower > truth
+    low, high = stats.binomtest(missed["days"], trials).proportion_ci(0.9, method="exact")
+    show(
+        f"lower bound above the truth, {effects} effects of 28 days of 900 rows, {trials} trials: "
+        f"{missed['days'] / trials:.1%} [{low:.1%}, {high:.1%}] with blocks of days, "
+        f"{missed['pieces'] / trials:.1%} with 40 equal blocks"
+    )
+    assert high <= most
+    assert missed["pieces"] / trials > 0.09
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "log_loss"])
+@pytest.mark.parametrize("largest", [0.6, 0.3, 1 / 34])
+def test_a_bound_holds_when_one_group_holds_most_rows(metric, largest):
+    # Each group shifts both models' scores by an amount of its own, so that the gain of a group is not the whole gain.
+    # The models are drawn alike, so the true gain is 0. Equal groups are here to show what 34 of them cost anyway.
+    groups, rows, trials, missed = 34, 3400, 5000, 0
+    sizes = np.array([largest, *np.full(groups - 1, (1 - largest) / (groups - 1))])
+    group = np.searchsorted(np.cumsum(sizes) * rows - 0.5, np.arange(rows))
+    group = group.clip(max=groups - 1)
+    resampler = Resampler(rows, seed=0, group=group)
+    for i in range(trials):
+        generator = np.random.default_rng([11, i])
+        signal = generator.normal(size=rows)
+        labels = (generator.random(rows) < 1 / (1 + np.exp(1 - 2 * signal))).astype(float)
+        skill = 1 + 0.5 * generator.normal(size=(2, groups))[:, group]
+        noise = generator.normal(size=(2, rows))
+        new, old = 1 / (1 + np.exp(1 - skill * signal - 0.5 * noise))
+        data = Rows(labels=labels, candidate=new, production=old)
+        found = compare(metric, data, BINARY, resampler, alpha=0.05)
+        missed += found.lower > 0
+    low, high = stats.binomtest(missed, trials).proportion_ci(0.9, method="exact")
+    show(
+        f"lower bound above the truth, {metric}, 34 groups, one with {largest:.0%} of the rows: "
+        f"{missed / trials:.1%} [{low:.1%}, {high:.1%}] of {trials}"
+    )
+    assert high <= (0.06 if largest > 0.1 else 0.065)
+
+
 def passes(metric, data, ctx, resampler, margin, **options):
     found = compare(metric, data, ctx, resampler, alpha=0.05, **options)
     return (
@@ -261,6 +331,27 @@ def test_power_eight_points_lost_in_one_of_20_slices_of_500_rows():
         f"(lower bound {low:.1%}), {elsewhere} of {trials} blamed a wrong slice"
     )
     assert caught / trials >= 0.95
+
+
+def test_a_loss_that_a_report_says_it_sees_is_found_8_times_in_10():
+    rows, trials, found = 3000, 1000, 0
+    kwargs = cases.inputs(rows=rows)
+    generator = np.random.default_rng([12, 0])
+    labels = (generator.random(rows) < 0.3).astype(float)
+    new, old = answers(labels, 0.0, generator, disagreement=0.12)
+    kwargs = cases.change(kwargs, "test", labels=labels)
+    kwargs = cases.change(cases.change(kwargs, "candidate", scores=new), "production", scores=old)
+    seen = power.sight(verdict.evaluate(**kwargs)).overall
+    for i in range(trials):
+        generator = np.random.default_rng([12, 1 + i])
+        new, old = answers(labels, -seen, generator, disagreement=0.12)
+        data = Rows(labels=labels, candidate=new, production=old)
+        found += compare("accuracy", data, BINARY, Resampler(rows, seed=0), alpha=0.05).upper < 0
+    low, high = stats.binomtest(found, trials).proportion_ci(0.9, method="exact")
+    show(
+        f"a loss of {seen:.4f}, which 3,000 rows see: found {found / trials:.1%} [{low:.1%}, {high:.1%}]"
+    )
+    assert 0.75 <= found / trials <= 0.85
 
 
 def test_a_slice_to_prove_with_too_few_rows_is_hardly_ever_passed_when_it_lost():

@@ -153,12 +153,16 @@ def _readable() -> bool:
 
 
 def _tell(outcome: Outcome) -> None:
+    from gitops_model.report import sight_line
+
     if isinstance(outcome, Check):
         for off in outcome.turned_off:
             print(f"check: OFF: {off.gate} is turned off: {off.reason}")
         for gate in outcome.gates:
             mark = "blocks" if gate.blocks else gate.state
             print(f"check: {mark:<12} {gate.sentence}")
+        if seen := sight_line.line(outcome):
+            print(f"check: {seen}")
         for warning in outcome.warnings:
             print(f"check: note: {warning}")
     stream = sys.stdout if outcome.state is State.PASS else sys.stderr

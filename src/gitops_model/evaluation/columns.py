@@ -81,6 +81,12 @@ def absolute_error(labels: Array, scores: Array, ctx: Context) -> Array:
     return np.abs(scores - labels)[:, None]
 
 
+def loss(labels: Array, scores: Array, ctx: Context) -> Array:
+    """(n,) how wrong each answer is: the absolute difference, or the log loss."""
+    per_row = absolute_error if ctx.problem == "regression" else log_loss
+    return per_row(labels, scores, ctx)[:, 0]
+
+
 def variance_parts(labels: Array, scores: Array, ctx: Context) -> Array:
     """(n, 3) squared error, label, squared label; labels are centred first so that squares stay small."""
     centred = labels - labels.mean()

@@ -10,7 +10,8 @@ one-sided bounds at level alpha. Which method gives them:
 | PR AUC | paired bootstrap up to 2,000 rows, beyond it of linearised rows | paired bootstrap, linearised |
 | all others | paired bootstrap | paired bootstrap of groups or blocks |
 
-A margin given as a share of production's value is compared with the relative gain, resampled as such.
+A margin given as a share of production's value is compared with the relative gain, resampled as such. Where
+production's value is 0 there are no shares of it: the gain is then in units of the metric, and `relative` is False.
 """
 
 from __future__ import annotations
@@ -113,15 +114,13 @@ def compare(
     if candidate is None or production is None or rows.production is None:
         return found
     gain = metric.sign * (candidate.value - production.value)
-    scale = abs(production.value) if relative else 1.0
-    if scale == 0:
-        # A share of nothing: only "no change" can be said.
-        if gain:
-            return found
+    if relative and production.value == 0 and gain == 0:
         return replace(
             found, gain=0.0, lower=0.0, upper=0.0, error=0.0, null_error=0.0, method="equal"
         )
-    found = replace(found, gain=gain / scale)
+    relative = relative and production.value != 0
+    scale = abs(production.value) if relative else 1.0
+    found = replace(found, gain=gain / scale, relative=relative)
     if metric.rank is not None and _rarest(rows.labels) < MIN_CLASS_ROWS:
         return replace(found, method="too few rows of one class")
     if name == "accuracy" and resampler.independent and not relative:
@@ -135,7 +134,7 @@ def compare(
         if metric.rank is not None
         else resampler.standard_error(_null_influence(metric, candidate, production)) / scale
     )
-    found = replace(found, error=error, null_error=null_error, degrees=float(resampler.units - 1))
+    found = replace(found, error=error, null_error=null_error, degrees=resampler.degrees)
     if name == "roc_auc" or not resample:
         return _student(found, alpha=alpha, method=f"t interval over {resampler.kind}")
     gains = _resampled_gains(metric, rows, candidate, production, resampler, relative=relative)
@@ -159,7 +158,7 @@ def estimate(
         lower, upper = intervals.student(
             point=found.value,
             error=resampler.standard_error(found.influence()),
-            degrees=resampler.units - 1,
+            degrees=resampler.degrees,
             alpha=alpha,
         )
         method = f"t interval over {resampler.kind}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from gitops_model.evaluation import slices as slice_rules
 from gitops_model.evaluation.limit import against_limit
 from gitops_model.formats.check import (
+    JUDGED,
     Better,
     Gate,
     GateKind,
@@ -125,13 +126,18 @@ def _state(gate: Gate, demand: Demand) -> GateState:
         return GateState.NOT_COMPARED
     if demand.limit is None:
         return GateState.NO_DATA
-    return against_limit(
+    state = against_limit(
         value=gate.delta if demand.compares else gate.candidate,
         lower=gate.lower,
         upper=gate.upper,
         limit=demand.limit,
         better=demand.better,
     )
+    if state is GateState.FAIL and demand.kind is GateKind.LATENCY_P95:
+        # Where production is too slow in the same minutes, it is the machine that was measured, not the candidate.
+        slow = gate.production is not None and gate.production > demand.limit
+        return GateState.INCONCLUSIVE if slow else state
+    return state
 
 
 def _guard(
@@ -143,7 +149,11 @@ def _guard(
         unjudged = tuple(replace(row, state=SliceState.NOT_JUDGED) for row in table)
         return replace(gate, state=state), unjudged
     judged = slice_rules.guarded(
-        table, margin=-demand.limit, min_rows=gates.slices.min_rows, alpha=alpha
+        table,
+        margin=-demand.limit,
+        min_rows=gates.slices.min_rows,
+        alpha=alpha,
+        relative=demand.relative,
     )
     states = {row.state for row in judged}
     if SliceState.FAIL in states:
@@ -153,7 +163,11 @@ def _guard(
         state = GateState.NO_DATA
     else:
         state = GateState.PASS
-    worst = min((row.delta for row in judged if row.delta is not None), default=None)
+    # A gate shows no number that it did not judge.
+    worst = min(
+        (row.delta for row in judged if row.state in JUDGED and row.delta is not None),
+        default=None,
+    )
     return replace(gate, state=state, delta=worst), judged
 
 

@@ -142,6 +142,7 @@ def cost_gates(
         slow = replace(
             slow,
             candidate=latency.p95_ms,
+            production=latency.production_p95_ms,
             lower=latency.p95_lower,
             upper=latency.p95_upper,
             method="order statistics",
@@ -196,28 +197,34 @@ def _gain(
 ) -> Gate:
     relative = bool(margin and margin.relative)
     found = compare(metric, rows, ctx, resampler, alpha=alpha, relative=relative)
-    return Gate(
+    gate = Gate(
         kind=kind,
         metric=metric,
         relative=relative,
         candidate=found.candidate,
         production=found.production,
+        rows=found.rows,
+        units=found.units,
+    )
+    if found.relative != relative:
+        # Its bounds are in other units than the margin, so the gate has no number that could be judged.
+        return gate
+    return replace(
+        gate,
         delta=found.gain,
         lower=found.lower,
         upper=found.upper,
-        rows=found.rows,
-        units=found.units,
         rows_needed=found.rows_needed(margin=margin.value, alpha=alpha) if margin else None,
         method=found.method,
     )
 
 
 def _proof(gate: Gate, row: SliceRow, margin: Margin, *, alpha: float) -> Gate:
+    gate = replace(gate, rows=row.rows, candidate=row.candidate, production=row.production)
+    if margin.relative and row.production == 0 and row.delta:
+        return gate
     return replace(
         gate,
-        rows=row.rows,
-        candidate=row.candidate,
-        production=row.production,
         delta=row.delta,
         lower=row.lower,
         upper=row.upper,

@@ -19,13 +19,14 @@ def summarise(candidate: Array, production: Array | None, *, alpha: float, seed:
     The ratio is the median of the paired ratios, so that noise that slows both calls of a pair cancels. Its interval
     resamples blocks of neighbouring pairs, because a busy machine is busy for a while.
     """
-    ratio = lower = upper = middle = None
+    ratio = lower = upper = middle = slowest = None
     if production is not None:
         logs = np.log(candidate) - np.log(production)
         ratio, lower, upper = (
             float(np.exp(x)) for x in _median_interval(logs, alpha=alpha, seed=seed)
         )
         middle = float(np.median(production) * 1e3)
+        slowest = float(np.quantile(production, 0.95) * 1e3)
     p95_lower, p95_upper = quantile_interval(candidate, 0.95, alpha=alpha)
     return Latency(
         pairs=len(candidate),
@@ -37,6 +38,7 @@ def summarise(candidate: Array, production: Array | None, *, alpha: float, seed:
         p95_ms=float(np.quantile(candidate, 0.95) * 1e3),
         p95_lower=p95_lower * 1e3,
         p95_upper=p95_upper * 1e3,
+        production_p95_ms=slowest,
     )
 
 

@@ -1,12 +1,14 @@
 """What is resampled: rows, groups of rows, or blocks of time, always the same ones for both models.
 
 The unit of independence is the group when groups are given (a patient, a device, an aircraft), a block of
-neighbouring rows when times are given, and the row otherwise.
+neighbouring rows when blocks or times are given, and the row otherwise.
 
-- rows and groups: with more than `MAX_UNITS` units they are first put into `MAX_UNITS` random buckets, and
-  buckets are drawn; a bucket of independent units is itself an independent unit, and 100,000 rows stay fast.
-- blocks: circular moving-block bootstrap of the rows in time order, `BLOCKS` blocks long. A fixed number of long
-  blocks needs no guess about how far dependence reaches; the price is the t quantile with `BLOCKS` - 1 degrees.
+- rows, groups and blocks of whole days (`calendar`): with more than `MAX_UNITS` units they are first put into
+  `MAX_UNITS` random buckets, and buckets are drawn; a bucket of independent units is itself an independent unit, and
+  100,000 rows stay fast.
+- blocks of times that are no dates, or lie on a few days: circular moving-block bootstrap of the rows in time order,
+  `BLOCKS` blocks long. A fixed number of long blocks needs no guess about how far dependence reaches; the price is the
+  t quantile with `BLOCKS` - 1 degrees.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ _CHUNK = 250
 class Resampler:
     """Paired resamples of n rows. The same seed gives the same resamples, for every metric.
 
-    `group`: (n,) group of each row, or None. `time`: (n,) sortable times, or None; ignored when groups are given.
+    `group`: (n,) group of each row, or None. `block`: (n,) block of days of each row, or None; ignored when groups are
+    given. `time`: (n,) sortable times, or None; ignored when groups or blocks are given.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Resampler:
         *,
         seed: int,
         group: npt.NDArray[np.generic] | None = None,
+        block: npt.NDArray[np.generic] | None = None,
         time: npt.NDArray[np.generic] | None = None,
         replicates: int = REPLICATES,
     ) -> None:
@@ -46,14 +50,20 @@ class Resampler:
         self.seed = seed
         self.replicates = replicates
         self.kind: Literal["rows", "groups", "blocks"] = (
-            "groups" if group is not None else "blocks" if time is not None else "rows"
+            "groups"
+            if group is not None
+            else "rows"
+            if block is None and time is None
+            else "blocks"
         )
+        unit = block if group is None else group
+        self._moving = unit is None and time is not None
         self._order: Ints = np.arange(rows)
         self._unit: Ints = self._order
         self.units = rows
         self.block = 1
-        if group is not None:
-            _, inverse = np.unique(group, return_inverse=True)
+        if unit is not None:
+            _, inverse = np.unique(unit, return_inverse=True)
             self._unit = inverse.astype(np.intp).ravel()
             self.units = int(self._unit.max()) + 1 if rows else 0
         elif time is not None:
@@ -70,17 +80,42 @@ class Resampler:
         """Standard error of a mean whose rows have this influence (n,), respecting groups or blocks."""
         if self.units < 2:
             return float("inf")
-        if self.kind == "blocks":
+        if self._moving:
             moving = self._block_sums(influence[:, None])[:, 0]
             spread = float(np.mean(moving**2)) / (self.rows * self.block)
-        else:
-            sums = np.bincount(self._unit, weights=influence, minlength=self.units)
-            spread = float(np.sum(sums**2)) / self.rows**2
-        return float(np.sqrt(spread * self.units / (self.units - 1)))
+            return float(np.sqrt(spread * self.units / (self.units - 1)))
+        shift = np.bincount(self._unit, weights=influence, minlength=self.units) / self.rows
+        # The jackknife's weights: a unit pulls the mean towards itself, and so hides part of its own deviation.
+        without = shift / (1 - self._shares)
+        return float(np.sqrt(np.sum(without**2) * (self.units - 1) / self.units))
+
+    @property
+    def effective(self) -> float:
+        """Units of equal size that would tell as much: (sum w)^2 / sum w^2 (L. Kish, 1965)."""
+        return (
+            float(self.units)
+            if self._moving or self.kind == "rows"
+            else 1 / float(np.sum(self._shares**2))
+        )
+
+    @property
+    def degrees(self) -> float:
+        """Degrees of freedom of `standard_error`."""
+        return self.effective - 1
+
+    @property
+    def largest(self) -> float:
+        """Share of the rows that the largest unit holds."""
+        return 1 / self.units if self._moving else float(self._shares.max())
+
+    @cached_property
+    def _shares(self) -> Array:
+        found: Array = np.bincount(self._unit, minlength=self.units) / self.rows
+        return found
 
     def means(self, columns: Array) -> Array:
         """(B, k) column means of B resamples of the rows' columns (n, k)."""
-        if self.kind == "blocks":
+        if self._moving:
             sums = self._block_sums(columns)
             resampled: Array = np.empty((self.replicates, columns.shape[1]))
             for start in range(0, self.replicates, _CHUNK):
@@ -114,8 +149,8 @@ class Resampler:
         """
         if self.units < 3:
             return 0.0
-        factor = np.sqrt(self.units / (self.units - 1))
-        return float(ndtr(factor * stdtrit(self.units - 1, alpha)))
+        factor = np.sqrt(self.effective / self.degrees)
+        return float(ndtr(factor * stdtrit(self.degrees, alpha)))
 
     @cached_property
     def _starts(self) -> Ints:

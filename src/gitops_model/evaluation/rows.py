@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gitops_model.errors import CannotEvaluate
-from gitops_model.evaluation import alignment
+from gitops_model.evaluation import alignment, suspicious
 from gitops_model.evaluation.columns import Context
 from gitops_model.evaluation.inputs import Answers, Column, TestSet
 from gitops_model.evaluation.metrics import Linear, Metric, linear
@@ -79,9 +79,12 @@ def aligned(
         )
     order = np.argsort(np.asarray(test.keys, dtype=str), kind="stable")
     keys = np.asarray(test.keys, dtype=str)[order].tolist()
+    scores = _scores(candidate, keys, contract, "the candidate")
+    if why := suspicious.out_of_range(scores, contract.problem):
+        raise CannotEvaluate(f"the candidate {why}.")
     rows = Rows(
         labels=_labels(test.labels, contract)[order],
-        candidate=_scores(candidate, keys, contract, "the candidate"),
+        candidate=scores,
         production=None
         if production is None or production.scores is None
         else _scores(production, keys, contract, f"production ({production.model})"),

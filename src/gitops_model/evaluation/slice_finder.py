@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr
 
-from gitops_model.evaluation.columns import Context, absolute_error, log_loss
+from gitops_model.evaluation.columns import Context, loss
 from gitops_model.evaluation.rows import Rows
 from gitops_model.evaluation.slices import members
 from gitops_model.formats.check import Suspect
@@ -40,32 +40,27 @@ def find(
     Columns are in the order of `rows`. Numbers with many values are cut into quarters. `effect` is the difference of
     mean losses over their pooled standard deviation.
     """
-    loss = _loss(rows.labels, rows.candidate, ctx)
-    if rows.production is not None:
-        loss = loss - _loss(rows.labels, rows.production, ctx)
-    if not np.isfinite(loss).all() or len(loss) < 4 * MIN_ROWS:
+    with np.errstate(all="ignore"):
+        lost = loss(rows.labels, rows.candidate, ctx)
+        if rows.production is not None:
+            lost = lost - loss(rows.labels, rows.production, ctx)
+    if not np.isfinite(lost).all() or len(lost) < 4 * MIN_ROWS:
         return ()
-    first = np.random.default_rng(seed).permutation(len(loss)) % 2 == 0
+    first = np.random.default_rng(seed).permutation(len(lost)) % 2 == 0
     proposals = []
     for name, mask in members({n: _grouped(column) for n, column in columns.items()}).items():
         if (mask & first).sum() >= MIN_ROWS and (mask & ~first).sum() >= MIN_ROWS:
-            effect, p = _welch(loss, mask, first)
+            effect, p = _welch(lost, mask, first)
             if effect >= MIN_EFFECT:
                 proposals.append((name, mask, p))
     kept = _benjamini_hochberg([p for _, _, p in proposals], rate=FALSE_DISCOVERY)
     found = []
     for (name, mask, _), keep in zip(proposals, kept, strict=True):
         if keep:
-            effect, p = _welch(loss, mask, ~first)
+            effect, p = _welch(lost, mask, ~first)
             if effect >= MIN_EFFECT and p <= CONFIRM:
                 found.append(Suspect(slice=name, rows=int(mask.sum()), effect=effect, p_value=p))
     return tuple(sorted(found, key=lambda s: (-s.effect, s.slice))[:SHOWN])
-
-
-def _loss(labels: Array, scores: Array, ctx: Context) -> Array:
-    per_row = absolute_error if ctx.problem == "regression" else log_loss
-    with np.errstate(all="ignore"):
-        return per_row(labels, scores, ctx)[:, 0]
 
 
 def _grouped(column: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -52,6 +52,7 @@ def compare_each(
     margin: float,
     seed: int,
     group: Column | None = None,
+    block: Column | None = None,
     time: Column | None = None,
 ) -> tuple[SliceRow, ...]:
     """The numbers of each declared slice, with one-sided bounds at alpha, not adjusted for the family."""
@@ -62,6 +63,7 @@ def compare_each(
             count,
             seed=seed,
             group=None if group is None else group[mask],
+            block=None if block is None else block[mask],
             time=None if time is None else time[mask],
         )
         found = compare(
@@ -120,11 +122,17 @@ def holm(p_values: Sequence[float], *, alpha: float) -> list[bool]:
 
 
 def guarded(
-    table: Sequence[SliceRow], *, margin: float, min_rows: int, alpha: float
+    table: Sequence[SliceRow],
+    *,
+    margin: float,
+    min_rows: int,
+    alpha: float,
+    relative: bool = False,
 ) -> tuple[SliceRow, ...]:
-    """The same rows with the state of each.
+    """The same rows with the state of each. `relative`: the margin is a share of production's value.
 
-    FAIL: lost more than the margin, and Holm's procedure finds the loss significant.
+    FAIL: lost more than the margin, and Holm's procedure finds the loss significant. PASS: its interval leaves no room
+    for a loss of more than the margin. UNDECIDED: neither.
     """
     candidates = [_before_holm(row, min_rows=min_rows) for row in table]
     judged = [i for i, state in enumerate(candidates) if state is SliceState.PASS]
@@ -134,23 +142,42 @@ def guarded(
     return tuple(
         replace(
             row,
-            state=SliceState.FAIL
-            if i in significant and _lost_more(row.delta, margin=margin)
+            state=_judged(
+                row, margin=allowed(row, margin, relative=relative), significant=i in significant
+            )
+            if state is SliceState.PASS
             else state,
         )
         for i, (row, state) in enumerate(zip(table, candidates, strict=True))
     )
 
 
+def allowed(row: SliceRow, margin: float, *, relative: bool) -> float:
+    """The largest loss allowed on a slice, in the units of its gain: no share of 0 allows any."""
+    return 0.0 if relative and row.production == 0 else margin
+
+
 def _before_holm(row: SliceRow, *, min_rows: int) -> SliceState:
     # Undefined for one model only is a fault of that model; for both it is the rows' (one class, say).
     if (row.candidate is None) != (row.production is None):
+        return SliceState.NO_DATA
+    # Both values without a gain: nobody measured it. It must not pass as too small.
+    if row.candidate is not None and row.delta is None:
         return SliceState.NO_DATA
     if row.rows < min_rows or p_value(row) is None:
         return SliceState.TOO_SMALL
     return SliceState.PASS
 
 
-def _lost_more(gain: float | None, *, margin: float) -> bool:
+def _judged(row: SliceRow, *, margin: float, significant: bool) -> SliceState:
+    gain = row.delta
     found = against_limit(value=gain, lower=gain, upper=gain, limit=-margin, better="higher")
-    return found is GateState.FAIL
+    if significant and found is GateState.FAIL:
+        return SliceState.FAIL
+    if margin == 0 and gain is not None and gain >= 0:
+        # Nothing worse than production's 0 was seen, and no interval could lie wholly above it.
+        return SliceState.PASS
+    whole = against_limit(
+        value=gain, lower=row.lower, upper=row.upper, limit=-margin, better="higher"
+    )
+    return SliceState.PASS if whole is GateState.PASS else SliceState.UNDECIDED

@@ -6,14 +6,29 @@ Pure: the same inputs give the same check, whatever the order of rows. Files, Gi
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
 from gitops_model.errors import CannotEvaluate
-from gitops_model.evaluation import curves, decision, latency, ledger, metrics, slice_finder
+from gitops_model.evaluation import (
+    calendar,
+    curves,
+    decision,
+    latency,
+    ledger,
+    metrics,
+    slice_finder,
+    suspicious,
+)
+from gitops_model.evaluation import columns as of_row
 from gitops_model.evaluation import gates as numbers
 from gitops_model.evaluation import slices as slice_rules
 from gitops_model.evaluation.digits import rounded
 from gitops_model.evaluation.inputs import Answers, Facts, TestSet
 from gitops_model.evaluation.resampling import Resampler
-from gitops_model.evaluation.rows import aligned
+from gitops_model.evaluation.rows import Columns, Rows, aligned
 from gitops_model.formats.check import (
     BaselineModel,
     CandidateModel,
@@ -24,6 +39,12 @@ from gitops_model.formats.check import (
 )
 from gitops_model.formats.contract import Contract
 from gitops_model.formats.gates import Gates
+
+Array = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+
+# A unit that holds more of the rows than this is named.
+DOMINANT = 0.2
 
 
 def evaluate(
@@ -53,7 +74,14 @@ def evaluate(
     ctx = metrics.context(contract)
     seed = int(test.sha256[:12], 16) ^ int(gates.digest[:12], 16)
     rows, columns = aligned(test, candidate, production if compared else None, contract, gates)
-    resampler = Resampler(len(rows.labels), seed=seed, group=columns.group, time=columns.time)
+    day = None if columns.time is None else calendar.days(columns.time)
+    block = None if day is None else calendar.blocks(day, _losses(rows, ctx))
+    first = _copies(rows, columns)
+    group = columns.group
+    if first is not None and group is None and columns.time is None:
+        # A copy tells nothing new, so all copies of a row count as one.
+        group = first
+    resampler = Resampler(len(rows.labels), seed=seed, group=group, block=block, time=columns.time)
     rule = gates.slices
     table = slice_rules.compare_each(
         columns.slices,
@@ -64,7 +92,8 @@ def evaluate(
         relative=bool(rule.margin and rule.margin.relative),
         margin=rule.margin.value if rule.margin else 0.0,
         seed=seed,
-        group=columns.group,
+        group=group,
+        block=block,
         time=columns.time,
     )
     timings = _timings(candidate, production, alpha=account.alpha, seed=seed)
@@ -87,7 +116,12 @@ def evaluate(
             problem=contract.problem,
             alpha=account.alpha,
             turned_off=gates.turned_off,
-            warnings=_warnings(account, facts, production, excused=excused),
+            warnings=(
+                *_warnings(account, facts, production, excused=excused),
+                *_about_scores(rows, production, contract),
+                *_about_copies(first),
+                *_about_rows(resampler, None if block is not None else day),
+            ),
             candidate=CandidateModel(
                 model=candidate.model,
                 sha256=candidate.sha256,
@@ -97,7 +131,10 @@ def evaluate(
             baseline=None
             if production is None
             else BaselineModel(model=production.model, sha256=production.sha256),
-            test_set=_summary(test, facts, production, resampler, account),
+            test_set=replace(
+                _summary(test, facts, production, resampler, account),
+                unit="rows" if group is not None and group is first else resampler.kind,
+            ),
             schema_comparison=ContractChange(
                 version=facts.schema_version,
                 production_version=facts.production_schema_version,
@@ -122,6 +159,67 @@ def _is_excused(facts: Facts, gates: Gates) -> bool:
     return (
         bool(facts.incompatible) and facts.version_raised and gates.schema_change == "absolute_only"
     )
+
+
+def _losses(rows: Rows, ctx: of_row.Context) -> Array:
+    """(n, k) loss of each row of the candidate, and its difference to production's: how far dependence reaches."""
+    with np.errstate(all="ignore"):
+        candidate, *other = (
+            of_row.loss(rows.labels, scores, ctx)
+            for scores in (rows.candidate, rows.production)
+            if scores is not None
+        )
+    return np.column_stack([candidate, *(candidate - each for each in other)])
+
+
+def _copies(rows: Rows, columns: Columns) -> Ints | None:
+    scores = [each for each in (rows.candidate, rows.production) if each is not None]
+    told = [each for each in (columns.time, columns.group) if each is not None]
+    if not columns.explore:
+        return None
+    inputs = {**columns.explore, **columns.slices}
+    return suspicious.copies(inputs, *scores, rows.labels, *told)
+
+
+def _about_copies(first: Ints | None) -> list[str]:
+    if first is None:
+        return []
+    count, different = len(first), len(np.unique(first))
+    return [
+        f"{count - different:,} of {count:,} test rows are copies of others under keys of their own: label, inputs and "
+        "answers are the same. A copy counts with its original, so the bounds are no narrower for it."
+    ]
+
+
+def _about_scores(rows: Rows, production: Answers | None, contract: Contract) -> list[str]:
+    """What is wrong with production's scores. It is no reason to refuse the candidate that mends it."""
+    if rows.production is None or production is None:
+        return []
+    why = suspicious.out_of_range(rows.production, contract.problem)
+    return (
+        [f"Production ({production.model}) {why}. What it is compared by may mean nothing."]
+        if why
+        else []
+    )
+
+
+def _about_rows(resampler: Resampler, day: Ints | None) -> list[str]:
+    """What a reader must know of how the rows hang together. `day` is set where there are too few days."""
+    found = []
+    if resampler.kind != "rows" and resampler.largest > DOMINANT:
+        name = "group" if resampler.kind == "groups" else "block of days"
+        found.append(
+            f"One {name} holds {resampler.largest:.0%} of the test rows: {resampler.units} of them tell as much as "
+            f"{resampler.effective:.1f} of equal size, and the bounds are that much wider."
+        )
+    if day is None:
+        return found
+    count = int(day.max()) + 1
+    return [
+        *found,
+        f"The test rows lie on {count} {'day' if count == 1 else 'days'}, and with fewer than {calendar.MIN_BLOCKS} "
+        "nothing tells how much a whole day moves: the bounds may be too narrow.",
+    ]
 
 
 def _timings(

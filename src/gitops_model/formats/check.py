@@ -76,9 +76,13 @@ class SliceState(StrEnum):
 
     PASS = "pass"  # noqa: S105
     FAIL = "fail"
+    UNDECIDED = "undecided"  # no loss was shown, and neither that there is none; blocks nothing
     TOO_SMALL = "too_small"  # shown, not judged
     NO_DATA = "no_data"  # only one of the two models has a value on it
     NOT_JUDGED = "not_judged"  # the guard is off, or nothing is compared
+
+
+JUDGED = (SliceState.PASS, SliceState.FAIL, SliceState.UNDECIDED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +185,10 @@ class Suspect:
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """Medians in ms, their ratio candidate / production with one-sided bounds, and a p95 in ms with bounds."""
+    """Medians in ms, their ratio candidate / production with one-sided bounds, and a p95 in ms with bounds.
+
+    `production_p95_ms` is of the same minutes; None: there is no production, or the report is older than this field.
+    """
 
     pairs: int
     candidate_ms: float
@@ -192,6 +199,7 @@ class Latency:
     p95_ms: float
     p95_lower: float | None
     p95_upper: float | None
+    production_p95_ms: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from gitops_model.report import (
     heading,
     quantities,
     sentences,
+    sight_line,
     strips,
     view,
 )
@@ -73,6 +74,7 @@ def _body(check: Check) -> dict[str, object]:
     slices = view.slice_lines(check)
     return {
         "check": check,
+        "sight": sight_line.line(check),
         "confidence": facts.confidence(check),
         "gates": gate_lines.every(check),
         "strip": strips,

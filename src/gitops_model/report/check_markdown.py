@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from markupsafe import Markup
 
 from gitops_model import templates
-from gitops_model.formats.check import Check, GateState, Outcome
+from gitops_model.formats.check import JUDGED, Check, GateState, Outcome
 from gitops_model.markdown import escape, tidy, unbroken, units
-from gitops_model.report import facts, gate_lines, heading, interval, reasons, view
+from gitops_model.report import facts, gate_lines, heading, interval, reasons, sight_line, view
 from gitops_model.report.gate_lines import GateLine
 from gitops_model.report.heading import Verdict
 from gitops_model.report.interval import Interval
-from gitops_model.report.sentences import JUDGED
 from gitops_model.templates import ours
 
 # What GitHub takes, counted in UTF-16 units.
@@ -76,6 +75,7 @@ def _values(check: Check, head: Verdict) -> dict[str, object]:
         "production": facts.column(facts.production(check)),
         "confidence": facts.confidence(check),
         "compared": facts.compared(check),
+        "sight": sight_line.line(check),
         "lines": lines,
         "seen": seen[:ROWS],
         "worse": shown,

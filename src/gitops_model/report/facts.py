@@ -24,7 +24,8 @@ def costs(check: Check) -> list[tuple[str, str, str, str]]:
         production = NOTHING if times.production_ms is None else ms(times.production_ms)
         found.append(("median latency, one row", production, ms(times.candidate_ms), remark))
         ends = quantities.between(times.p95_lower, times.p95_upper, "ms")
-        found.append(("95th percentile, one row", NOTHING, ms(times.p95_ms), ends))
+        slowest = NOTHING if times.production_p95_ms is None else ms(times.production_p95_ms)
+        found.append(("95th percentile, one row", slowest, ms(times.p95_ms), ends))
     for kind, what in ((GateKind.MEMORY, "peak memory"), (GateKind.ARTIFACT, "bundle size")):
         gate = check.gate(kind)
         if gate is not None and gate.candidate is not None:
@@ -93,7 +94,9 @@ def test_set(check: Check) -> list[tuple[str, str]]:
     """Facts about the rows that judged, and how often they have."""
     test, contract = check.test_set, check.schema_comparison
     standing = {
-        "rows": "each row on its own",
+        "rows": "each row on its own"
+        if test.units >= test.rows
+        else f"{test.units:,} different rows, each with its copies",
         "groups": f"{test.units:,} groups (contract.yaml: keys.group)",
         "blocks": f"{test.units:,} blocks of neighbouring rows (contract.yaml: keys.time)",
     }[test.unit]

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from gitops_model.formats.check import Check, Gate, GateKind, GateState, SliceState
-from gitops_model.report import interval, quantities, sentences
+from gitops_model.formats.check import JUDGED, Check, Gate, GateKind, GateState, SliceState
+from gitops_model.report import guard_words, interval, quantities, sentences
 from gitops_model.report.interval import Interval
 from gitops_model.report.sentences import capital
 
@@ -21,6 +21,8 @@ GATES = {
     GateState.NOT_COMPARED: ("➖", "not compared"),
     GateState.OFF: ("⏸️", "turned off"),
 }
+# The guard passed, and some slice was not decided.
+OPEN = GATES[GateState.INCONCLUSIVE]
 SHORT = {
     GateKind.LEAKAGE: "leakage",
     GateKind.SCHEMA: "contract",
@@ -72,6 +74,7 @@ def split(lines: Iterable[GateLine]) -> tuple[list[GateLine], list[GateLine]]:
     rest: list[GateLine] = []
     for line in lines:
         quiet = line.gate.state in (GateState.PASS, GateState.NOT_COMPARED) and not line.gate.blocks
+        quiet = quiet and line.mark != OPEN[0]
         (rest if quiet and line.gate.kind not in known else seen).append(line)
     return seen, rest
 
@@ -107,24 +110,27 @@ def _gate_line(gate: Gate, check: Check) -> GateLine:
 def _worst(line: GateLine, check: Check) -> GateLine:
     """The slice guard, for which the slice that lost most stands."""
     gate, row = line.gate, sentences.worst_slice(check.slices)
+    left = guard_words.open_ended(check) if gate.state is GateState.PASS else ""
+    if left:
+        line = replace(line, mark=OPEN[0], word=left)
     if row is None or gate.state not in (GateState.PASS, GateState.FAIL):
         return replace(line, name="Slices", about=_unjudged(check), change="")
-    judged = sum(other.state in sentences.JUDGED for other in check.slices)
-    metric = sentences.metric(gate)
+    judged = sum(other.state in JUDGED for other in check.slices)
+    metric, relative = sentences.metric(gate), quantities.share(row, relative=gate.relative)
     return replace(
         line,
         name=row.slice
         if row.state is SliceState.FAIL
         else f"The only slice judged: {row.slice}"
         if judged == 1
-        else f"Worst of {judged} slices: {row.slice}",
+        else f"Worst of {judged} slices{f' ({left})' if left else ''}: {row.slice}",
         about=f"{metric}, {row.rows:,} rows",
         production=quantities.number(row.production),
         candidate=quantities.number(row.candidate),
-        change=quantities.arrow(row.delta, relative=gate.relative),
-        bounds=quantities.span(row.lower, row.upper, relative=gate.relative),
+        change=quantities.arrow(row.delta, relative=relative),
+        bounds=quantities.span(row.lower, row.upper, relative=relative),
         way=interval.way(row.delta, row.lower, row.upper),
-        picture=interval.of_slice(row, limit=gate.limit),
+        picture=interval.of_slice(row, limit=gate.limit if relative == gate.relative else 0.0),
     )
 
 

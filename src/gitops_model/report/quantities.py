@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from gitops_model.formats.check import Gate, GateKind, Unit
+from gitops_model.formats.check import Gate, GateKind, SliceRow, Unit
 
 NO_DATA = "no data"
 # Kinds whose change is a ratio candidate / production, where smaller is better.
@@ -42,6 +42,11 @@ def of_gate(value: float | None, gate: Gate) -> str:
 def margin(value: float, *, relative: bool) -> str:
     """How large a gain or loss a person asked for: `0.02`, or `10%` as a share of production's value."""
     return f"{abs(value) * 100:.3g}%" if relative else f"{abs(value):.3g}"
+
+
+def share(row: SliceRow, *, relative: bool) -> bool:
+    """Whether the gain of a slice is a share of production's value; of 0 there is none."""
+    return relative and row.production != 0
 
 
 def limit(value: float | None, unit: Unit) -> str:

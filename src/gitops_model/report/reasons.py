@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gitops_model.formats.check import Check, Gate, GateKind, GateState, SliceRow
 from gitops_model.report.quantities import limit, number, of_gate
@@ -13,6 +14,7 @@ from gitops_model.report.sentences import (
     demand,
     demands_gain,
     metric,
+    no_interval,
     tally,
     title,
     told,
@@ -68,7 +70,10 @@ def _short(gate: Gate, slices: Sequence[SliceRow]) -> str:
             return "a slice clearly lost too much"
         way = "falls" if (row.candidate or 0.0) < (row.production or 0.0) else "rises"
         return f"{metric(gate)} at {row.slice} {way} {number(row.production)} → {number(row.candidate)}"
-    said = moved(gate)
+    # The candidate's own 95th percentile is judged; production's only tells whether the machine was busy.
+    said = moved(replace(gate, production=None) if gate.kind is GateKind.LATENCY_P95 else gate)
+    if why := no_interval(gate):
+        return f"{said}, and {why}"
     if gate.state is GateState.INCONCLUSIVE:
         return f"{said}, too uncertain to tell"
     return f"{said}, {_required(gate)}" if gate.delta is None or demands_gain(gate) else said

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gitops_model import markdown, templates
-from gitops_model.formats.check import Check, GateKind, Outcome
+from gitops_model.formats.check import JUDGED, Check, GateKind, Outcome
 from gitops_model.report import facts, gate_lines, heading, quantities, sentences, view
 
 PACKAGE = "gitops_model.report"
@@ -107,7 +107,7 @@ def _worse_slice(check: Check) -> list[str]:
         f"{name} on the slice {line.row.slice} {line.production} → {line.candidate} "
         f"({line.change}, {line.row.rows:,} rows)"
         for line in view.slice_lines(check)
-        if line.row.state in sentences.JUDGED and line.way == "down"
+        if line.row.state in JUDGED and line.way == "down"
     ][:1]
 
 

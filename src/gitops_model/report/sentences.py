@@ -11,6 +11,7 @@ from dataclasses import replace
 from gitops_model.evaluation.metrics import CATALOGUE
 from gitops_model.formats.check import (
     BY_KEYS_AND_TIME,
+    JUDGED,
     Check,
     Gate,
     GateKind,
@@ -18,9 +19,13 @@ from gitops_model.formats.check import (
     SliceRow,
     SliceState,
 )
+from gitops_model.report import guard_words
 from gitops_model.report.quantities import between, gain, limit, margin, number, of_gate
 
-JUDGED = (SliceState.PASS, SliceState.FAIL)
+_NO_INTERVAL = {
+    "too few rows of one class": "there are too few rows of one class for an interval",
+    "undefined on too many resamples": "it has no value on too many resamples of the rows",
+}
 _TITLES = {
     GateKind.LEAKAGE: "the test set",
     GateKind.SCHEMA: "the contract",
@@ -158,6 +163,8 @@ def _comparison(gate: Gate) -> str:
         return f"{said}, at worst {worst}); {word}: {asked}."
     if gate.state is GateState.FAIL:
         return f"{said}, at best {best}); {word}: {asked}."
+    if why := no_interval(gate):
+        return f"{said}); {why}, so nothing shows {asked}."
     needed = gate.rows_needed
     rows = (
         f"; an equally good candidate would need about {needed:,} rows, the test set has {gate.rows:,}"
@@ -178,13 +185,34 @@ def _limit(gate: Gate) -> str:
     name, value = title(gate), of_gate(gate.candidate, gate)
     side = "above" if gate.better == "higher" else "below"
     allowed = limit(gate.limit, gate.unit)
-    exact = gate.lower == gate.upper
+    exact = gate.lower == gate.upper and gate.lower is not None
     bounds = "" if exact else f" ({between(gate.lower, gate.upper, gate.unit)})"
     if gate.state is GateState.PASS:
         return f"{name} is {value}{bounds}, {side} {allowed}."
+    if why := no_interval(gate):
+        return f"{name} is {value}; {why}, so nothing shows that it is {side} {allowed}."
+    if _busy(gate):
+        return (
+            f"{name} is {value}{bounds}, and production's is {of_gate(gate.production, gate)} in the same minutes: "
+            f"this machine is too busy to say whether it is {side} {allowed}."
+        )
     if gate.state is GateState.FAIL or exact:
         return f"{name} is {value}{bounds}; it must be {side} {allowed}."
     return f"{name} is {value}{bounds}, too uncertain to say that it is {side} {allowed}."
+
+
+def no_interval(gate: Gate) -> str:
+    """Why an undecided gate has a number without bounds; empty when it has some."""
+    if gate.state is not GateState.INCONCLUSIVE or (gate.lower, gate.upper) != (None, None):
+        return ""
+    return _NO_INTERVAL.get(gate.method, "there are too few rows for an interval")
+
+
+def _busy(gate: Gate) -> bool:
+    """Whether production broke the candidate's limit of latency, too."""
+    if gate.kind is not GateKind.LATENCY_P95 or gate.state is not GateState.INCONCLUSIVE:
+        return False
+    return gate.production is not None and gate.production > (gate.limit or 0.0)
 
 
 def _latency(gate: Gate) -> str:
@@ -201,7 +229,7 @@ def _latency(gate: Gate) -> str:
 def _guard(gate: Gate, slices: Sequence[SliceRow]) -> str:
     failed = [row for row in slices if row.state is SliceState.FAIL]
     judged = sum(row.state in JUDGED for row in slices)
-    small = sum(row.state is SliceState.TOO_SMALL for row in slices)
+    small = [row for row in slices if row.state is SliceState.TOO_SMALL]
     allowed = margin(gate.limit or 0.0, relative=gate.relative)
     worst = worst_slice(slices)
     if failed and worst is not None:
@@ -217,11 +245,12 @@ def _guard(gate: Gate, slices: Sequence[SliceRow]) -> str:
         return f"only one of the two models has a value on {named}."
     if not judged:
         return (
-            f"no slice has enough rows to judge ({small} too small)."
+            f"no slice was judged{guard_words.too_small(small, relative=gate.relative)}."
             if small
             else "no slices declared."
         )
-    shown = f"; {small} too small to judge" if small else ""
+    shown = guard_words.undecided(slices, relative=gate.relative)
+    shown += guard_words.too_small(small, relative=gate.relative)
     if judged == 1:
         return f"the only slice judged did not clearly lose more than {allowed}{shown}."
     return f"none of {judged} slices clearly lost more than {allowed}{shown}."
@@ -248,6 +277,8 @@ def _contract(gate: Gate) -> str:
 def _absent(gate: Gate) -> str:
     if gate.rows == 0 and gate.candidate is None:
         return "it was not measured"
+    if gate.relative and gate.production == 0:
+        return "production's value is 0, of which there is no share; give the margin as a number"
     given = {"candidate": gate.candidate, "production": gate.production}
     who = " and ".join(name for name, value in given.items() if value is None) or "the comparison"
     return (

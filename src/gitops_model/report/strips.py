@@ -17,8 +17,8 @@ from gitops_model.templates import ours
 
 COMPARED = (
     "Every declared slice against production on the same rows, worst first. The guard blocks only what is clearly "
-    "worse than the limit, and it takes into account how many slices there are (Holm): so a bar may reach across the "
-    "limit and pass. A ring marks a slice that is not judged, an arrow head a change beyond the scale."
+    "worse than the limit, and it takes into account how many slices there are (Holm). A bar across the limit is "
+    "undecided, and blocks nothing. A ring marks a slice that is not judged, an arrow head a change beyond the scale."
 )
 ALONE = "The candidate's value on every declared slice; nothing is compared. The line is its value on all rows."
 

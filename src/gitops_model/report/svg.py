@@ -160,7 +160,7 @@ def _mark(x: float, y: float, state: str, *, off: int) -> str:
         return f'<path class="mark" d="M{n(x + off * 6)} {n(y)}l{-10 * off} -6v12z"/>'
     if state == "fail":
         return f'<path class="mark" d="M{n(x - 5)} {n(y - 5)}h10v10h-10z"/>'
-    if state in ("inconclusive", "no_data"):
+    if state in ("inconclusive", "undecided", "no_data"):
         return f'<path class="mark" d="M{n(x)} {n(y - 6.5)}l6.5 6.5l-6.5 6.5l-6.5 -6.5z"/>'
     return f'<circle class="mark" cx="{n(x)}" cy="{n(y)}" r="5"/>'
 

@@ -18,6 +18,7 @@ NOTHING = "–"
 SLICES = {
     SliceState.PASS: ("✅", "pass"),
     SliceState.FAIL: ("❌", "fail"),
+    SliceState.UNDECIDED: ("⚠️", "undecided"),
     SliceState.TOO_SMALL: ("▫️", "too few rows"),
     SliceState.NO_DATA: ("❔", "no data"),
     SliceState.NOT_JUDGED: ("➖", "not judged"),
@@ -72,8 +73,10 @@ def slice_lines(check: Check) -> list[SliceLine]:
             word=SLICES[row.state][1],
             production=shown(row.production, when=compared),
             candidate=quantities.number(row.candidate),
-            change=quantities.arrow(row.delta, relative=relative),
-            bounds=quantities.span(row.lower, row.upper, relative=relative)
+            change=quantities.arrow(row.delta, relative=quantities.share(row, relative=relative)),
+            bounds=quantities.span(
+                row.lower, row.upper, relative=quantities.share(row, relative=relative)
+            )
             if row.delta is not None
             else quantities.between(row.lower, row.upper),
             way=interval.way(row.delta, row.lower, row.upper),

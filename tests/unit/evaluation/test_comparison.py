@@ -183,3 +183,11 @@ def test_estimates_lie_inside_their_bounds_and_those_inside_the_metrics(problem)
         assert low <= point <= high
         assert metric.lower is None or low >= metric.lower
         assert metric.upper is None or high <= metric.upper
+
+
+def test_where_production_is_0_a_gain_is_no_share_and_no_gate_judges_it_as_one():
+    kwargs = cases.inputs(production=cases.world().labels)
+    found = cases.check(**kwargs)
+    risk = cases.gate(found, "risk")
+    assert risk.production == 0 and risk.delta is None and risk.state == "no_data"
+    assert "production's value is 0, of which there is no share" in risk.sentence

@@ -79,3 +79,22 @@ def test_unequal_buckets_still_give_unbiased_means():
     resampler = Resampler(rows, seed=0)
     values = np.linspace(0, 1, rows)
     assert resampler.means(values[:, None]).mean() == pytest.approx(0.5, abs=2e-3)
+
+
+def test_degrees_count_groups_that_tell_as_much_as_equal_ones():
+    even = Resampler(60, seed=0, group=np.arange(60) // 6)
+    assert (even.units, even.effective, even.degrees) == (10, pytest.approx(10), pytest.approx(9))
+    # Worked by hand: shares 0.6, 0.2, 0.2 give 1 / (0.36 + 0.04 + 0.04).
+    uneven = Resampler(10, seed=0, group=np.array([0] * 6 + [1] * 2 + [2] * 2))
+    assert (uneven.effective, uneven.largest) == (pytest.approx(1 / 0.44), pytest.approx(0.6))
+    assert Resampler(50, seed=0).degrees == 49
+
+
+def test_the_error_of_unequal_groups_is_that_of_the_jackknife():
+    generator = np.random.default_rng(4)
+    group = np.repeat(np.arange(8), [90, 5, 20, 7, 1, 40, 3, 12])
+    values = generator.normal(size=len(group)) + group % 3
+    left_out = np.array([values[group != g].mean() for g in range(8)])
+    jackknife = np.sqrt(7 / 8 * np.sum((left_out - values.mean()) ** 2))
+    error = Resampler(len(group), seed=0, group=group).standard_error(values - values.mean())
+    assert error == pytest.approx(jackknife)

@@ -65,14 +65,15 @@ LOST = {"delta": -0.2, "lower": -0.21, "upper": -0.19}
         ({"lower": None, "upper": None}, "too_small"),
         (
             {"delta": -0.049, "lower": -0.05, "upper": -0.04},
-            "pass",
-        ),  # significant, too small to matter
+            "undecided",
+        ),  # significant, too small to matter, and just not shown to stay above the margin
+        ({"delta": -0.04, "lower": -0.049, "upper": -0.03}, "pass"),
         (
             {"delta": -0.06, "error": 0.05, "lower": -0.16, "upper": 0.04},
-            "pass",
+            "undecided",
         ),  # large, may be chance
         ({"delta": -0.05}, "pass"),  # exactly the margin is not more than it
-        ({"delta": -0.06, "wins": 1, "losses": 4, "lower": -0.11, "upper": -0.01}, "pass"),
+        ({"delta": -0.06, "wins": 1, "losses": 4, "lower": -0.11, "upper": -0.01}, "undecided"),
         ({"delta": -0.2, "wins": 10, "losses": 210, "lower": -0.22, "upper": -0.18}, "fail"),
     ],
 )
@@ -85,7 +86,7 @@ def test_a_borderline_slice_fails_alone_but_not_among_many():
     borderline = numbers(delta=-0.07, error=0.03, lower=-0.12, upper=-0.02)
     assert states([borderline], min_rows=1) == ["fail"]
     many = [borderline] + [numbers()] * 19
-    assert states(many, min_rows=1) == ["pass"] * 20
+    assert states(many, min_rows=1) == ["undecided"] + ["pass"] * 19
 
 
 def test_every_declared_value_is_measured_and_none_is_dropped():
@@ -107,3 +108,35 @@ def test_every_declared_value_is_measured_and_none_is_dropped():
         ("depot=large", 390), ("depot=tiny", 10), ("express=False", 200), ("express=True", 200),
     ]  # fmt: skip
     assert all(row.lower < 0 < row.upper for row in table)
+
+
+def perfect_production(*, errors):
+    """Two depots of 250 rows; production is right everywhere, the candidate wrong on `errors` rows of the second."""
+    labels = np.tile([0.0, 1.0], 250)
+    depot = np.repeat(["a", "b"], 250)
+    wrong = np.arange(500) >= 500 - errors
+    return {"depot": depot}, Rows(
+        labels=labels, candidate=np.where(wrong, 1 - labels, labels), production=labels
+    )
+
+
+@pytest.mark.parametrize(("errors", "state"), [(60, "fail"), (1, "undecided"), (0, "pass")])
+def test_a_share_of_nothing_allows_no_loss_that_is_no_accident(errors, state):
+    columns, rows = perfect_production(errors=errors)
+    table = slices.compare_each(
+        columns,
+        rows,
+        Context(problem="binary", costs={"false_positive": 1, "false_negative": 4}),
+        metric="expected_cost",
+        alpha=0.05,
+        relative=True,
+        margin=0.1,
+        seed=0,
+    )
+    judged = slices.guarded(table, margin=0.1, min_rows=200, alpha=0.05, relative=True)
+    assert [row.state for row in judged] == ["pass", state]
+
+
+def test_a_slice_with_both_values_and_no_gain_is_not_called_too_small():
+    row = numbers(production=0.0, candidate=0.4, delta=None, lower=None, upper=None, error=None)
+    assert states([row], min_rows=100) == ["no_data"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from gitops_model.formats.check import (
@@ -15,7 +17,7 @@ from gitops_model.formats.check import (
     SliceState,
 )
 from gitops_model.report import quantities, reasons, sentences
-from tests.support import reports
+from tests.support import cases, reports
 
 PASS, FAIL, UNSURE = GateState.PASS, GateState.FAIL, GateState.INCONCLUSIVE
 ACCURACY = Gate(
@@ -138,7 +140,22 @@ def test_a_guard_over_one_slice_speaks_of_one_slice():
         slice_row("a=2", 0.0, SliceState.TOO_SMALL),
     )
     assert sentences.gate(gate, slices=rows) == (
-        "the only slice judged did not clearly lose more than 0.05; 1 too small to judge."
+        "the only slice judged did not clearly lose more than 0.05; 1 too small to judge, where a loss of any "
+        "size would not be seen."
+    )
+
+
+def test_a_guard_says_which_slice_it_could_not_decide_and_what_small_ones_could_hide():
+    gate = Gate(kind=GateKind.SLICE_GUARD, state=PASS, metric="accuracy", limit=0.05)
+    rows = (
+        slice_row("a=1", 0.01, SliceState.PASS),
+        replace(slice_row("a=2", -0.04, SliceState.UNDECIDED), lower=-0.07),
+        replace(slice_row("a=3", 0.02, SliceState.UNDECIDED), lower=-0.06),
+        replace(slice_row("a=4", -0.2, SliceState.TOO_SMALL), lower=-0.31),
+    )
+    assert sentences.gate(gate, slices=rows) == (
+        "none of 3 slices clearly lost more than 0.05; 2 undecided: a=2 may have lost up to 0.07; 1 too small to "
+        "judge, where a loss of up to 0.31 would not be seen."
     )
 
 
@@ -165,12 +182,61 @@ def test_the_reason_is_a_few_words_with_both_numbers(gate: Gate, said: str) -> N
     assert reasons.reason(twice).endswith(", and 1 more")
 
 
+@pytest.mark.parametrize(
+    ("gate", "said", "short"),
+    [
+        (
+            replace(ACCURACY, metric="roc_auc", method="too few rows of one class"),
+            "ROC AUC fell from 0.7600 to 0.7000 (-0.0600); there are too few rows of one class for an interval, so "
+            "nothing shows a loss below 0.02.",
+            "ROC AUC falls 0.7600 → 0.7000, and there are too few rows of one class for an interval",
+        ),
+        (
+            replace(LIMIT, method="undefined on too many resamples"),
+            "ROC AUC is 0.6500; it has no value on too many resamples of the rows, so nothing shows that it is above "
+            "0.6.",
+            "ROC AUC is 0.6500, and it has no value on too many resamples of the rows",
+        ),
+    ],
+)
+def test_a_number_without_an_interval_says_why(gate: Gate, said: str, short: str) -> None:
+    gate = replace(gate, lower=None, upper=None, state=UNSURE)
+    assert sentences.gate(gate) == said
+    check = replace(reports.make("equal"), gates=(gate,))
+    assert reasons.reason(check) == short
+
+
+def test_nine_positives_are_the_reason_and_not_an_unknown_interval():
+    kwargs = cases.inputs(rows=900) | {"contract": cases.contract(primary="roc_auc")}
+    labels = np.zeros(900)
+    labels[:9] = 1
+    kwargs = cases.change(kwargs, "test", labels=labels)
+    scores = kwargs["candidate"].scores.copy()
+    scores[:3] /= 2
+    found = cases.check(**cases.change(kwargs, "candidate", scores=scores))
+    said = cases.gate(found, "primary").sentence
+    assert "too few rows of one class" in said and "no data" not in said
+
+
 def test_failed_gates_come_before_undecided_ones() -> None:
     check = replace(reports.make("better"), gates=(LIMIT, ACCURACY))
     assert sentences.headline(check) == (
         "Blocked: accuracy fell from 0.7600 to 0.7000 (-0.0600, at best -0.0400); allowed: a loss below 0.02. "
         "(1 more below)"
     )
+
+
+def test_of_any_two_gates_the_headline_names_the_one_that_failed() -> None:
+    check = reports.make("equal")
+    orders = itertools.combinations((FAIL, GateState.NO_DATA, UNSURE), 2)
+    for (first, second), (strong, weak) in itertools.product(
+        itertools.permutations(check.gates, 2), orders
+    ):
+        gates = (
+            replace(first, state=weak, blocks=True, sentence=""),
+            replace(second, state=strong, blocks=True, sentence=""),
+        )
+        assert [gate.id for gate in sentences.blocking(gates)] == [second.id, first.id]
 
 
 @pytest.mark.parametrize(

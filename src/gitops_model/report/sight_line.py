@@ -1,0 +1,35 @@
+"""One line on what a test set can see, so that nobody takes "nothing found" for "nothing there"."""
+
+from __future__ import annotations
+
+from gitops_model.evaluation import power
+from gitops_model.evaluation.metrics import CATALOGUE
+from gitops_model.formats.check import Check
+from gitops_model.report import quantities
+
+
+def line(check: Check) -> str:
+    """`These test rows see ...`; empty where nothing can be said."""
+    found = power.sight(check)
+    if found is None:
+        return ""
+    overall = quantities.margin(found.overall, relative=found.relative)
+    said = f"These test rows see a loss of {overall} in {_title(found.metric)} overall"
+    if found.slice is not None and found.slice_loss is not None:
+        loss = quantities.margin(found.slice_loss, relative=found.slice_relative)
+        other = found.slice_metric
+        named = f" in {_title(other)}" if other is not None and other != found.metric else ""
+        which = ", the largest slice" if found.assumed else ""
+        said += f" and of {loss}{named} at {found.slice}{which}"
+    said += f" (8 times in 10, at {(1 - check.alpha) * 100:.4g}% confidence)"
+    if found.assumed:
+        said += ", for a model that errs on other rows than this one, and less for a similar one"
+    if found.more is not None:
+        goal = quantities.margin(found.margin, relative=found.relative)
+        said += f"; about {found.more:,} more rows would see {goal} overall"
+    return f"{said}."
+
+
+def _title(metric: str) -> str:
+    known = CATALOGUE.get(metric)
+    return known.title if known else metric
