@@ -59,7 +59,7 @@ def read_table(
         for table, texts, lost in _tables(log, part):
             tables.append((table, texts))
             broken += lost
-    held = kinds.plan(kinds.of_schema(table.schema, texts) for table, texts in tables)
+    held = kinds.plan(kinds.of_table(table, texts) for table, texts in tables)
     joined = [
         kinds.table(kinds.records(table, texts), held)
         if texts or held.texts

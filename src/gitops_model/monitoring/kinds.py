@@ -37,7 +37,6 @@ _PLAIN = {
 }
 _ARROW = {
     "bool": pa.types.is_boolean,
-    "int": pa.types.is_integer,
     "float": pa.types.is_floating,
     "time": pa.types.is_timestamp,
     "str": lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
@@ -270,22 +269,33 @@ def _without_nulls(value: Mapping[str, Any], path: str, texts: frozenset[str]) -
     return found
 
 
-def of_schema(schema: pa.Schema, texts: frozenset[str]) -> Kind:
-    """What a table can hold whose columns `texts` are JSON texts, for joining it with others."""
-    return Kind(fields={one.name: _of_type(one.type, one.name, texts) for one in schema})
+def of_table(found: pa.Table, texts: frozenset[str]) -> Kind:
+    """What a table holds whose columns `texts` are JSON texts, for joining it with others."""
+    return Kind(
+        fields={
+            name: _of_array(found.column(name).combine_chunks(), name, texts)
+            for name in found.column_names
+        }
+    )
 
 
-def _of_type(kind: pa.DataType, path: str, texts: frozenset[str]) -> Kind:
+def _of_array(array: pa.Array, path: str, texts: frozenset[str]) -> Kind:
+    kind = array.type
     if path in texts:
         return Kind(text=True)
     if pa.types.is_struct(kind):
+        held = zip((one.name for one in kind), array.flatten(), strict=True)
         return Kind(
-            fields={one.name: _of_type(one.type, f"{path}.{one.name}", texts) for one in kind}
+            fields={name: _of_array(inner, f"{path}.{name}", texts) for name, inner in held}
         )
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return Kind(items=_of_type(kind.value_type, path, frozenset()))
+        return Kind(items=_of_array(array.flatten(), path, frozenset()))
     if pa.types.is_null(kind):
         return Kind()
+    if pa.types.is_integer(kind):
+        ends = pc.min_max(array).as_py()
+        known = [end for end in ends.values() if end is not None]
+        return Kind(scalars=frozenset(_sizes(known) if known else {"int"}))
     for scalar, holds in _ARROW.items():
         if holds(kind):
             return Kind(scalars=frozenset({scalar}))

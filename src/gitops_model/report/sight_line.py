@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from gitops_model.evaluation import power
 from gitops_model.evaluation.metrics import CATALOGUE
 from gitops_model.formats.check import Check
 from gitops_model.report import quantities
@@ -10,6 +9,9 @@ from gitops_model.report import quantities
 
 def line(check: Check) -> str:
     """`These test rows see ...`; empty where nothing can be said."""
+    # It needs scipy, which the monitor's pages do without.
+    from gitops_model.evaluation import power
+
     found = power.sight(check)
     if found is None:
         return ""
