@@ -293,9 +293,15 @@ RECORDS = st.lists(
 )
 @example(
     # No float is this whole number, and each of the two lies in a file of its own.
-    rows=[{"inputs": {"c": 0.5}}, {"inputs": {"c": 2**53 + 1}}],
+    rows=[
+        "torn {",
+        {"inputs": {}, "time": "2026-11-20T08:00:00.000Z", "output": {}},
+        "torn {",
+        {"inputs": {"a": None, "b": None, "c": 0.5}},
+        {"inputs": {"c": 2**53 + 1}},
+    ],
     piece=1,
-    cuts=[1],
+    cuts=[4],
     kill=0,
 )
 def test_any_split_and_any_crash_give_the_same_records(
