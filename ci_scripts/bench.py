@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-BENCHES: Final = ("bench_loop", "bench_gates", "bench_serving")
+BENCHES: Final = ("bench_loop", "bench_gates", "bench_serving", "bench_protocol", "bench_overload")
 
 
 def main() -> int:
