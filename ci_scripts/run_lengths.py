@@ -42,7 +42,7 @@ from gitops_model.pipeline import reference
 PAGE: Final = peers.ROOT / "docs/monitoring.md"
 BEGIN: Final = "<!-- begin: python -m ci_scripts.run_lengths --write -->"
 END: Final = "<!-- end: python -m ci_scripts.run_lengths --write -->"
-SHIPPED: Final = peers.ROOT / "{{cookiecutter.project_slug}}/monitor.yaml"
+SHIPPED: Final = next(peers.ROOT.glob("*cookiecutter.project_slug*")) / "monitor.yaml"
 
 # Before a change ours has looked at so many ordinary days: its windows reach back.
 ORDINARY: Final = 35

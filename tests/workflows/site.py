@@ -128,3 +128,14 @@ def put(git: BareGit, path: str, text: str) -> str:
     sha = git.commit_tree(tree, [tip], f"Change {path}\n")
     git.update("refs/heads/main", sha)
     return sha
+
+
+def with_canary(site: Site) -> tuple[str, str]:
+    """v1 serves and v2 is its canary, at 5 % and then at 10 %: the commit, and the canary's sha256."""
+    pointer, commit = site.pointer(), ""
+    now, before = pointer["stable"], pointer["previous"]
+    for percent in (5, 10):
+        canary = {**now, "percent": percent, "key": None}
+        text = yaml.safe_dump({**pointer, "stable": before, "previous": None, "canary": canary})
+        commit = put(site.git, "production.yaml", text)
+    return commit, now["sha256"]

@@ -15,7 +15,7 @@ from tests.workflows.commands import Commands, Running
 from tests.workflows.fake_state import BOT, Token
 from tests.workflows.links import ready_branch
 from tests.workflows.rules import ADMIN, DEPLOY_KEY, GATE, REVIEW, ruleset
-from tests.workflows.site import Site, put, served_by_agent
+from tests.workflows.site import Site, put, served_by_agent, with_canary
 
 
 @pytest.fixture
@@ -312,17 +312,6 @@ def test_revert_where_actions_may_not_open_pull_requests(site: Site) -> None:
 
 
 REMOVED = "canary flight-delay-v2 was taken out: requests that fail: 5.1 % of 236, <b>@all</b>"
-
-
-def with_canary(site: Site) -> tuple[str, str]:
-    """v1 serves and v2 is its canary, at 5 % and then at 10 %: the commit, and the canary's sha256."""
-    pointer, commit = site.pointer(), ""
-    now, before = pointer["stable"], pointer["previous"]
-    for percent in (5, 10):
-        canary = {**now, "percent": percent, "key": None}
-        text = yaml.safe_dump({**pointer, "stable": before, "previous": None, "canary": canary})
-        commit = put(site.git, "production.yaml", text)
-    return commit, now["sha256"]
 
 
 def test_canary_that_was_taken_out_is_proposed_to_leave_the_pointer(site: Site) -> None:

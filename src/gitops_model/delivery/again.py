@@ -133,7 +133,7 @@ class Answerers:
         self._turn: dict[Ref, int] = {}
 
     def ask(self, ref: Ref, request: Request, at: int) -> None:
-        """Have `request` answered by `ref`. Raises BadArtifact where its bundle cannot be had or loaded."""
+        """Have `request` answered by `ref`. Raises BadArtifact where its bundle is nowhere, or does not load."""
         self._ready(ref)
         block = self._waiting.setdefault(ref, [])
         rows = sum(len(one.rows) for one, _ in block)

@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from gitops_model.delivery import programs
+from gitops_model.delivery.apart import Options, add_arguments, words
 from gitops_model.errors import CannotEvaluate
 from gitops_model.formats.bundle import Bundle
 from gitops_model.runtime.models import columns_of, load_model
+
+# `cli` takes these of the module of each command.
+__all__ = ["Options", "add_arguments", "of_bundle", "peak_mb", "run"]
 
 # ru_maxrss of a child starts from its parent's size, so a small interpreter stands between. Linux counts KiB.
 _WEIGH = """
@@ -26,24 +27,6 @@ unit = 1 if sys.platform == "darwin" else 1024
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit)
 sys.exit(done.returncode)
 """
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `weigh`."""
-    parser.add_argument(
-        "--trust", action="append", default=[], metavar="TYPE", help="a type that skops may load"
-    )
-    parser.add_argument("path", type=Path, help="the bundle")
-    parser.add_argument("sha256", help="what its bytes must hash to")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """The file of a bundle, the sha256 its bytes must have, and the types that skops may load besides its own."""
-
-    path: Path
-    sha256: str
-    trust: Sequence[str] = ()
 
 
 def run(options: Options) -> int:
@@ -58,15 +41,7 @@ def run(options: Options) -> int:
 
 def of_bundle(path: Path, *, sha256: str, trusted: Sequence[str] = ()) -> float:
     """Peak memory in MB of a process that serves this bundle. Raises CannotEvaluate when it cannot be loaded."""
-    return peak_mb(
-        [
-            *programs.gitops_model(),
-            "weigh",
-            *(f"--trust={name}" for name in trusted),
-            str(path),
-            sha256,
-        ]
-    )
+    return peak_mb(words("weigh", Options(path=path, sha256=sha256, trust=trusted)))
 
 
 def peak_mb(command: Sequence[str], *, timeout: float = 60) -> float:

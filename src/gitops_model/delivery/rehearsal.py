@@ -5,43 +5,26 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import signal
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from gitops_model.delivery import programs
+from gitops_model.delivery.apart import Options, add_arguments, words
 from gitops_model.errors import BadArtifact, ExternalFailure, shorten
 from gitops_model.formats.bundle import Bundle
 from gitops_model.serving import loader
+
+# `cli` takes these of the module of each command.
+__all__ = ["Options", "add_arguments", "of_bundle", "run"]
 
 SECONDS = 120.0
 NEEDED = {"onnx": ("onnxruntime",), "sklearn": ("skops", "sklearn", "pandas")}
 # A model needs no token and no key of the storage, and what it is loaded with is not ours.
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "SYSTEMROOT")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `rehearse`."""
-    parser.add_argument(
-        "--trust", action="append", default=[], metavar="TYPE", help="a type that skops may load"
-    )
-    parser.add_argument("path", type=Path, help="the bundle")
-    parser.add_argument("sha256", help="what its bytes must hash to")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """The file of a bundle, the sha256 its bytes must have, and the types that skops may load besides its own."""
-
-    path: Path
-    sha256: str
-    trust: Sequence[str] = ()
 
 
 def run(options: Options) -> int:
@@ -62,9 +45,8 @@ def of_bundle(
 ) -> None:
     """Raises BadArtifact when the bundle does not answer within `seconds`, ExternalFailure when it cannot be tried."""
     limit = SECONDS if seconds is None else seconds
-    trust = [f"--trust={name}" for name in trusted]
     process = subprocess.Popen(
-        [*programs.gitops_model(), "rehearse", *trust, str(path), sha256],
+        words("rehearse", Options(path=path, sha256=sha256, trust=trusted)),
         cwd=path.parent,
         env={name: os.environ[name] for name in KEPT if name in os.environ},
         stdin=subprocess.DEVNULL,

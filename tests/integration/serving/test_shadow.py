@@ -135,7 +135,7 @@ def test_its_metrics_are_there_at_zero_and_count(store: Store, server: Server) -
     assert server.metric("model_shadow_score_difference_count", **name) == 3
     assert server.metric("model_shadow_duration_seconds_count", **name) == 2
     assert server.metric("model_info", role="shadow", **name) == 1
-    # The model itself is not in the service, so its answers cannot be had by name either.
+    # The model itself is not in the service, so nobody can ask for it by name either.
     assert server.call("POST", "/v2/models/flight-delay/versions/2/infer", {}).status == 404
 
 

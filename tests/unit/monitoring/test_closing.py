@@ -21,56 +21,10 @@ from gitops_model.errors import BadInput
 from gitops_model.formats import log_files
 from gitops_model.monitoring import closing, kinds, records, traffic
 from tests.support import logs
+from tests.support.closed_days import DAY, Killed, close, held, names, part, without_nulls
 from tests.support.factories import make_contract
 from tests.support.logs import SHA, record
 from tests.support.profiles import profile
-
-DAY = "2026-11-20"
-LATER = datetime(2026, 11, 21, 1, tzinfo=UTC)
-
-
-class Killed(BaseException):
-    """The process ended here."""
-
-
-def part(folder: Path, number: int, rows: list[Any], day: str = DAY) -> Path:
-    path = folder / f"date={day}" / f"part-{number}.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    texts = [
-        row if isinstance(row, str) else json.dumps(row, separators=(",", ":")) for row in rows
-    ]
-    path.write_text("".join(f"{text}\n" for text in texts))
-    return path
-
-
-def close(folder: Path, now: datetime = LATER) -> list[closing.Closed]:
-    return list(closing.close(folder, now=now))
-
-
-def names(folder: Path, day: str = DAY) -> list[str]:
-    return sorted(path.name for path in (folder / f"date={day}").iterdir())
-
-
-def held(folder: Path) -> list[dict[str, Any]]:
-    """The records of the closed files, letter by letter."""
-    found = []
-    for path in sorted(folder.glob("*/*.parquet")):
-        file = pq.ParquetFile(path)
-        texts = frozenset(closing.facts_of(file.metadata.metadata)["texts"])
-        found += kinds.records(file.read(), texts)
-    return found
-
-
-def without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        kept = {key: one for key, one in value.items() if one is not None}
-        return {key: one if key == "output" else without_nulls(one) for key, one in kept.items()}
-    return value
-
-
-def rows_read(folder: Path) -> Counter[str]:
-    table = log.read_table(folder)
-    return Counter(json.dumps(row, sort_keys=True, default=str) for row in table.to_pylist())
 
 
 def test_a_day_that_is_over_becomes_one_file(tmp_path: Path) -> None:
