@@ -108,12 +108,12 @@ def _tables(log: Log, part: Part) -> Iterator[tuple[pa.Table, frozenset[str], in
         facts = closing.facts_of(file.metadata.metadata)
         groups = list(closing.groups_of(facts, held.part, file.num_row_groups))
         table = file.read_row_groups(groups) if groups else file.schema_arrow.empty_table()
-        lost = facts["broken"] if held.part is None else 0
-        if facts["texts"] and table.num_rows:
+        lost = facts.broken if held.part is None else 0
+        if facts.texts and table.num_rows:
             # Most texts are numbers again, where not the very letters count.
             from gitops_model.monitoring import kinds
 
-            yield *_typed(kinds.records(table, frozenset(facts["texts"]))), lost
+            yield *_typed(kinds.records(table, facts.texts)), lost
         else:
             yield table, frozenset(), lost
 

@@ -44,7 +44,7 @@ def held(folder: Path) -> list[dict[str, Any]]:
     found = []
     for path in sorted(folder.glob("*/*.parquet")):
         file = pq.ParquetFile(path)
-        texts = frozenset(closing.facts_of(file.metadata.metadata)["texts"])
+        texts = closing.facts_of(file.metadata.metadata).texts
         found += kinds.records(file.read(), texts)
     return found
 

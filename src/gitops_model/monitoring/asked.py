@@ -53,9 +53,9 @@ def records(log: Log, part: Part, broken: Broken) -> Iterator[Record]:
             return
         file = pq.ParquetFile(stream, buffer_size=1 << 16, pre_buffer=False)
         facts = closing.facts_of(file.metadata.metadata)
-        if facts["broken"] and held.part is None:
-            broken.add(f"{part.path.rpartition('/')[2]}", records=facts["broken"])
-        texts = frozenset(facts["texts"])
+        if facts.broken and held.part is None:
+            broken.add(f"{part.path.rpartition('/')[2]}", records=facts.broken)
+        texts = facts.texts
         for group in closing.groups_of(facts, held.part, file.num_row_groups):
             for batch in file.iter_batches(PARQUET_ROWS, row_groups=[group], use_threads=False):
                 yield from kinds.records(batch, texts)

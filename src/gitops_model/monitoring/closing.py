@@ -181,26 +181,54 @@ def _remove(folder: Path, name: str) -> None:
     assert held is not None
     path = folder / name
     facts = facts_of(pq.read_metadata(folder / log_files.closed(held[0])).metadata)
-    (known,) = (part for part in facts["parts"] if part["name"] == held[1])
-    if path.stat().st_size > known["bytes"]:
+    (known,) = (part for part in facts.parts if part.name == held[1])
+    if path.stat().st_size > known.size:
         with path.open("rb") as stream:
-            stream.seek(known["bytes"])
+            stream.seek(known.size)
             write_atomic(folder / f"late-{held[0]}-{held[1]}", stream.read())
     path.unlink()
 
 
-def facts_of(metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:
-    """What a closed file says of itself; a file of somebody else says nothing."""
-    found = (metadata or {}).get(FACTS)
-    return {"parts": [], "broken": 0, "texts": []} if found is None else json.loads(found)
+@dataclass(frozen=True, kw_only=True)
+class Within:
+    """A part that lies in a closed file: its name, the bytes it had, and its row groups, the last one not included."""
+
+    name: str
+    size: int
+    groups: range
 
 
-def groups_of(facts: Mapping[str, Any], part: str | None, groups: int) -> range:
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a closed file says of itself. `broken` lines are kept beside it; `texts` are columns of JSON texts."""
+
+    parts: tuple[Within, ...] = ()
+    broken: int = 0
+    texts: frozenset[str] = frozenset()
+
+
+def facts_of(metadata: Mapping[bytes, bytes] | None) -> Facts:
+    """What is written in a Parquet file's metadata; a file of somebody else says nothing. Raises ValueError."""
+    text = (metadata or {}).get(FACTS)
+    if text is None:
+        return Facts()
+    found = json.loads(text)
+    return Facts(
+        parts=tuple(
+            Within(name=one["name"], size=one["bytes"], groups=range(*one["groups"]))
+            for one in found["parts"]
+        ),
+        broken=found["broken"],
+        texts=frozenset(found["texts"]),
+    )
+
+
+def groups_of(facts: Facts, part: str | None, groups: int) -> range:
     """The row groups of a closed file, or of one `part` of it. Raises ValueError where it has no such part."""
     if part is None:
         return range(groups)
-    (found,) = (one for one in facts["parts"] if one["name"] == part)
-    return range(*found["groups"])
+    (found,) = (one for one in facts.parts if one.name == part)
+    return found.groups
 
 
 def _flush(path: Path) -> None:

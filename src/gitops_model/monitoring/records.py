@@ -152,7 +152,7 @@ class Log:
             if one.startswith("closed-") and one.endswith(".parquet"):
                 with self._files.open_input_file(path) as stream:
                     facts = closing.facts_of(pq.read_metadata(stream).metadata)
-                if any(known["name"] == name for known in facts["parts"]):
+                if any(known.name == name for known in facts.parts):
                     return Held(path=path, part=name)
         return None
 
@@ -206,10 +206,10 @@ def _parquet(
     except (pa.ArrowInvalid, OSError, ValueError) as error:
         broken.add(f"{name}: {str(error)[:100]}")
         return
-    if facts["broken"] and part is None:
-        broken.add(f"{name}: {facts['broken']:,} lines, kept beside it", records=facts["broken"])
+    if facts.broken and part is None:
+        broken.add(f"{name}: {facts.broken:,} lines, kept beside it", records=facts.broken)
     columns = [n for n in shape.names if n in file.schema_arrow.names]
-    texts = frozenset(facts["texts"])
+    texts = facts.texts
     for group in closing.groups_of(facts, part, file.num_row_groups):
         try:
             for batch in file.iter_batches(
