@@ -31,7 +31,7 @@ LOG = (
     inside(
         "monitoring/closing.py",
         "log: what a writer still added to a closed part is lost",
-        'if path.stat().st_size > known["bytes"]:',
+        "if path.stat().st_size > known.size:",
         "if False:",
         f"{CLOSING}::test_a_writer_that_had_the_file_open_loses_nothing",
     ),
@@ -87,7 +87,7 @@ LOG = (
     inside(
         "monitoring/closing.py",
         "log: of a closed day all parts are read instead of one",
-        '    return range(*found["groups"])\n',
+        "    return found.groups\n",
         "    return range(groups)\n",
         f"{CLOSING}::test_a_reader_that_listed_before_a_day_was_closed_reads_each_record_once",
     ),
