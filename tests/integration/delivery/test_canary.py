@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gitops_model.delivery import canary, deploy
+from gitops_model.delivery import canary, deploy, desired
 from gitops_model.delivery.git import Git
 from gitops_model.formats import removed
 from gitops_model.formats.pointer import Canary, Pointer, Ref
@@ -56,7 +56,7 @@ def test_a_canary_that_was_taken_out(
         # The agent says it, and a deploy of the same pointer does not bring it back.
         monkeypatch.chdir(two.root)
         git = Git.open(two.root)
-        wish = deploy.wish(git, deploy.target(git, store=None), ref=None)
+        wish = deploy.wish(deploy.target(git, store=None), desired.resolve(git))
         assert REASON in wish[2][-1]
         again = two.run("deploy")
         assert again.code == 4 and REASON in again.err
