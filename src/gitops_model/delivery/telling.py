@@ -29,8 +29,8 @@ FIRST_PAUSE = 2.0
 LONGEST_PAUSE = 300.0
 CONNECT_SECONDS = 3.05
 READ_SECONDS = 10.0
-# What passes by itself, what nobody deployed yet, and what is told as a canary that was taken out.
-_NOT_TOLD = frozenset({"read", "missing", "removed"})
+# What passes by itself, and what is told as a canary that was taken out.
+_NOT_TOLD = frozenset({"read", "removed"})
 # Chats make pings and links of these, and a sentence may quote a bundle.
 _HARMLESS = str.maketrans({"<": "‹", ">": "›", "@": "＠"})
 
@@ -73,7 +73,9 @@ def events(
         # What a deploy found is what the service found.
         commit = (state.get("desired") or {}).get("commit")
         for error in state.get("errors") or ():
-            if error["reason"] not in _NOT_TOLD:
+            # That nothing was deployed yet is no news.
+            new = error["reason"] != "missing" or error["sha256"] is not None
+            if new and error["reason"] not in _NOT_TOLD:
                 key = f"failed {error['reason']} {error['sha256']} {commit}"
                 found.append(Event(key=key, text=str(error["sentence"])))
     return found

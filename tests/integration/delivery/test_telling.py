@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import http.server
-import json
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +12,8 @@ from gitops_model.delivery import telling
 from gitops_model.delivery.telling import Event, Herald, Teller, events, poster
 from gitops_model.errors import BadArtifact, BadInput
 from gitops_model.formats.pointer import Canary, Pointer, Ref
+from tests.support.chat import SECRET, Chat
 
-SECRET = "T000-secret"
 POINTER = Pointer(
     stable=Ref(model="m-v1", sha256="a" * 64),
     canary=Canary(model="m-v2", sha256="c" * 64, percent=10),
@@ -45,49 +41,6 @@ def failure(reason: str) -> dict[str, Any]:
 def state(**more: Any) -> dict[str, Any]:
     known = {"desired": {"commit": "f" * 40}, "live": {}, "canary": None, "removed": []}
     return {**known, "errors": [], **more}
-
-
-class Chat:
-    """A webhook on loopback: what it was sent, and what it answers next (a status, or "hang")."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.answers: list[int | str] = []
-        self.released = threading.Event()
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                answer = outer.answers.pop(0) if outer.answers else 200
-                if answer == "hang":
-                    outer.released.wait(20)
-                    return
-                if answer == 200:
-                    outer.texts.append(json.loads(body)["text"])
-                self.send_response(int(answer))
-                self.send_header("Location", "/elsewhere")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/{SECRET}"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def close(self) -> None:
-        self.released.set()
-        self.server.shutdown()
-        self.server.server_close()
-
-
-@pytest.fixture
-def chat() -> Iterator[Chat]:
-    found = Chat()
-    yield found
-    found.close()
 
 
 class Turns:
@@ -121,6 +74,9 @@ def test_what_is_told() -> None:
     assert failed.text == "m-v2 is damaged."
     # What passes by itself, or is told as a removal.
     assert events(state(errors=[failure("read"), failure("removed")]), POINTER) == []
+    empty = {"model": None, "sha256": None, "reason": "missing", "sentence": "no pointer"}
+    assert events(state(errors=[empty]), POINTER) == []
+    assert len(events(state(errors=[failure("missing")]), POINTER)) == 1
     # A canary that main does not name any more is nobody's business.
     rest = Pointer(stable=POINTER.stable)
     assert events(state(removed=[REMOVED], canary=OK), rest) == []
