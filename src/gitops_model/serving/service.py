@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from starlette.types import Scope
 
 from gitops_model.formats.serving import Settings
 from gitops_model.runtime.answers import GOLDEN_ID
+from gitops_model.serving.event_log import about
 from gitops_model.serving.guarding import CanaryGuard, CanaryState
 from gitops_model.serving.history import History
 from gitops_model.serving.limits import INLINE_BYTES, INLINE_ROWS, Limits, LimitsState
@@ -30,6 +32,8 @@ from gitops_model.serving.shadow_account import Copy
 from gitops_model.serving.snapshot import Served, Snapshot
 from gitops_model.serving.trial import Trial
 from gitops_model.serving.watcher import Watcher
+
+logger = logging.getLogger("gitops_model.serving")
 
 _T = TypeVar("_T")
 
@@ -158,7 +162,7 @@ class Service:
         pooled = _is_work(served, ask)
         if pooled:
             self._has_room()
-        status, rows, way = 200, list[RowAnswer](), route
+        status, rows, way, cause = 200, list[RowAnswer](), route, ""
         try:
             rows = await self._evaluate(served, ask, until, pooled=pooled)
         except Refused as refused:
@@ -167,10 +171,10 @@ class Service:
             sentence = f"{len(refused.problems)} {names} the contract of {served.ref.model}."
             raise Problem(422, sentence, problems=refused.problems) from None
         except ModelFailed as failed:
-            status = 500
+            status, cause = 500, failed.cause
             raise Problem(500, str(failed)) from None
         except TimeoutError:
-            status = 504
+            status, cause = 504, f"it did not answer within {self.settings.timeout_ms} ms"
             self.limits.refused("deadline")
             sentence = f"The model did not answer within {self.settings.timeout_ms} ms."
             raise Problem(504, sentence) from None
@@ -189,7 +193,9 @@ class Service:
                     key=lambda: own_key(self.watcher.snapshot, ask),
                 )
             if fell_back:
-                route = "fallback"
+                route, cause = "fallback", next(row.cause for row in rows if row.fell_back)
+            if cause:
+                _say_failed(served, ask, cause, route=route)
             seconds = time.perf_counter() - ask.started
             self.metrics.answered(
                 model=served.ref.model, route=route, status=status, seconds=seconds, rows=rows
@@ -273,6 +279,15 @@ class Service:
                 "latency_ms": round(seconds * 1000, 3),
             }
             log.add(epoch, record)
+
+
+def _say_failed(served: Served, ask: Ask, cause: str, *, route: Route) -> None:
+    then = " The fallback was answered." if route == "fallback" else ""
+    logger.error(
+        "%s failed on request %s: %s.%s",
+        *(served.ref.model, ask.request_id, cause.rstrip("."), then),
+        extra=about("model_failed", served.ref, request_id=ask.request_id, route=route),
+    )
 
 
 def _is_work(served: Served, ask: Ask) -> bool:
