@@ -16,6 +16,7 @@ from starlette.types import Scope
 
 from gitops_model.formats.serving import Settings
 from gitops_model.runtime.answers import GOLDEN_ID
+from gitops_model.runtime.calls import Call
 from gitops_model.serving.event_log import about
 from gitops_model.serving.guarding import CanaryGuard, CanaryState
 from gitops_model.serving.history import History
@@ -31,6 +32,7 @@ from gitops_model.serving.shadow import Shadows
 from gitops_model.serving.shadow_account import Copy
 from gitops_model.serving.snapshot import Served, Snapshot
 from gitops_model.serving.trial import Trial
+from gitops_model.serving.watchdog import Watchdog
 from gitops_model.serving.watcher import Watcher
 
 logger = logging.getLogger("gitops_model.serving")
@@ -39,6 +41,8 @@ _T = TypeVar("_T")
 
 # Work shorter than this runs on the event loop: handing it to a thread and back costs about as much.
 INLINE_SECONDS = 0.002
+# A worker thread whose model has not answered for so long is lost.
+HUNG_SECONDS = 30.0
 # Validating a row and building its answer, besides the model's own time.
 ROW_OVERHEAD_SECONDS = 50e-6
 
@@ -116,7 +120,13 @@ class Service:
         self.metrics.has_pool(threads)
         self.limits = Limits(most=settings.max_requests, threads=threads)
         self.metrics.registry.register(LimitsState(self.limits))
-        self._works: set[Future[Any]] = set()
+        self._works: dict[Future[Any], Call] = {}
+        self.watchdog = Watchdog(
+            threads=threads,
+            # A copy: worker threads take their calls out.
+            calls=lambda: list(self._works.values()),
+            seconds=max(HUNG_SECONDS, 2 * settings.timeout_ms / 1000),
+        )
 
     def _switched(self, old: Snapshot, new: Snapshot) -> None:
         self.metrics.switched(old, new)
@@ -251,13 +261,24 @@ class Service:
             raise overloaded(self.limits, "queue")
 
     async def _in_pool(self, work: Callable[[], _T], until: float) -> _T:
-        """Have a worker thread do `work`. Raises TimeoutError after `until`; work not begun by then is never done."""
-        future = self._pool.submit(work)
+        """Have a worker thread do `work`. Raises TimeoutError after `until`; then `work` is ended where it can be."""
+        call = Call()
+
+        def within() -> _T:
+            with call:
+                return work()
+
+        future = self._pool.submit(within)
         self.metrics.pooled(future)
-        self._works.add(future)
-        future.add_done_callback(self._works.discard)
-        async with asyncio.timeout_at(until):
-            return await asyncio.wrap_future(future)
+        self._works[future] = call
+        future.add_done_callback(lambda done: self._works.pop(done, None))
+        try:
+            async with asyncio.timeout_at(until):
+                return await asyncio.wrap_future(future)
+        except (TimeoutError, asyncio.CancelledError):
+            # Nobody waits for it any more.
+            call.end()
+            raise
 
     def _write(
         self, log: PredictionLog, ask: Ask, answered: Answered, seconds: float, *, way: Route
