@@ -16,6 +16,7 @@ class Chat:
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.answers: list[int | str] = []
+        self.followed = 0
         self.released = threading.Event()
         outer = self
 
@@ -31,6 +32,11 @@ class Chat:
                 self.send_response(int(answer))
                 self.send_header("Location", "/elsewhere")
                 self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def do_GET(self) -> None:
+                outer.followed += 1
+                self.send_response(200)
                 self.end_headers()
 
             def log_message(self, *_: Any) -> None:

@@ -192,7 +192,7 @@ def address(name: str, environ: Mapping[str, str]) -> str:
 
 
 def poster(url: str) -> Post:
-    """Posts JSON with `text`, as Slack, Teams, Mattermost and others take it. Bounded in time, follows no redirect."""
+    """Posts JSON with `text`, as Slack, Mattermost and others take it. Bounded in time, follows no redirect."""
 
     def post(text: str) -> str | None:
         # Two tenths of a second to import, and only needed when there is something to tell.

@@ -111,7 +111,7 @@ def test_a_chat_that_fails_is_tried_again_after_pauses_and_its_address_is_never_
     turns.look(found, 6)
     assert chat.answers == [404, 200] and chat.texts == []
     turns.look(found, 20)
-    assert chat.texts == ["out: 5 %"]
+    assert chat.texts == ["out: 5 %"] and chat.followed == 0
     closed = Teller(tmp_path / "other.json", post=poster("http://127.0.0.1:9/" + SECRET))
     for _ in range(3):
         closed.look(found)
