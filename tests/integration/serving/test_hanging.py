@@ -100,11 +100,16 @@ def test_a_worker_thread_is_had_back_at_the_deadline() -> None:
     async def story() -> None:
         app = _app(_endless(), row_seconds=1.0)
         service = app.state.service
-        for _ in range(3 * service._pool._max_workers):
-            status, _, _ = await asgi.post(app, ONE)
-            assert status == 504
-        await _until(lambda: not service._works)
-        assert b"model_pool_requests 0.0" in service.metrics.exposition()
+        try:
+            for _ in range(3 * service._pool._max_workers):
+                status, _, _ = await asgi.post(app, ONE)
+                assert status == 504
+            await _until(lambda: not service._works)
+            assert b"model_pool_requests 0.0" in service.metrics.exposition()
+        finally:
+            # A thread that was not had back would keep the tests from ending.
+            for call in list(service._works.values()):
+                call.end()
 
     asyncio.run(story())
 
@@ -117,9 +122,12 @@ def test_a_model_that_holds_the_event_loop_is_ended_and_its_caller_gets_the_fall
 
     async def story() -> None:
         app = _app(_endless(), row_seconds=0.0)
-        dog = Watchdog(
-            threads=1, calls=list, seconds=1, look_seconds=0.1, die=died.append, leave=lambda: None
-        )
+
+        def die(code: int) -> None:
+            died.append(code)
+            dog._held.end()
+
+        dog = Watchdog(threads=1, calls=list, seconds=1, look_seconds=0.1, die=die)
         task = asyncio.create_task(dog.run())
         await asyncio.sleep(0.2)
         for _ in range(2):
