@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import functools
 import gc
-import logging
 import os
 import signal
 import socket
@@ -18,6 +17,7 @@ import uvicorn
 
 from gitops_model.errors import BadInput
 from gitops_model.formats.serving import Settings
+from gitops_model.serving import event_log
 from gitops_model.serving.app import create_app
 from gitops_model.serving.door import Door
 from gitops_model.serving.limits import MOST_CONNECTIONS, SPARE_FILES, Limits
@@ -50,8 +50,8 @@ class Options:
 
 def run(options: Options) -> int:
     """Serve until SIGTERM or Ctrl+C, then end the process. Raises BadInput for wrong settings."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     settings = Settings.load(options.config, store=options.store)
+    event_log.set_up(settings.log_format)
     if options.host is not None:
         settings = dataclasses.replace(settings, host=options.host)
     if options.port is not None:
@@ -78,6 +78,8 @@ def serve(settings: Settings) -> None:
         uvicorn.Config(
             app,
             access_log=False,
+            # Its lines go where ours go, and look alike.
+            log_config=None,
             # Callers must not fill the disk with a warning for each malformed request.
             log_level="error",
             server_header=False,
