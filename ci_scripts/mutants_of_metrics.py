@@ -129,4 +129,11 @@ METRICS = (
         "    if False:",
         CHANGES,
     ),
+    inside(
+        "evaluation/rows.py",
+        "custom metric: resamples of rows serve groups, too",
+        "known = (metric.name, resampler)",
+        "known = (metric.name, None)",
+        "tests/unit/evaluation/test_comparison.py::test_resamples_are_drawn_once_for_each_way_of_drawing",
+    ),
 )
