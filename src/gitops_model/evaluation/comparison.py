@@ -8,7 +8,6 @@ one-sided bounds at level alpha. Which method gives them:
 | ROC AUC | DeLong (Sun & Xu 2014) | t interval on summed influences of groups or blocks |
 | accuracy | Tango's score interval (1998) | paired bootstrap of groups or blocks |
 | PR AUC | paired bootstrap up to 2,000 rows, beyond it of linearised rows | paired bootstrap, linearised |
-| a quantile of gates.yaml | t interval on influences | t interval on summed influences of groups or blocks |
 | all others | paired bootstrap | paired bootstrap of groups or blocks |
 
 A margin given as a share of production's value is compared with the relative gain, resampled as such. Where
@@ -137,7 +136,7 @@ def compare(
         else resampler.standard_error(_null_influence(metric, candidate, production)) / scale
     )
     found = replace(found, error=error, null_error=null_error, degrees=resampler.degrees)
-    if name == "roc_auc" or not resample or (candidate.ranked and metric.declared):
+    if name == "roc_auc" or not resample:
         return _student(found, alpha=alpha, method=f"t interval over {resampler.kind}")
     gains = _resampled_gains(metric, rows, ctx, candidate, production, resampler, relative=relative)
     return _percentile(found, gains, tail=resampler.tail(alpha), kind=resampler.kind)
@@ -156,7 +155,7 @@ def estimate(
     if name == "accuracy" and resampler.independent:
         lower, upper = intervals.wilson(right=found.value, n=len(labels), alpha=alpha)
         return found.value, lower, upper, "Wilson"
-    if found.ranked:
+    if metric.rank is not None:
         lower, upper = intervals.student(
             point=found.value,
             error=resampler.standard_error(found.influence()),

@@ -142,6 +142,11 @@ def _slices(
             f"slices.metric is '{name}'; allowed for a {contract.problem} problem: {', '.join(sorted(known))}."
         ]
     metric = find(name, ctx)
+    if metric.declared is not None and metric.declared.at is not None:
+        return [
+            f"slices.metric is '{name}', a quantile, whose interval on few rows is not to be relied on; allowed: a "
+            "mean, a sum or a ratio, and the library's metrics."
+        ]
     found = _margin("slices.margin", metric, rule.margin)
     if sizes is not None and contract.slices and max(sizes.values(), default=0) < rule.min_rows:
         found.append(

@@ -71,13 +71,15 @@ class Metric:
 class Linear:
     """A metric on given rows: `combine(means)` of the row columns (n, k) is its value.
 
-    The only column of a rank metric or a quantile is the influence itself, and `ranked` is true.
+    The only column of a rank metric or a quantile is the influence itself, and `ranked` is true. `of` (n,) are the
+    values of which a quantile is taken; it is resampled from them.
     """
 
     value: float
     columns: Array
     combine: Callable[[Array], Array]
     ranked: bool = False
+    of: Array | None = None
 
     def influence(self) -> Array:
         """(n,) influence of each row: the derivative of the metric with respect to the row's weight, mean 0."""
@@ -213,7 +215,14 @@ def _declared(
 ) -> Linear:
     table = custom.rows_of(metric, labels, scores, ctx, named)
     if metric.at is not None:
-        return _ranked(*custom.quantile(table[:, 0], metric.at))
+        point, influence = custom.quantile(table[:, 0], metric.at)
+        return Linear(
+            value=point,
+            columns=influence[:, None],
+            combine=of_row.first,
+            ranked=True,
+            of=table[:, 0],
+        )
     return _of_sums(table, custom.combined(metric, len(labels)))
 
 

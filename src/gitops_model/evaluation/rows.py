@@ -60,15 +60,26 @@ class Rows:
     ) -> tuple[Array, Array | None]:
         """Column means (B, k) of candidate and production on the same resamples; drawn once for all who ask.
 
-        The metric must be defined for the candidate.
+        For a quantile they are its values (B, 1). The metric must be defined for the candidate.
         """
         known = (metric.name, resampler)
         if known not in self._drawn:
             candidate, production = self.linear(metric, ctx)
             assert candidate is not None
+            both = [each for each in (candidate, production) if each is not None]
+            at = None if metric.declared is None else metric.declared.at
+            means = (
+                resampler.means(np.hstack([each.columns for each in both]))
+                if at is None
+                else np.hstack(
+                    [
+                        custom.resampled_quantile(each.of, at, resampler)
+                        for each in both
+                        if each.of is not None
+                    ]
+                )
+            )
             width = candidate.columns.shape[1]
-            both = [each.columns for each in (candidate, production) if each is not None]
-            means = resampler.means(np.hstack(both))
             self._drawn[known] = (
                 means[:, :width],
                 None if production is None else means[:, width:],

@@ -67,7 +67,7 @@ def test_the_numbers_are_numpys():
         "cost_per_parcel": np.where(answer, 5, label * np.minimum(weight, 50)).mean(),
         "missed": (label * ~answer * weight).sum() / (label * weight).sum(),
         "kg_right": ((answer == label) * weight).sum(),
-        "worst": np.quantile(np.abs(score - label) * weight, 0.9),
+        "worst": np.quantile(np.abs(score - label) * weight, 0.9, method="inverted_cdf"),
     }
     for name, value in wanted.items():
         found = row(check, name)
@@ -211,7 +211,7 @@ def test_regression_has_label_and_score():
     given = inputs("regression", declared)
     short = np.maximum(given["test"].labels - given["candidate"].scores, 0)
     found = row(checked(**given), "late").candidate
-    assert found == pytest.approx(np.quantile(short, 0.9), rel=1e-8)
+    assert found == pytest.approx(np.quantile(short, 0.9, method="inverted_cdf"), rel=1e-8)
 
 
 def test_the_order_of_rows_changes_nothing():
@@ -265,27 +265,46 @@ def test_sums_over_slices_add_up_and_a_weighted_ratio_is_numpys_average(drawn):
     assert found == pytest.approx(wanted)
 
 
-def test_equal_quantiles_are_missed_at_the_declared_rate():
-    """300 pairs of models that are equally good: each one-sided bound of 5 % misses at most 9 % of them."""
-    declared = cases.gates(
-        "regression", metrics={"worst": {"quantile": {"of": "abs(score - label)", "at": 0.9}, "better": "lower"}}
-    ).metrics  # fmt: skip
+@pytest.mark.parametrize(("digits", "least"), [(9, 1), (0, 0)])
+def test_equal_quantiles_are_missed_at_most_at_the_declared_rate(digits, least):
+    """150 pairs of equally good models: a bound of 5 % misses at most 9 %, also where many values are equal."""
+    metric = {"quantile": {"of": "abs(score - label)", "at": 0.5}, "better": "lower"}
+    declared = cases.gates("regression", metrics={"usual": metric}).metrics
     ctx = metrics.context(cases.contract("regression"), declared)
     generator = np.random.default_rng(5)
+    resampler = Resampler(400, seed=1, replicates=200)
     missed = np.zeros(2)
-    for _ in range(300):
-        label = generator.normal(size=600)
-        shared = label + generator.normal(size=600)
-        new, old = (shared + 0.5 * generator.normal(size=600) for _ in range(2))
+    for _ in range(150):
+        label = generator.normal(size=400)
+        shared = label + generator.normal(size=400)
+        new, old = (
+            label + np.round(shared + 0.5 * generator.normal(size=400) - label, digits)
+            for _ in range(2)
+        )
         rows = Rows(labels=label, candidate=new, production=old)
-        found = compare("worst", rows, ctx, Resampler(600, seed=1), alpha=0.05)
+        found = compare("usual", rows, ctx, resampler, alpha=0.05)
         missed += found.lower > 0, found.upper < 0
-    assert (missed / 300 <= 0.09).all() and (missed > 0).all()
+    assert (missed <= 0.09 * 150).all() and (missed >= least).all()
+
+
+@pytest.mark.parametrize("kind", ["rows", "group", "time"])
+def test_a_resampled_quantile_is_that_of_the_rows_drawn(kind):
+    """Against plain resampling: the same mean and spread, whatever stands on its own."""
+    values = np.random.default_rng(6).exponential(size=800)
+    extra = {"group": {"group": np.arange(800) // 4}, "time": {"time": np.arange(800)}}.get(
+        kind, {}
+    )
+    drawn = custom.resampled_quantile(values, 0.8, Resampler(800, seed=2, **extra))[:, 0]
+    generator = np.random.default_rng(7)
+    plain = np.quantile(values[generator.integers(800, size=(2000, 800))], 0.8, axis=1)
+    assert set(drawn) <= set(values)
+    assert drawn.mean() == pytest.approx(plain.mean(), rel=0.03)
+    assert drawn.std() == pytest.approx(plain.std(), rel=0.35 if kind == "time" else 0.2)
 
 
 def test_the_influence_of_a_quantile_gives_its_standard_error():
     """Of the median of normal rows: sqrt(pi / 2 / n)."""
     values = np.random.default_rng(2).normal(size=20_000)
     value, influence = custom.quantile(values, 0.5)
-    assert value == np.median(values)
+    assert value == np.quantile(values, 0.5, method="inverted_cdf")
     assert influence.std() == pytest.approx(np.sqrt(np.pi / 2), rel=0.05)

@@ -90,6 +90,13 @@ FILES = [
             "limits": {"cost": {"above": 3}},
         },
     ),
+    (
+        "slices by a quantile",
+        {
+            "metrics": {"worst": {"quantile": {"of": "score", "at": 0.9}, "better": "lower"}},
+            "slices": {"metric": "worst", "margin": 1, "min_rows": 20},
+        },
+    ),
     ("weights of rows", {"weight": "amount"}),
 ]
 

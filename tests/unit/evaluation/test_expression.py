@@ -3,6 +3,7 @@
 import ast
 import string
 import warnings
+from functools import reduce
 
 import numpy as np
 import pytest
@@ -110,6 +111,7 @@ HOSTILE = [
     ("-" * 399 + "1", "is too large"),
     ("(" * 25 + "1" + "+1)" * 25, "is too large"),
     ("1" + "+1" * 90, "is too large"),
+    (reduce(lambda inner, _: f"({inner}+{inner})", range(6), "1"), "is too large"),
     ("score + " * 60 + "1", "has 481 characters; allowed: 400"),
 ]
 
