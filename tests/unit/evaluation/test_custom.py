@@ -265,23 +265,19 @@ def test_sums_over_slices_add_up_and_a_weighted_ratio_is_numpys_average(drawn):
     assert found == pytest.approx(wanted)
 
 
-@pytest.mark.parametrize(("digits", "least"), [(9, 1), (0, 0)])
+@pytest.mark.parametrize(("digits", "least"), [(9, 1), (1, 0)])
 def test_equal_quantiles_are_missed_at_most_at_the_declared_rate(digits, least):
     """150 pairs of equally good models: a bound of 5 % misses at most 9 %, also where many values are equal."""
     metric = {"quantile": {"of": "abs(score - label)", "at": 0.5}, "better": "lower"}
     declared = cases.gates("regression", metrics={"usual": metric}).metrics
     ctx = metrics.context(cases.contract("regression"), declared)
     generator = np.random.default_rng(5)
-    resampler = Resampler(400, seed=1, replicates=200)
+    resampler = Resampler(1000, seed=1, replicates=200)
     missed = np.zeros(2)
     for _ in range(150):
-        label = generator.normal(size=400)
-        shared = label + generator.normal(size=400)
-        new, old = (
-            label + np.round(shared + 0.5 * generator.normal(size=400) - label, digits)
-            for _ in range(2)
-        )
-        rows = Rows(labels=label, candidate=new, production=old)
+        shared = generator.normal(size=1000)
+        new, old = (np.round(shared + 0.5 * generator.normal(size=1000), digits) for _ in range(2))
+        rows = Rows(labels=np.zeros(1000), candidate=new, production=old)
         found = compare("usual", rows, ctx, resampler, alpha=0.05)
         missed += found.lower > 0, found.upper < 0
     assert (missed <= 0.09 * 150).all() and (missed >= least).all()
