@@ -102,9 +102,8 @@ MEASURE = (
     inside(
         "evaluation/comparison.py",
         "unpaired resampling",
-        "new, old = candidate.combine(means[:, :width]), production.combine(means[:, width:])",
-        "new = candidate.combine(means[:, :width])\n"
-        "            old = production.combine(means[::-1, width:])",
+        "new, old = candidate.combine(first), production.combine(second)",
+        "new, old = candidate.combine(first), production.combine(second[::-1])",
         _unit("comparison"),
     ),
     inside(

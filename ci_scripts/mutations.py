@@ -22,11 +22,12 @@ from ci_scripts.mutants import JUDGE, Mutation
 from ci_scripts.mutants_of_delivery import DELIVER
 from ci_scripts.mutants_of_guard import GUARD
 from ci_scripts.mutants_of_log import LOG
+from ci_scripts.mutants_of_metrics import METRICS
 from ci_scripts.mutants_of_monitor import MONITOR
 from ci_scripts.mutants_of_trouble import TROUBLE
 
 ROOT = Path(__file__).parents[1]
-MUTATIONS = JUDGE + DELIVER + MONITOR + GUARD + LOG + TROUBLE
+MUTATIONS = JUDGE + METRICS + DELIVER + MONITOR + GUARD + LOG + TROUBLE
 COPIED = ("src", "tests", "ci_scripts", "hooks", "cookiecutter.json", "pyproject.toml")
 
 

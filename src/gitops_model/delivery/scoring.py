@@ -59,6 +59,7 @@ def test_set(contract: Contract, table: pd.DataFrame, described: Described) -> T
         group=None if group is None else table[group].to_numpy(),
         time=None if time is None else table[time].to_numpy(),
         explore={name: table[name].to_numpy() for name in explore},
+        numbers=prepared.numbers(contract, table),
     )
 
 

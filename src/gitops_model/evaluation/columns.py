@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gitops_model.formats.gates import CustomMetric
+
 Array = npt.NDArray[np.float64]
 
 CALIBRATION_BINS = 10
@@ -23,13 +25,15 @@ class Context:
     """What a metric must know besides labels and scores.
 
     `costs`: binary {false_positive, false_negative} per row; regression {under, over} per unit of the label;
-    multiclass {matrix: cost[true][predicted]} or {under, over} per step in the order of `classes`.
+    multiclass {matrix: cost[true][predicted]} or {under, over} per step in the order of `classes`. `metrics` are those
+    that gates.yaml declares.
     """
 
     problem: str
     threshold: float = 0.5
     classes: tuple[str, ...] = ()
     costs: Mapping[str, Any] = field(default_factory=dict)
+    metrics: tuple[CustomMetric, ...] = ()
 
 
 def decisions(scores: Array, ctx: Context) -> npt.NDArray[np.intp]:

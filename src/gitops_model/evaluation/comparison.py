@@ -24,7 +24,8 @@ import numpy.typing as npt
 
 from gitops_model.evaluation import intervals, ranks
 from gitops_model.evaluation.columns import Context, decisions
-from gitops_model.evaluation.metrics import CATALOGUE, Linear, Metric, gradient_at
+from gitops_model.evaluation.custom import MIN_TAIL_ROWS
+from gitops_model.evaluation.metrics import Linear, Metric, find, gradient_at
 from gitops_model.evaluation.resampling import Resampler
 from gitops_model.evaluation.rows import Rows
 
@@ -101,7 +102,7 @@ def compare(
 
     `resample=False` uses the t interval where the bootstrap would be used: for many slices at once.
     """
-    metric = CATALOGUE[name]
+    metric = find(name, ctx)
     candidate, production = rows.linear(metric, ctx)
     found = Comparison(
         metric=name,
@@ -121,8 +122,8 @@ def compare(
     relative = relative and production.value != 0
     scale = abs(production.value) if relative else 1.0
     found = replace(found, gain=gain / scale, relative=relative)
-    if metric.rank is not None and _rarest(rows.labels) < MIN_CLASS_ROWS:
-        return replace(found, method="too few rows of one class")
+    if why := _too_few(metric, rows.labels):
+        return replace(found, method=why)
     if name == "accuracy" and resampler.independent and not relative:
         return _tango(found, rows, ctx, alpha=alpha)
     influence = _influence(metric, candidate, production, relative=relative)
@@ -131,13 +132,13 @@ def compare(
     error = resampler.standard_error(influence)
     null_error = (
         error
-        if metric.rank is not None
+        if candidate.ranked
         else resampler.standard_error(_null_influence(metric, candidate, production)) / scale
     )
     found = replace(found, error=error, null_error=null_error, degrees=resampler.degrees)
     if name == "roc_auc" or not resample:
         return _student(found, alpha=alpha, method=f"t interval over {resampler.kind}")
-    gains = _resampled_gains(metric, rows, candidate, production, resampler, relative=relative)
+    gains = _resampled_gains(metric, rows, ctx, candidate, production, resampler, relative=relative)
     return _percentile(found, gains, tail=resampler.tail(alpha), kind=resampler.kind)
 
 
@@ -145,12 +146,12 @@ def estimate(
     name: str, rows: Rows, ctx: Context, resampler: Resampler, *, alpha: float
 ) -> tuple[float | None, float | None, float | None, str]:
     """(value, lower, upper, method) of the candidate on one metric, in the metric's own direction and units."""
-    metric, labels = CATALOGUE[name], rows.labels
+    metric, labels = find(name, ctx), rows.labels
     found, _ = rows.linear(metric, ctx)
     if found is None:
         return None, None, None, "none"
-    if metric.rank is not None and _rarest(labels) < MIN_CLASS_ROWS:
-        return found.value, None, None, "too few rows of one class"
+    if why := _too_few(metric, labels):
+        return found.value, None, None, why
     if name == "accuracy" and resampler.independent:
         lower, upper = intervals.wilson(right=found.value, n=len(labels), alpha=alpha)
         return found.value, lower, upper, "Wilson"
@@ -163,7 +164,7 @@ def estimate(
         )
         method = f"t interval over {resampler.kind}"
     else:
-        drawn = found.combine(resampler.means(found.columns))
+        drawn = found.combine(rows.resampled(metric, ctx, resampler)[0])
         drawn = drawn[np.isfinite(drawn)]
         if len(drawn) < (1 - MAX_UNDEFINED) * resampler.replicates:
             return found.value, None, None, "undefined on too many resamples"
@@ -257,6 +258,7 @@ def _null_influence(metric: Metric, candidate: Linear, production: Linear) -> Ar
 def _resampled_gains(
     metric: Metric,
     rows: Rows,
+    ctx: Context,
     candidate: Linear,
     production: Linear,
     resampler: Resampler,
@@ -274,14 +276,20 @@ def _resampled_gains(
             new = ranks.weighted_average_precision(rows.labels, rows.candidate, weights)
             old = ranks.weighted_average_precision(rows.labels, rows.production, weights)
         else:
-            # One call for both, so that both models see the same resamples.
-            width = candidate.columns.shape[1]
-            means = resampler.means(np.hstack([candidate.columns, production.columns]))
-            new, old = candidate.combine(means[:, :width]), production.combine(means[:, width:])
+            first, second = rows.resampled(metric, ctx, resampler)
+            assert second is not None
+            new, old = candidate.combine(first), production.combine(second)
         gains: Array = metric.sign * (new - old)
         return gains / np.abs(old) if relative else gains
 
 
-def _rarest(labels: Array) -> int:
-    positives = int(labels.sum())
-    return min(positives, len(labels) - positives)
+def _too_few(metric: Metric, labels: Array) -> str:
+    """Why the rows are too few for an interval of this metric; empty when they are not."""
+    if metric.rank is not None:
+        positives = int(labels.sum())
+        rare = min(positives, len(labels) - positives)
+        return "too few rows of one class" if rare < MIN_CLASS_ROWS else ""
+    at = None if metric.declared is None else metric.declared.at
+    if at is not None and min(at, 1 - at) * len(labels) < MIN_TAIL_ROWS:
+        return "too few rows beyond the quantile"
+    return ""

@@ -72,6 +72,11 @@ def demands(gates: Gates) -> list[Demand]:
         _of_comparison(GateKind.PRIMARY, gates.primary),
         _of_comparison(GateKind.RISK, gates.risk),
         *(_of_limit(limit) for limit in gates.limits),
+        *(
+            _of_comparison(GateKind.METRIC, metric, metric.name)
+            for metric in gates.metrics
+            if metric.margin is not None or not metric.enabled
+        ),
         *_of_slices(gates.slices),
         *_of_latency(gates.latency),
         _of_budget(GateKind.MEMORY, gates.memory),
@@ -171,12 +176,13 @@ def _guard(
     return replace(gate, state=state, delta=worst), judged
 
 
-def _of_comparison(kind: GateKind, rule: ComparisonGate) -> Demand:
+def _of_comparison(kind: GateKind, rule: ComparisonGate, metric: str | None = None) -> Demand:
     size = rule.margin.value if rule.margin else None
     if size is not None and rule.rule == "not_worse":
         size = -size
     return Demand(
         kind=kind,
+        metric=metric,
         limit=size,
         relative=bool(rule.margin and rule.margin.relative),
         inconclusive=rule.inconclusive,

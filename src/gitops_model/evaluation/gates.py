@@ -9,7 +9,7 @@ from gitops_model.evaluation import alignment
 from gitops_model.evaluation.columns import Context
 from gitops_model.evaluation.comparison import compare, estimate, rows_needed
 from gitops_model.evaluation.inputs import Answers, Facts, TestSet
-from gitops_model.evaluation.metrics import CATALOGUE, applicable
+from gitops_model.evaluation.metrics import applicable, find
 from gitops_model.evaluation.resampling import Resampler
 from gitops_model.evaluation.rows import Rows
 from gitops_model.formats.check import (
@@ -67,7 +67,7 @@ def metric_gates(
     alpha: float,
     compared: bool,
 ) -> list[Gate]:
-    """Primary, risk and every limit."""
+    """Primary, risk, every limit, and every metric of gates.yaml that has a margin."""
     found = []
     for kind, metric, rule in (
         (GateKind.PRIMARY, contract.success.primary, gates.primary),
@@ -75,14 +75,21 @@ def metric_gates(
     ):
         gate = _gain(kind, metric, rows, ctx, resampler, rule.margin, alpha=alpha)
         found.append(replace(gate, compared=compared))
+    for declared in gates.metrics:
+        if declared.margin is not None:
+            gate = _gain(
+                GateKind.METRIC, declared.name, rows, ctx, resampler, declared.margin, alpha=alpha
+            )
+            found.append(replace(gate, compared=compared))
     for limit in gates.limits:
         gate = Gate(
             kind=GateKind.LIMIT,
             metric=limit.metric,
+            unit=find(limit.metric, ctx).unit,
             rows=len(rows.labels),
             units=resampler.units,
         )
-        if ctx.problem in CATALOGUE[limit.metric].problems:
+        if ctx.problem in find(limit.metric, ctx).problems:
             value, lower, upper, method = estimate(limit.metric, rows, ctx, resampler, alpha=alpha)
             gate = replace(gate, candidate=value, lower=lower, upper=upper, method=method)
         found.append(gate)
@@ -90,14 +97,22 @@ def metric_gates(
 
 
 def slice_gates(
-    gates: Gates, contract: Contract, table: Sequence[SliceRow], *, alpha: float, compared: bool
+    gates: Gates,
+    contract: Contract,
+    ctx: Context,
+    table: Sequence[SliceRow],
+    *,
+    alpha: float,
+    compared: bool,
 ) -> list[Gate]:
     """The guard over all slices, and one gate for each slice that must be proven safe."""
     metric = gates.slices.metric or contract.success.primary
+    unit = find(metric, ctx).unit
     margin = gates.slices.margin
     guard = Gate(
         kind=GateKind.SLICE_GUARD,
         metric=metric,
+        unit=unit,
         compared=compared,
         relative=bool(margin and margin.relative),
         rows=sum(row.rows for row in table),
@@ -109,6 +124,7 @@ def slice_gates(
         gate = Gate(
             kind=GateKind.SLICE_PROOF,
             metric=metric,
+            unit=unit,
             slice=proof.slice,
             compared=compared,
             relative=proof.margin.relative,
@@ -170,6 +186,7 @@ def metric_table(
             candidate_lower=lower,
             candidate_upper=upper,
             candidate_method=method,
+            unit=metric.unit,
         )
         if rows.production is not None:
             found = compare(metric.name, rows, ctx, resampler, alpha=alpha)
@@ -200,6 +217,7 @@ def _gain(
     gate = Gate(
         kind=kind,
         metric=metric,
+        unit=find(metric, ctx).unit,
         relative=relative,
         candidate=found.candidate,
         production=found.production,

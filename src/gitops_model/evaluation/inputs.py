@@ -22,7 +22,7 @@ class TestSet:
 
     `labels`: 0/1 (binary), class name or index (multiclass), number (regression). `sha256` identifies the test set.
     `window` is (first, last) ISO time, inclusive; None when rows have no time. `explore` holds undeclared columns for
-    the slice finder.
+    the slice finder, `numbers` those that metrics of gates.yaml may name.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
@@ -35,6 +35,7 @@ class TestSet:
     group: Column | None = None
     time: Column | None = None
     explore: Mapping[str, Column] = field(default_factory=dict)
+    numbers: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gitops_model.evaluation import intervals
-from gitops_model.evaluation.metrics import CATALOGUE, Metric, applicable, context
+from gitops_model.evaluation.columns import Context
+from gitops_model.evaluation.metrics import Metric, applicable, context, find
 from gitops_model.formats.contract import Contract
 from gitops_model.formats.gates import ComparisonGate, Gates, Limit, Margin
 
@@ -24,18 +25,26 @@ def lint(
 
     `rows`: rows of the test set; `slices`: rows of each slice `column=value`.
     """
-    known = {metric.name for metric in applicable(context(contract))}
+    ctx = context(contract, gates.metrics)
+    known = {metric.name for metric in applicable(ctx)}
     found: list[str] = []
-    for where, name, gate in (
+    if gates.metrics:
+        # Its evaluator is not needed for anything else.
+        from gitops_model.evaluation import custom_lint
+
+        found += custom_lint.lint(gates, contract, ctx)
+    compared: list[tuple[str, str, ComparisonGate]] = [
         ("primary", contract.success.primary, gates.primary),
         ("risk", contract.success.risk, gates.risk),
-    ):
+        *((f"metrics.{metric.name}", metric.name, metric) for metric in gates.metrics),
+    ]
+    for where, name, gate in compared:
         if gate.enabled:
-            found += _comparison(where, name, gate, gates, rows)
+            found += _comparison(where, find(name, ctx), gate, gates, rows)
     for limit in gates.limits:
         if limit.enabled:
-            found += _limit(limit, contract, known)
-    found += _slices(gates, contract, known, slices)
+            found += _limit(limit, contract, ctx, known)
+    found += _slices(gates, contract, ctx, known, slices)
     if gates.latency.enabled and (gates.latency.ratio_below or 0) <= 1:
         found.append(
             f"latency.ratio_below is {gates.latency.ratio_below:g}: a candidate as fast as production could never "
@@ -45,13 +54,14 @@ def lint(
 
 
 def _comparison(
-    where: str, name: str, gate: ComparisonGate, gates: Gates, rows: int | None
+    where: str, metric: Metric, gate: ComparisonGate, gates: Gates, rows: int | None
 ) -> list[str]:
     margin = gate.margin
     if margin is None:
         return []
-    found = _margin(f"{where}.margin", CATALOGUE[name], margin)
-    if found or rows is None or margin.relative or name != "accuracy" or gate.rule == "better":
+    found = _margin(f"{where}.margin", metric, margin)
+    exact = metric.name == "accuracy" and gate.rule != "better" and not margin.relative
+    if found or rows is None or not exact:
         return found
     needed = intervals.rows_for_identical(margin=margin.value, alpha=gates.alpha)
     if rows >= needed:
@@ -63,7 +73,7 @@ def _comparison(
 
 
 def _margin(where: str, metric: Metric, margin: Margin) -> list[str]:
-    if margin.relative and metric.lower is None:
+    if margin.relative and metric.lower is None and metric.declared is None:
         return [
             (
                 f"{where} is {margin}: {metric.name} may be zero or negative, where a share of it means nothing; give "
@@ -82,8 +92,8 @@ def _margin(where: str, metric: Metric, margin: Margin) -> list[str]:
     return []
 
 
-def _limit(limit: Limit, contract: Contract, known: set[str]) -> list[str]:
-    where, metric = f"limits.{limit.metric}", CATALOGUE[limit.metric]
+def _limit(limit: Limit, contract: Contract, ctx: Context, known: set[str]) -> list[str]:
+    where, metric = f"limits.{limit.metric}", find(limit.metric, ctx)
     if limit.metric not in known:
         missing = metric.needs_costs and contract.problem in metric.problems
         why = (
@@ -117,7 +127,11 @@ def _limit(limit: Limit, contract: Contract, known: set[str]) -> list[str]:
 
 
 def _slices(
-    gates: Gates, contract: Contract, known: set[str], sizes: Mapping[str, int] | None
+    gates: Gates,
+    contract: Contract,
+    ctx: Context,
+    known: set[str],
+    sizes: Mapping[str, int] | None,
 ) -> list[str]:
     rule = gates.slices
     if not rule.enabled or rule.margin is None:
@@ -127,7 +141,12 @@ def _slices(
         return [
             f"slices.metric is '{name}'; allowed for a {contract.problem} problem: {', '.join(sorted(known))}."
         ]
-    metric = CATALOGUE[name]
+    metric = find(name, ctx)
+    if metric.declared is not None and metric.declared.at is not None:
+        return [
+            f"slices.metric is '{name}', a quantile, whose interval on few rows is not to be relied on; allowed: a "
+            "mean, a sum or a ratio, and the library's metrics."
+        ]
     found = _margin("slices.margin", metric, rule.margin)
     if sizes is not None and contract.slices and max(sizes.values(), default=0) < rule.min_rows:
         found.append(

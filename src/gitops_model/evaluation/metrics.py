@@ -1,11 +1,12 @@
 """The catalogue of metrics: what each means, which way is better, and how it is built from rows.
 
-Every metric is either
+Every metric is one of
 
 - a *ratio of sums*: each row gives k columns, and the metric is a function (`combine`) of their means, or
-- a *rank* metric (ROC AUC, average precision), which gives its value and each row's influence on it.
+- a *rank* metric (ROC AUC, average precision), which gives its value and each row's influence on it, or
+- a *custom* metric, which gates.yaml declares: a mean, a sum or a ratio is a ratio of sums, a quantile has influences.
 
-Both forms give the value and its resampling distribution from the same numbers, so the two cannot disagree.
+All forms give the value and its resampling distribution from the same numbers, so the two cannot disagree.
 A metric that is not defined on the rows (no rows, one class only, a score that is not finite) is None: no data.
 It is never NaN and never 0.
 
@@ -17,15 +18,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gitops_model.evaluation import columns as of_row
-from gitops_model.evaluation import ranks
+from gitops_model.evaluation import custom, ranks
 from gitops_model.evaluation.columns import Context
+from gitops_model.evaluation.custom import Named
 from gitops_model.formats.contract import Contract
+from gitops_model.formats.gates import CustomMetric
 
 Array = npt.NDArray[np.float64]
 
@@ -34,7 +38,10 @@ BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One metric. `upper` is None when it has no upper bound; `unit_scale` means it lives in 0..1."""
+    """One metric. `upper` is None when it has no upper bound; `unit_scale` means it lives in 0..1.
+
+    `declared` is set for a custom metric, and what it is made of stands there.
+    """
 
     name: str
     title: str
@@ -46,6 +53,8 @@ class Metric:
     columns: Callable[[Array, Array, Context], Array] | None = None
     combine: Callable[[Array], Array] = field(default=of_row.first)
     rank: Callable[[Array, Array], tuple[float, Array]] | None = None
+    unit: str = "metric"
+    declared: CustomMetric | None = None
 
     @property
     def sign(self) -> int:
@@ -62,13 +71,15 @@ class Metric:
 class Linear:
     """A metric on given rows: `combine(means)` of the row columns (n, k) is its value.
 
-    A rank metric's only column is the influence itself, and `ranked` is true.
+    The only column of a rank metric or a quantile is the influence itself, and `ranked` is true. `of` (n,) are the
+    values of which a quantile is taken; it is resampled from them.
     """
 
     value: float
     columns: Array
     combine: Callable[[Array], Array]
     ranked: bool = False
+    of: Array | None = None
 
     def influence(self) -> Array:
         """(n,) influence of each row: the derivative of the metric with respect to the row's weight, mean 0."""
@@ -147,37 +158,85 @@ CATALOGUE: Mapping[str, Metric] = dict(
 
 
 def applicable(ctx: Context) -> list[Metric]:
-    """The metrics of the problem, in catalogue order; cost metrics only when the contract states costs."""
-    return [
+    """The metrics of the problem, in catalogue order; cost metrics only when the contract states costs.
+
+    Those that gates.yaml declares come last.
+    """
+    built_in = [
         m
         for m in CATALOGUE.values()
         if ctx.problem in m.problems and (ctx.costs or not m.needs_costs)
     ]
+    return [*built_in, *map(_custom, ctx.metrics)]
 
 
-def linear(metric: Metric, labels: Array, scores: Array, ctx: Context) -> Linear | None:
-    """The metric on these rows, ready for resampling; None when it is not defined on them (no data)."""
+def find(name: str, ctx: Context) -> Metric:
+    """The metric called `name`, of the catalogue or declared in gates.yaml. Raises KeyError."""
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    return {each.name: _custom(each) for each in ctx.metrics}[name]
+
+
+def _custom(declared: CustomMetric) -> Metric:
+    return Metric(
+        name=declared.name,
+        title=declared.title,
+        higher_is_better=declared.better == "higher",
+        problems=frozenset((BINARY, MULTICLASS, REGRESSION)),
+        lower=None,
+        upper=None,
+        unit=declared.unit,
+        declared=declared,
+    )
+
+
+def linear(
+    metric: Metric, labels: Array, scores: Array, ctx: Context, named: Named = MappingProxyType({})
+) -> Linear | None:
+    """The metric on these rows, ready for resampling; None when it is not defined on them (no data).
+
+    `named` are the columns that expressions of gates.yaml read.
+    """
     if len(labels) == 0 or not (np.isfinite(labels).all() and np.isfinite(scores).all()):
         return None
     with np.errstate(all="ignore"):
-        if metric.rank is not None:
-            value, influence = metric.rank(labels, scores)
-            point = value
-            found = Linear(
-                value=value,
-                columns=influence[:, None],
-                combine=lambda means: point + np.asarray(means)[..., 0],
-                ranked=True,
-            )
+        if metric.declared is not None:
+            found = _declared(metric.declared, labels, scores, ctx, named)
+        elif metric.rank is not None:
+            found = _ranked(*metric.rank(labels, scores))
         else:
             assert metric.columns is not None, metric.name
-            table = metric.columns(labels, scores, ctx)
-            found = Linear(
-                value=float(metric.combine(table.mean(axis=0))),
-                columns=table,
-                combine=metric.combine,
-            )
+            found = _of_sums(metric.columns(labels, scores, ctx), metric.combine)
     return found if np.isfinite(found.value) else None
+
+
+def _declared(
+    metric: CustomMetric, labels: Array, scores: Array, ctx: Context, named: Named
+) -> Linear:
+    table = custom.rows_of(metric, labels, scores, ctx, named)
+    if metric.at is not None:
+        point, influence = custom.quantile(table[:, 0], metric.at)
+        return Linear(
+            value=point,
+            columns=influence[:, None],
+            combine=of_row.first,
+            ranked=True,
+            of=table[:, 0],
+        )
+    return _of_sums(table, custom.combined(metric, len(labels)))
+
+
+def _ranked(point: float, influence: Array) -> Linear:
+    return Linear(
+        value=point,
+        columns=influence[:, None],
+        combine=lambda means: point + np.asarray(means)[..., 0],
+        ranked=True,
+    )
+
+
+def _of_sums(table: Array, combine: Callable[[Array], Array]) -> Linear:
+    return Linear(value=float(combine(table.mean(axis=0))), columns=table, combine=combine)
 
 
 def value(name: str, labels: Array, scores: Array, ctx: Context) -> float | None:
@@ -186,11 +245,12 @@ def value(name: str, labels: Array, scores: Array, ctx: Context) -> float | None
     return None if found is None else found.value
 
 
-def context(contract: Contract) -> Context:
-    """What the metrics need to know from contract.yaml."""
+def context(contract: Contract, declared: tuple[CustomMetric, ...] = ()) -> Context:
+    """What the metrics need to know from contract.yaml, and the metrics that gates.yaml declares."""
     return Context(
         problem=contract.problem,
         threshold=0.5 if contract.output.threshold is None else float(contract.output.threshold),
         classes=tuple(map(str, contract.output.classes or ())),
         costs=dict(contract.success.costs or {}),
+        metrics=declared,
     )

@@ -20,12 +20,22 @@ _AGAIN = float(ndtri(POWER))
 
 
 @dataclass(frozen=True, kw_only=True)
+class Loss:
+    """The smallest loss of one more metric that would be found, a share of production's value when `relative`."""
+
+    metric: str
+    overall: float
+    relative: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sight:
     """Losses in units of the metric, or shares of production's value when `relative`.
 
     `slice` is the judged slice in which least is seen, None for none. `more` rows would see a loss of `margin` overall;
     None: it is seen already, or that cannot be said. `assumed`: nothing was compared, or both models answer alike; then
-    the models are taken to share no errors, which no two models do, and `slice` is the largest one.
+    the models are taken to share no errors, which no two models do, and `slice` is the largest one. `others` are the
+    metrics of gates.yaml with a margin.
     """
 
     metric: str
@@ -38,6 +48,7 @@ class Sight:
     slice_relative: bool = False
     slice_metric: str | None = None
     assumed: bool = False
+    others: tuple[Loss, ...] = ()
 
 
 def sight(check: Check) -> Sight | None:
@@ -52,14 +63,10 @@ def sight(check: Check) -> Sight | None:
 
 
 def _measured(check: Check, gate: Gate, metric: str) -> Sight | None:
-    margin, needed = abs(gate.limit or 0.0), gate.rows_needed
-    if gate.delta is None or gate.lower is None or needed is None or not gate.rows:
+    overall = _overall(check, gate)
+    if overall is None:
         return None
-    reach = margin * math.sqrt(needed / gate.rows)
-    error = reach / (float(ndtri(1 - check.alpha)) + _AGAIN)
-    # Few groups or blocks widen the bound, which the count of rows needed does not know.
-    wide = gate.delta - gate.lower + _AGAIN * error
-    overall = reach if check.test_set.unit == "rows" else max(reach, wide)
+    margin = abs(gate.limit or 0.0)
     guard = check.gate(GateKind.SLICE_GUARD)
     found = Sight(
         metric=metric,
@@ -67,6 +74,11 @@ def _measured(check: Check, gate: Gate, metric: str) -> Sight | None:
         margin=margin,
         relative=gate.relative,
         more=_more(gate.rows, overall, margin),
+        others=tuple(
+            Loss(metric=other.metric or "", overall=loss, relative=other.relative)
+            for other in check.gates
+            if other.kind is GateKind.METRIC and (loss := _overall(check, other))
+        ),
     )
     if guard is None or guard.limit is None:
         return found
@@ -76,6 +88,18 @@ def _measured(check: Check, gate: Gate, metric: str) -> Sight | None:
         return found
     loss, name = max(losses)
     return _with_slice(found, guard, name=name, loss=loss)
+
+
+def _overall(check: Check, gate: Gate) -> float | None:
+    """The loss that a comparison would find; None where it has no interval."""
+    margin, needed = abs(gate.limit or 0.0), gate.rows_needed
+    if gate.delta is None or gate.lower is None or needed is None or not gate.rows:
+        return None
+    reach = margin * math.sqrt(needed / gate.rows)
+    error = reach / (float(ndtri(1 - check.alpha)) + _AGAIN)
+    # Few groups or blocks widen the bound, which the count of rows needed does not know.
+    wide = gate.delta - gate.lower + _AGAIN * error
+    return reach if check.test_set.unit == "rows" else max(reach, wide)
 
 
 def _slice_loss(row: SliceRow, guard: Gate, alpha: float) -> float:

@@ -6,7 +6,7 @@ The gates are then decided again from those numbers (`decision.decide`).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gitops_model.evaluation.decision import Demand, demands
@@ -40,7 +40,7 @@ def contradictions(check: Check, trusted: Trusted) -> list[str]:
 def _all(check: Check, trusted: Trusted) -> Iterator[str]:
     yield from _confidence(check, trusted.gates)
     yield from _gates(check, trusted)
-    yield from _slices(check)
+    yield from _slices(check, _signs(trusted.gates))
     yield from _incomplete(check, trusted.slices)
     compared = check.baseline.sha256 if check.baseline else None
     if compared != trusted.production_sha256:
@@ -66,6 +66,7 @@ def _gates(check: Check, trusted: Trusted) -> Iterator[str]:
         GateKind.SLICE_GUARD: gates.slices.metric or trusted.primary,
     }
     known = {demand.id: demand for demand in demands(gates)}
+    signs = _signs(gates)
     ids = [gate.id for gate in check.gates]
     if len(set(ids)) != len(ids):
         yield "a gate stands in it twice"
@@ -76,7 +77,7 @@ def _gates(check: Check, trusted: Trusted) -> Iterator[str]:
         if (wanted := metrics.get(gate.kind)) and gate.metric != wanted:
             yield f"{gate.id} is about {gate.metric}, not {wanted}"
         yield from _against_demand(gate, demand, excused=excused)
-        yield from (f"{gate.id}: {problem}" for problem in _impossible(gate))
+        yield from (f"{gate.id}: {problem}" for problem in _impossible(gate, signs))
 
 
 def _against_demand(gate: Gate, demand: Demand, *, excused: bool) -> Iterator[str]:
@@ -88,14 +89,14 @@ def _against_demand(gate: Gate, demand: Demand, *, excused: bool) -> Iterator[st
         yield f"{gate.id} has a gain in other units than its margin"
 
 
-def _slices(check: Check) -> Iterator[str]:
+def _slices(check: Check, signs: Mapping[str, int]) -> Iterator[str]:
     guard = check.gate(GateKind.SLICE_GUARD) or Gate(kind=GateKind.SLICE_GUARD)
     for row in check.slices:
         yield from (
             f"{row.slice}: {problem}"
             for problem in (
                 *_out_of_order(row),
-                *_wrong_gain(row, guard.metric, relative=guard.relative),
+                *_wrong_gain(row, signs.get(guard.metric or ""), relative=guard.relative),
                 *_wrong_wins(row),
             )
         )
@@ -113,11 +114,11 @@ def _incomplete(check: Check, columns: Sequence[str]) -> Iterator[str]:
             yield f"the slices of {column} hold {found:,} of {total:,} rows"
 
 
-def _impossible(gate: Gate) -> Iterator[str]:
+def _impossible(gate: Gate, signs: Mapping[str, int]) -> Iterator[str]:
     yield from _out_of_order(gate)
     match gate.kind:
-        case GateKind.PRIMARY | GateKind.RISK | GateKind.SLICE_PROOF:
-            yield from _wrong_gain(gate, gate.metric, relative=gate.relative)
+        case GateKind.PRIMARY | GateKind.RISK | GateKind.METRIC | GateKind.SLICE_PROOF:
+            yield from _wrong_gain(gate, signs.get(gate.metric or ""), relative=gate.relative)
         case GateKind.LATENCY_RATIO:
             yield from _gain_of_nothing(gate)
         case GateKind.LIMIT | GateKind.LATENCY_P95 if gate.delta is not None:
@@ -129,13 +130,18 @@ def _impossible(gate: Gate) -> Iterator[str]:
             pass
 
 
-def _wrong_gain(numbers: Gate | SliceRow, name: str | None, *, relative: bool) -> Iterator[str]:
-    metric = CATALOGUE.get(name or "")
+def _signs(gates: Gates) -> dict[str, int]:
+    """+1 for each metric that is better when higher, -1 for the others."""
+    built_in = {name: metric.sign for name, metric in CATALOGUE.items()}
+    return built_in | {each.name: 1 if each.better == "higher" else -1 for each in gates.metrics}
+
+
+def _wrong_gain(numbers: Gate | SliceRow, sign: int | None, *, relative: bool) -> Iterator[str]:
     new, old, gain = numbers.candidate, numbers.production, numbers.delta
     yield from _gain_of_nothing(numbers)
-    if metric is None or new is None or old is None or gain is None:
+    if sign is None or new is None or old is None or gain is None:
         return
-    expected = metric.sign * (new - old) / (abs(old) if relative and old else 1.0)
+    expected = sign * (new - old) / (abs(old) if relative and old else 1.0)
     if abs(expected - gain) > TOLERANCE * max(1.0, abs(expected)):
         yield f"{new} against {old} is not a gain of {gain}"
 

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gitops_model.errors import CannotEvaluate
-from gitops_model.evaluation import alignment, suspicious
+from gitops_model.evaluation import alignment, custom, suspicious
 from gitops_model.evaluation.columns import Context
 from gitops_model.evaluation.inputs import Answers, Column, TestSet
 from gitops_model.evaluation.metrics import Linear, Metric, linear
+from gitops_model.evaluation.resampling import Resampler
 from gitops_model.formats.contract import Contract
 from gitops_model.formats.gates import Gates
 
@@ -25,13 +26,19 @@ Order = npt.NDArray[np.intp]
 class Rows:
     """Labels and both models' scores, aligned.
 
-    `production` is None at the first release, or when production cannot answer these rows.
+    `production` is None at the first release, or when production cannot answer these rows. `named` are the columns that
+    metrics of gates.yaml read.
     """
 
     labels: Array
     candidate: Array
     production: Array | None
+    named: Mapping[str, Array] = field(default_factory=dict)
     _known: dict[str, tuple[Linear | None, Linear | None]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    _drawn: dict[tuple[str, Resampler], tuple[Array, Array | None]] = field(
         default_factory=dict, repr=False, compare=False
     )
 
@@ -42,16 +49,52 @@ class Rows:
         """
         if metric.name not in self._known:
             both = [
-                None if scores is None else linear(metric, self.labels, scores, ctx)
+                None if scores is None else linear(metric, self.labels, scores, ctx, self.named)
                 for scores in (self.candidate, self.production)
             ]
             self._known[metric.name] = (both[0], both[1])
         return self._known[metric.name]
 
+    def resampled(
+        self, metric: Metric, ctx: Context, resampler: Resampler
+    ) -> tuple[Array, Array | None]:
+        """Column means (B, k) of candidate and production on the same resamples; drawn once for all who ask.
+
+        For a quantile they are its values (B, 1). The metric must be defined for the candidate.
+        """
+        known = (metric.name, resampler)
+        if known not in self._drawn:
+            candidate, production = self.linear(metric, ctx)
+            assert candidate is not None
+            both = [each for each in (candidate, production) if each is not None]
+            at = None if metric.declared is None else metric.declared.at
+            means = (
+                resampler.means(np.hstack([each.columns for each in both]))
+                if at is None
+                else np.hstack(
+                    [
+                        custom.resampled_quantile(each.of, at, resampler)
+                        for each in both
+                        if each.of is not None
+                    ]
+                )
+            )
+            width = candidate.columns.shape[1]
+            self._drawn[known] = (
+                means[:, :width],
+                None if production is None else means[:, width:],
+            )
+        return self._drawn[known]
+
     def subset(self, mask: npt.NDArray[np.bool_]) -> Rows:
         """The rows where `mask` is true."""
         production = None if self.production is None else self.production[mask]
-        return Rows(labels=self.labels[mask], candidate=self.candidate[mask], production=production)
+        return Rows(
+            labels=self.labels[mask],
+            candidate=self.candidate[mask],
+            production=production,
+            named={name: column[mask] for name, column in self.named.items()},
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +125,14 @@ def aligned(
     scores = _scores(candidate, keys, contract, "the candidate")
     if why := suspicious.out_of_range(scores, contract.problem):
         raise CannotEvaluate(f"the candidate {why}.")
+    read = custom.columns_read(gates.metrics, test.numbers)
     rows = Rows(
         labels=_labels(test.labels, contract)[order],
         candidate=scores,
         production=None
         if production is None or production.scores is None
         else _scores(production, keys, contract, f"production ({production.model})"),
+        named={name: np.asarray(test.numbers[name])[order] for name in read},
     )
     group, time = _dependence(test, gates, order)
     if absent := [name for name in contract.slices if name not in test.slices]:

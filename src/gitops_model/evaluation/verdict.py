@@ -71,7 +71,7 @@ def evaluate(
     excused = _is_excused(facts, gates)
     # A production model that cannot answer is still compared with: it has no data, and that blocks.
     compared = production is not None and not excused
-    ctx = metrics.context(contract)
+    ctx = metrics.context(contract, gates.metrics)
     seed = int(test.sha256[:12], 16) ^ int(gates.digest[:12], 16)
     rows, columns = aligned(test, candidate, production if compared else None, contract, gates)
     day = None if columns.time is None else calendar.days(columns.time)
@@ -103,7 +103,7 @@ def evaluate(
         *numbers.metric_gates(
             gates, contract, rows, ctx, resampler, alpha=account.alpha, compared=compared
         ),
-        *numbers.slice_gates(gates, contract, table, alpha=account.alpha, compared=compared),
+        *numbers.slice_gates(gates, contract, ctx, table, alpha=account.alpha, compared=compared),
         *numbers.cost_gates(timings, candidate, production),
     ]
     # Judged as they are printed, so that whoever reads the file comes to the same verdict.

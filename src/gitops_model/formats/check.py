@@ -26,7 +26,8 @@ BY_KEYS_AND_TIME = "row keys and time windows"
 Json = dict[str, Any]
 Better = Literal["higher", "lower"]
 Problem = Literal["binary", "multiclass", "regression"]
-Unit = Literal["metric", "ratio", "ms", "MB"]
+# "metric" and "ratio" are not written behind a number; "ms", "MB" and the units of custom metrics are.
+Unit = str
 Same = Literal["same", "other", "unknown"]
 Points = tuple[tuple[float, ...], ...]
 
@@ -45,13 +46,14 @@ class State(StrEnum):
 
 
 class GateKind(StrEnum):
-    """What a gate demands. There is one gate of each kind, and any number of LIMIT and SLICE_PROOF."""
+    """What a gate demands. There is one gate of each kind, and any number of LIMIT, METRIC and SLICE_PROOF."""
 
     LEAKAGE = "leakage"  # no test row was seen in training
     SCHEMA = "schema"  # today's callers are served by the candidate's contract
     PRIMARY = "primary"  # the primary metric against production
     RISK = "risk"  # the risk metric against production
     LIMIT = "limit"  # a metric the candidate must reach whatever production does
+    METRIC = "metric"  # a metric that gates.yaml declares, against production
     SLICE_GUARD = "slices"  # no declared slice clearly lost more than the margin
     SLICE_PROOF = "prove"  # one named slice is shown not to lose more than its margin
     LATENCY_RATIO = "latency"  # median time over production's
@@ -127,7 +129,11 @@ class Gate:
 
 def gate_id(kind: GateKind, *, metric: str | None = None, slice: str | None = None) -> str:
     """The name of a gate in check.json and in messages."""
-    about = {GateKind.LIMIT: metric, GateKind.SLICE_PROOF: slice}.get(kind)
+    about = {
+        GateKind.LIMIT: metric,
+        GateKind.METRIC: metric,
+        GateKind.SLICE_PROOF: slice,
+    }.get(kind)
     return kind.value if about is None else f"{kind.value}:{about}"
 
 
@@ -147,6 +153,7 @@ class MetricRow:
     lower: float | None = None
     upper: float | None = None
     method: str = "none"
+    unit: Unit = "metric"
 
 
 @dataclass(frozen=True, kw_only=True)

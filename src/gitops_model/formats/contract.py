@@ -56,11 +56,15 @@ class Keys:
 
 @dataclass(frozen=True, kw_only=True)
 class Success:
-    """One primary metric, one cost or risk metric, and the prices the latter is computed with."""
+    """One primary metric, one cost or risk metric, and the prices the latter is computed with.
+
+    `columns` are numbers that test rows carry besides the inputs, for the metrics of gates.yaml.
+    """
 
     primary: str
     risk: str
     costs: Mapping[str, float]
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,15 +113,17 @@ class Contract:
                 primary=success["primary"],
                 risk=success["risk"],
                 costs=dict(success.get("costs", {})),
+                columns=tuple(success.get("columns", ())),
             ),
             text=text,
         )
 
     @property
     def columns(self) -> list[str]:
-        """Names a prepared table carries besides the inputs, without repetition: keys, label, slices."""
-        keys = self.keys
-        names = [keys.request, keys.time, keys.sticky, keys.group, self.label.name, *self.slices]
+        """Names a prepared table carries besides the inputs, without repetition: keys, label, slices, and what
+        `success.columns` names."""
+        keys, more = self.keys, (*self.slices, *self.success.columns)
+        names = [keys.request, keys.time, keys.sticky, keys.group, self.label.name, *more]
         return [n for n in dict.fromkeys(names) if n is not None and n not in self.inputs]
 
     def row_validator(self) -> RowValidator:

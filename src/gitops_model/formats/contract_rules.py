@@ -77,6 +77,12 @@ def contradictions(data: Mapping[str, Any]) -> list[str]:
         found.append(
             f"label.name is '{label}', which is also an input: the model would see the answer."
         )
+    taken = {label, *data["inputs"], *data["keys"].values(), *data.get("slices", ())}
+    found.extend(
+        f"success.columns[{i}] is '{name}', which is an input, a key, a slice or the label already; remove it."
+        for i, name in enumerate(success.get("columns", ()))
+        if name in taken
+    )
     return found
 
 

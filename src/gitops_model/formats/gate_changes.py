@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gitops_model.formats.gates import (
     BudgetGate,
     ComparisonGate,
+    CustomMetric,
     Gates,
     LatencyGate,
     Limit,
@@ -38,6 +39,9 @@ def _all(old: Gates, new: Gates) -> Iterator[str]:
     later = {limit.metric: limit for limit in new.limits}
     for limit in old.limits:
         yield from _limit(limit, later.get(limit.metric))
+    declared = {metric.name: metric for metric in new.metrics}
+    for metric in old.metrics:
+        yield from _metric(metric, declared.get(metric.name))
     yield from _slices(old.slices, new.slices)
     yield from _latency(old.latency, new.latency)
     yield from _budget("memory", old.memory, new.memory)
@@ -58,6 +62,20 @@ def _comparison(name: str, old: ComparisonGate, new: ComparisonGate) -> Iterator
     elif old.rule == new.rule:
         # Where a gain is demanded the margin is its size, so there less is weaker.
         yield from _margin(f"{name}.margin", old.margin, new.margin, gain=new.rule == "better")
+
+
+def _metric(old: CustomMetric, new: CustomMetric | None) -> Iterator[str]:
+    name = f"metrics.{old.name}"
+    if new is None:
+        yield _moved(name, "declared", "none")
+        return
+    measure = [(m.kind, m.expressions, m.at, m.better) for m in (old, new)]
+    if measure[0] != measure[1]:
+        yield f"{_moved(name, 'as it was', 'changed')} (another measure)"
+    if old.enabled and new.enabled and old.margin is not None and new.margin is None:
+        yield _moved(f"{name}.margin", old.margin, None)
+        return
+    yield from _comparison(name, old, new)
 
 
 def _limit(old: Limit, new: Limit | None) -> Iterator[str]:

@@ -5,13 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from gitops_model import strict_yaml
+from gitops_model.errors import BadInput
 from gitops_model.files import canonical_json, sha256_bytes
-from gitops_model.formats.check import GateKind, TurnedOff, gate_id
+from gitops_model.formats.check import Better, GateKind, TurnedOff, gate_id
 
 Policy = Literal["block", "warn"]
+MetricKind = Literal["mean", "sum", "ratio", "quantile"]
+KINDS: tuple[MetricKind, ...] = get_args(MetricKind)
+BUILT_IN = (
+    *(
+        "roc_auc",
+        "pr_auc",
+        "f1",
+        "precision",
+        "recall",
+        "accuracy",
+        "f1_macro",
+        "log_loss",
+        "brier",
+        "ece",
+    ),
+    *("rmse", "mae", "r2", "expected_cost"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +78,35 @@ class Limit(Switch):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CustomMetric(ComparisonGate):
+    """A metric of the team's own: the mean, sum, ratio or quantile of expressions over the columns of a row.
+
+    `expressions` is one text, or for a ratio two: what is divided, by what. `at` is set for a quantile. With `margin`
+    it is compared with production; without, it is shown, and limits and slices may name it.
+    """
+
+    name: str
+    kind: MetricKind
+    expressions: tuple[str, ...]
+    at: float | None = None
+    better: Better
+    unit: str = "metric"
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return self.name.replace("_", " ")
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where each of `expressions` stands in gates.yaml."""
+        whole = f"metrics.{self.name}.{self.kind}"
+        if self.kind == "ratio":
+            return f"{whole}.of", f"{whole}.to"
+        return (f"{whole}.of",) if self.kind == "quantile" else (whole,)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prove:
     """A critical slice that must be shown not to lose more than `margin`."""
 
@@ -103,6 +150,7 @@ class Gates:
     primary: ComparisonGate
     risk: ComparisonGate
     limits: tuple[Limit, ...]
+    metrics: tuple[CustomMetric, ...] = ()
     slices: SliceGate
     latency: LatencyGate
     memory: BudgetGate
@@ -123,6 +171,7 @@ class Gates:
             (GateKind.PRIMARY.value, self.primary),
             (GateKind.RISK.value, self.risk),
             *((gate_id(GateKind.LIMIT, metric=limit.metric), limit) for limit in self.limits),
+            *((gate_id(GateKind.METRIC, metric=metric.name), metric) for metric in self.metrics),
             (GateKind.SLICE_GUARD.value, self.slices),
             (GateKind.LATENCY_RATIO.value, self.latency),
             (GateKind.MEMORY.value, self.memory),
@@ -137,20 +186,22 @@ class Gates:
     @staticmethod
     def load(path: Path) -> Gates:
         """The gates in a file. Raises BadInput with all problems."""
-        return Gates.from_dict(strict_yaml.load(path, "gates"))
+        return Gates.from_dict(strict_yaml.load(path, "gates"), name=str(path))
 
     @staticmethod
     def parse(text: str, *, name: str) -> Gates:
         """The gates in a text; `name` is what messages call it. Raises BadInput with all problems."""
-        return Gates.from_dict(strict_yaml.parse(text, kind="gates", name=name))
+        return Gates.from_dict(strict_yaml.parse(text, kind="gates", name=name), name=name)
 
     @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> Gates:
-        """The gates in data that was validated against gates.schema.json."""
+    def from_dict(data: Mapping[str, Any], *, name: str = "gates.yaml") -> Gates:
+        """The gates in data that was validated against gates.schema.json. Raises BadInput for an unknown metric."""
+        if unknown := _unknown_metrics(data):
+            raise BadInput([f"{name}: {sentence}" for sentence in unknown])
         policy: Policy = data.get("inconclusive", "block")
 
-        def section(name: str) -> dict[str, Any]:
-            return {"inconclusive": policy, **_with_margin(data[name])}
+        def section(key: str) -> dict[str, Any]:
+            return {"inconclusive": policy, **_with_margin(data[key])}
 
         proofs = tuple(Prove(**_with_margin(proof)) for proof in data["slices"].get("prove", ()))
         return Gates(
@@ -162,6 +213,10 @@ class Gates:
                 Limit(metric=metric, **{"inconclusive": policy, **rule})
                 for metric, rule in data["limits"].items()
             ),
+            metrics=tuple(
+                _custom(metric, {"inconclusive": policy, **rule})
+                for metric, rule in data.get("metrics", {}).items()
+            ),
             slices=SliceGate(**section("slices") | {"prove": proofs}),
             latency=LatencyGate(**section("latency")),
             memory=BudgetGate(**data["memory"]),
@@ -170,6 +225,31 @@ class Gates:
             schema_change=data.get("schema_change", "block"),
             digest=sha256_bytes(canonical_json(dict(data)).encode()),
         )
+
+
+def _unknown_metrics(data: Mapping[str, Any]) -> list[str]:
+    """What is wrong with names of metrics that are neither built in nor declared."""
+    known = (*BUILT_IN, *data.get("metrics", {}))
+    allowed = f"one of {', '.join(known)}, or declare it under metrics"
+    found = [
+        f"limits has the key '{metric}'; allowed as a key: {allowed}."
+        for metric in data["limits"]
+        if metric not in known
+    ]
+    metric = data["slices"].get("metric")
+    if metric is not None and metric not in known:
+        found.append(f"slices.metric is '{metric}'; allowed: {allowed}.")
+    return found
+
+
+def _custom(name: str, rule: Mapping[str, Any]) -> CustomMetric:
+    kind: MetricKind = next(each for each in KINDS if each in rule)
+    said = rule[kind]
+    parts: dict[str, Any] = {"of": said} if isinstance(said, str) else dict(said)
+    at = parts.pop("at", None)
+    rest = {key: value for key, value in _with_margin(rule).items() if key != kind}
+    expressions = tuple(parts[place] for place in ("of", "to") if place in parts)
+    return CustomMetric(name=name, kind=kind, expressions=expressions, at=at, **rest)
 
 
 def _with_margin(section: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def complete(contract: Contract, built: pd.DataFrame) -> pd.DataFrame:
     or names of classes.
 
     Raises BadInput with all problems: a column that is missing, a key that is missing or stands twice, a time that is
-    none, a label that is missing or not allowed.
+    none, a label that is missing or not allowed, a number of `success.columns` that is none.
     """
     names = list(dict.fromkeys([*contract.columns, *contract.inputs]))
     if absent := [name for name in names if name not in built]:
@@ -40,6 +40,10 @@ def complete(contract: Contract, built: pd.DataFrame) -> pd.DataFrame:
             table[name] = texts(table[name])
     problems = [*_key_problems(contract, table), *_label_problems(contract, table)]
     problems.extend(_text_problems(table))
+    for name in contract.success.columns:
+        numbers = pd.to_numeric(table[name], errors="coerce").astype(float)
+        problems.extend(_number_problems(name, table[name], numbers))
+        table[name] = numbers
     if time is not None:
         when = times(table[time])
         problems.extend(_time_problems(time, table[time], when))
@@ -111,6 +115,15 @@ def _time_problems(name: str, values: pd.Series[Any], when: pd.Series[Any]) -> I
         yield (
             f"{_rows(len(wrong))} whose {name} is no time, first {_shown(wrong.iloc[0])}; allowed: a datetime, or a "
             "text such as 2026-01-31 08:30."
+        )
+
+
+def _number_problems(name: str, values: pd.Series[Any], numbers: pd.Series[float]) -> Iterator[str]:
+    wrong = values[~numbers.abs().lt(np.inf)]
+    if len(wrong):
+        yield (
+            f"{_rows(len(wrong))} whose {name} is no number, first {_shown(wrong.iloc[0])}; every row needs one "
+            "(contract.yaml: success.columns)."
         )
 
 

@@ -88,16 +88,21 @@ def read(contract: Contract, part: str, *, folder: Path = FOLDER) -> pd.DataFram
     if not path.is_file():
         raise BadInput(f"{path} is not there. Run: make train")
     numbers = [n for n, rules in contract.inputs.items() if rules.type in ("number", "integer")]
-    label = contract.label.name
-    texts = [n for n in [*contract.columns, *contract.inputs] if n not in numbers and n != label]
+    label, more = contract.label.name, contract.success.columns
+    known = {*numbers, *more, label}
+    texts = [n for n in [*contract.columns, *contract.inputs] if n not in known]
     if contract.output.classes:
         texts.append(label)
     table = pd.read_csv(
         path,
-        dtype={**dict.fromkeys(numbers, "float32"), **dict.fromkeys(texts, "object")},
+        dtype={
+            **dict.fromkeys(numbers, "float32"),
+            **dict.fromkeys(more, "float64"),
+            **dict.fromkeys(texts, "object"),
+        },
         # Only the empty field is missing: 'NA' and 'null' are ordinary texts in somebody's categories.
         keep_default_na=False,
-        na_values={name: [""] for name in [*numbers, *texts, label]},
+        na_values={name: [""] for name in [*numbers, *more, *texts, label]},
         lineterminator="\n",
     )
     for name in texts:
@@ -136,6 +141,19 @@ def inputs(contract: Contract, row: pd.Series[Any]) -> dict[str, Any]:
     return {
         name: None if pd.isna(row[name]) else plain[rules.type](row[name])
         for name, rules in contract.inputs.items()
+    }
+
+
+def numbers(contract: Contract, table: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
+    """What an expression of gates.yaml may name, each of shape (n,): numeric and boolean inputs, `success.columns`.
+
+    NaN where a value is missing, or is no number in the candidate's own contract.
+    """
+    names = [name for name, rules in contract.inputs.items() if rules.type != "category"]
+    return {
+        name: pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64)
+        for name in [*names, *contract.success.columns]
+        if name in table.columns
     }
 
 

@@ -21,6 +21,8 @@ GATES = {
     GateState.NOT_COMPARED: ("➖", "not compared"),
     GateState.OFF: ("⏸️", "turned off"),
 }
+# One metric against production.
+AGAINST = (GateKind.PRIMARY, GateKind.RISK, GateKind.METRIC, GateKind.SLICE_PROOF)
 # The guard passed, and some slice was not decided.
 OPEN = GATES[GateState.INCONCLUSIVE]
 SHORT = {
@@ -69,7 +71,7 @@ def every(check: Check) -> list[GateLine]:
 
 def split(lines: Iterable[GateLine]) -> tuple[list[GateLine], list[GateLine]]:
     """Which gates a reader sees at once (all but passed limits and budgets), and the others."""
-    known = (GateKind.PRIMARY, GateKind.RISK)
+    known = (GateKind.PRIMARY, GateKind.RISK, GateKind.METRIC)
     seen: list[GateLine] = []
     rest: list[GateLine] = []
     for line in lines:
@@ -93,7 +95,7 @@ def _gate_line(gate: Gate, check: Check) -> GateLine:
         mark=mark,
         word=word,
         name=capital(sentences.title(gate).removeprefix("the ")),
-        short=SHORT.get(gate.kind) or sentences.metric(gate, other="a limit"),
+        short=SHORT.get(gate.kind) or sentences.metric(gate, other="a metric of gates.yaml"),
         about=_about(gate),
         production=_value(gate.production, gate),
         candidate=candidate,
@@ -125,8 +127,8 @@ def _worst(line: GateLine, check: Check) -> GateLine:
         if judged == 1
         else f"Worst of {judged} slices{f' ({left})' if left else ''}: {row.slice}",
         about=f"{metric}, {row.rows:,} rows",
-        production=quantities.number(row.production),
-        candidate=quantities.number(row.candidate),
+        production=quantities.number(row.production, gate.unit),
+        candidate=quantities.number(row.candidate, gate.unit),
         change=quantities.arrow(row.delta, relative=relative),
         bounds=quantities.span(row.lower, row.upper, relative=relative),
         way=interval.way(row.delta, row.lower, row.upper),
@@ -144,7 +146,7 @@ def _unjudged(check: Check) -> str:
 
 
 def _about(gate: Gate) -> str:
-    if gate.kind in (GateKind.PRIMARY, GateKind.RISK, GateKind.SLICE_PROOF):
+    if gate.kind in AGAINST:
         return f"{gate.rows:,} rows"
     return {
         GateKind.LEAKAGE: "leakage",
@@ -186,8 +188,7 @@ def _allowed(gate: Gate) -> str:
         return "none" if gate.kind in (GateKind.LEAKAGE, GateKind.SCHEMA) else ""
     if gate.kind is GateKind.LATENCY_RATIO:
         return f"< ×{limit:g}"
-    against = (GateKind.PRIMARY, GateKind.RISK, GateKind.SLICE_GUARD, GateKind.SLICE_PROOF)
-    if gate.kind in against:
+    if gate.kind in (*AGAINST, GateKind.SLICE_GUARD):
         size = quantities.margin(limit, relative=gate.relative)
         return f"gain > {size}" if limit > 0 else f"loss < {size}"
     side = ">" if gate.better == "higher" else "<"

@@ -25,12 +25,12 @@ def number(value: float | None, unit: Unit = "metric") -> str:
         return NO_DATA
     if abs(value) >= 1e9:
         shown = f"{value:.4g}"
-    elif unit == "metric":
-        return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
     elif unit == "ratio":
-        return f"{value:.2f}"
-    else:
+        shown = f"{value:.2f}"
+    elif unit in ("ms", "MB"):
         shown = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    else:
+        shown = f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
     return shown if unit in ("metric", "ratio") else f"{shown} {unit}"
 
 
@@ -51,7 +51,9 @@ def share(row: SliceRow, *, relative: bool) -> bool:
 
 def limit(value: float | None, unit: Unit) -> str:
     """A limit that a person wrote: `0.6`, `20 ms`."""
-    return f"{value:g}" if value is not None and unit == "metric" else number(value, unit)
+    if value is None or unit in ("ratio", "ms", "MB"):
+        return number(value, unit)
+    return f"{value:g}" if unit == "metric" else f"{value:g} {unit}"
 
 
 def gain(value: float | None, *, relative: bool = False) -> str:

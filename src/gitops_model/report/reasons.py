@@ -53,7 +53,7 @@ def explanation(check: Check) -> str:
     why = told(stopped[0], check)
     if first is None or first.blocks or first.delta is None:
         return capital(why)
-    overall = f"Overall {title(first)} {change(first.production, first.candidate)}"
+    overall = f"Overall {title(first)} {change(first.production, first.candidate, first.unit)}"
     return f"{overall}, but {why}" if first.delta > 0 else f"{overall}. {capital(why)}"
 
 
@@ -69,7 +69,8 @@ def _short(gate: Gate, slices: Sequence[SliceRow]) -> str:
         if row is None:
             return "a slice clearly lost too much"
         way = "falls" if (row.candidate or 0.0) < (row.production or 0.0) else "rises"
-        return f"{metric(gate)} at {row.slice} {way} {number(row.production)} → {number(row.candidate)}"
+        old, new = number(row.production, gate.unit), number(row.candidate, gate.unit)
+        return f"{metric(gate)} at {row.slice} {way} {old} → {new}"
     # The candidate's own 95th percentile is judged; production's only tells whether the machine was busy.
     said = moved(replace(gate, production=None) if gate.kind is GateKind.LATENCY_P95 else gate)
     if why := no_interval(gate):

@@ -18,12 +18,14 @@ from gitops_model.formats.check import (
     GateState,
     SliceRow,
     SliceState,
+    Unit,
 )
 from gitops_model.report import guard_words
 from gitops_model.report.quantities import between, gain, limit, margin, number, of_gate
 
 _NO_INTERVAL = {
     "too few rows of one class": "there are too few rows of one class for an interval",
+    "too few rows beyond the quantile": "there are too few rows beyond it for an interval",
     "undefined on too many resamples": "it has no value on too many resamples of the rows",
 }
 _TITLES = {
@@ -118,7 +120,7 @@ def title(gate: Gate) -> str:
 def metric(gate: Gate, *, other: str | None = None) -> str:
     """What people call the gate's metric; `other` (its own name) when the catalogue does not know it."""
     found = CATALOGUE.get(gate.metric or "")
-    return found.title if found else other or gate.metric or "the metric"
+    return found.title if found else other or (gate.metric or "the metric").replace("_", " ")
 
 
 def worst_slice(slices: Sequence[SliceRow]) -> SliceRow | None:
@@ -153,7 +155,7 @@ def demand(gate: Gate) -> str:
 
 def _comparison(gate: Gate) -> str:
     said = (
-        f"{title(gate)} {change(gate.production, gate.candidate)} "
+        f"{title(gate)} {change(gate.production, gate.candidate, gate.unit)} "
         f"({gain(gate.delta, relative=gate.relative)}"
     )
     worst, best = (gain(end, relative=gate.relative) for end in (gate.lower, gate.upper))
@@ -174,11 +176,12 @@ def _comparison(gate: Gate) -> str:
     return f"{said}, between {worst} and {best}), too uncertain to show {asked}{rows}."
 
 
-def change(old: float | None, new: float | None) -> str:
+def change(old: float | None, new: float | None, unit: Unit = "metric") -> str:
     """`fell from 0.7778 to 0.6433`."""
-    if old is None or new is None or number(new) == number(old):
-        return f"stayed at {number(new)}"
-    return f"{'rose' if new > old else 'fell'} from {number(old)} to {number(new)}"
+    before, after = number(old, unit), number(new, unit)
+    if old is None or new is None or before == after:
+        return f"stayed at {after}"
+    return f"{'rose' if new > old else 'fell'} from {before} to {after}"
 
 
 def _limit(gate: Gate) -> str:
@@ -236,7 +239,7 @@ def _guard(gate: Gate, slices: Sequence[SliceRow]) -> str:
         others = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
         return (
             f"the slice {worst.slice}{others} clearly lost more than {allowed}: {metric(gate)} "
-            f"{change(worst.production, worst.candidate)} on {worst.rows:,} rows."
+            f"{change(worst.production, worst.candidate, gate.unit)} on {worst.rows:,} rows."
         )
     if gate.state is GateState.NO_DATA:
         named = ", ".join(row.slice for row in slices if row.state is SliceState.NO_DATA)

@@ -16,7 +16,12 @@ def line(check: Check) -> str:
     if found is None:
         return ""
     overall = quantities.margin(found.overall, relative=found.relative)
-    said = f"These test rows see a loss of {overall} in {_title(found.metric)} overall"
+    said = f"These test rows see a loss of {overall} in {_title(found.metric)}"
+    said += "".join(
+        f", {quantities.margin(each.overall, relative=each.relative)} in {_title(each.metric)}"
+        for each in found.others
+    )
+    said += " overall"
     if found.slice is not None and found.slice_loss is not None:
         loss = quantities.margin(found.slice_loss, relative=found.slice_relative)
         other = found.slice_metric
@@ -34,4 +39,4 @@ def line(check: Check) -> str:
 
 def _title(metric: str) -> str:
     known = CATALOGUE.get(metric)
-    return known.title if known else metric
+    return known.title if known else metric.replace("_", " ")

@@ -10,6 +10,7 @@ from gitops_model.formats.check import (
     MetricRow,
     SliceRow,
     SliceState,
+    Unit,
 )
 from gitops_model.report import interval, quantities
 from gitops_model.report.interval import Interval
@@ -58,6 +59,7 @@ def slice_lines(check: Check) -> list[SliceLine]:
     """Slices, failing ones first, then by what they lost; those without a number last."""
     guard = check.gate(GateKind.SLICE_GUARD)
     relative, limit = (guard.relative, guard.limit) if guard else (False, None)
+    unit = guard.unit if guard else "metric"
     order = {SliceState.FAIL: 0, SliceState.NO_DATA: 1}
     ordered = sorted(
         check.slices,
@@ -71,14 +73,14 @@ def slice_lines(check: Check) -> list[SliceLine]:
             row=row,
             mark=SLICES[row.state][0],
             word=SLICES[row.state][1],
-            production=shown(row.production, when=compared),
-            candidate=quantities.number(row.candidate),
+            production=shown(row.production, unit, when=compared),
+            candidate=quantities.number(row.candidate, unit),
             change=quantities.arrow(row.delta, relative=quantities.share(row, relative=relative)),
             bounds=quantities.span(
                 row.lower, row.upper, relative=quantities.share(row, relative=relative)
             )
             if row.delta is not None
-            else quantities.between(row.lower, row.upper),
+            else quantities.between(row.lower, row.upper, unit),
             way=interval.way(row.delta, row.lower, row.upper),
             picture=interval.of_slice(row, limit=limit)
             if compared
@@ -93,11 +95,11 @@ def metric_lines(check: Check) -> list[MetricLine]:
     return [
         MetricLine(
             row=row,
-            production=shown(row.production, when=check.baseline is not None),
-            candidate=quantities.number(row.candidate),
+            production=shown(row.production, row.unit, when=check.baseline is not None),
+            candidate=quantities.number(row.candidate, row.unit),
             change=quantities.arrow(row.delta),
             bounds=quantities.span(row.lower, row.upper) if row.delta is not None else "",
-            own=quantities.between(row.candidate_lower, row.candidate_upper),
+            own=quantities.between(row.candidate_lower, row.candidate_upper, row.unit),
             way=interval.way(row.delta, row.lower, row.upper),
             picture=interval.of_metric(row),
         )
@@ -113,6 +115,6 @@ def clearly_worse(check: Check, *, gated: bool = False) -> list[MetricLine]:
     return sorted(lost, key=lambda m: (m.row.delta or 0.0) / (abs(m.row.production or 0.0) or 1.0))
 
 
-def shown(value: float | None, *, when: bool) -> str:
+def shown(value: float | None, unit: Unit = "metric", *, when: bool) -> str:
     """A metric's value; a dash where none is expected."""
-    return quantities.number(value) if value is not None or when else NOTHING
+    return quantities.number(value, unit) if value is not None or when else NOTHING

@@ -21,7 +21,18 @@ MODULES = {
     "pygithub": "github",
     "pyyaml": "yaml",
 }
-HEAVY = ("pandas", "sklearn", "scipy", "dvc", "github", "skl2onnx", "onnx", "skops", "jinja2")
+HEAVY = (
+    "pandas",
+    "sklearn",
+    "scipy",
+    "dvc",
+    "github",
+    "skl2onnx",
+    "onnx",
+    "skops",
+    "jinja2",
+    "simpleeval",
+)
 
 # Makes every import of `absent` fail as if it were not installed, then runs the command.
 CODE = """

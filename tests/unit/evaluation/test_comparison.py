@@ -191,3 +191,16 @@ def test_where_production_is_0_a_gain_is_no_share_and_no_gate_judges_it_as_one()
     risk = cases.gate(found, "risk")
     assert risk.production == 0 and risk.delta is None and risk.state == "no_data"
     assert "production's value is 0, of which there is no share" in risk.sentence
+
+
+def test_resamples_are_drawn_once_for_each_way_of_drawing():
+    shared, ctx, bounds = rows("binary", count=500), CONTEXTS["binary"], []
+    for group in (None, np.arange(500) // 10):
+        resampler = Resampler(500, seed=1, group=group)
+        found = compare("f1", shared, ctx, resampler, alpha=0.05)
+        assert found == compare("f1", rows("binary", count=500), ctx, resampler, alpha=0.05)
+        *own, method = estimate("f1", shared, ctx, resampler, alpha=0.05)
+        *fresh, _ = estimate("f1", rows("binary", count=500), ctx, resampler, alpha=0.05)
+        assert own == pytest.approx(fresh) and resampler.kind in method
+        bounds.append(found.lower)
+    assert bounds[0] != bounds[1]

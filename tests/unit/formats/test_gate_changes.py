@@ -11,6 +11,8 @@ from tests.support import cases
 
 OFF = {"enabled": False, "reason": "The runner is being replaced."}
 PROVEN = {"margin": 0.05, "min_rows": 100, "prove": [{"slice": "depot=d01", "margin": 0.03}]}
+SHOWN: dict[str, Any] = {"lost": {"mean": "label - score", "better": "lower"}}
+LOST, LOSES = ({"lost": SHOWN["lost"] | {"margin": margin}} for margin in (0.1, 0.2))
 # (strict, lenient, what is said of the step from the first to the second)
 STEPS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {"confidence": 0.9}, "confidence 0.95 → 0.9"),
@@ -43,6 +45,10 @@ STEPS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {"memory": {"mb_below": 600}}, "memory.mb_below 500 → 600"),
     ({}, {"artifact": OFF}, "artifact on → off"),
     ({}, {"test_set": {"looks": 30}}, "test_set.looks 20 → 30"),
+    ({"metrics": LOST}, {"metrics": LOSES}, "metrics.lost.margin 0.1 → 0.2"),
+    ({"metrics": LOST}, {"metrics": SHOWN}, "metrics.lost.margin 0.1 → none"),
+    ({"metrics": LOST}, {}, "metrics.lost declared → none"),
+    ({"metrics": LOST}, {"metrics": {"lost": LOST["lost"] | OFF}}, "metrics.lost on → off"),
     ({}, {"schema_change": "absolute_only"}, "schema_change block → absolute_only"),
 ]
 
@@ -54,6 +60,14 @@ def test_each_value_is_named_in_its_weaker_direction_only(
     one, other = cases.gates(**strict), cases.gates(**lenient)
     assert weakened(one, other) == (said,)
     assert weakened(other, one) == ()
+
+
+def test_another_expression_is_another_measure_either_way() -> None:
+    one = cases.gates(metrics=LOST)
+    other = cases.gates(metrics={"lost": LOST["lost"] | {"mean": "label * (1 - score)"}})
+    (found,) = weakened(one, other)
+    assert found == "metrics.lost as it was → changed (another measure)"
+    assert weakened(other, one) == (found,)
 
 
 def test_a_policy_for_all_gates_is_named_for_each() -> None:
