@@ -108,7 +108,7 @@ WORKERS = (
         "workers: a kill may leave half an answer",
         "            self._head = data\n            return\n",
         "            pass\n",
-        "tests/unit/serving/test_protocol.py",
+        "tests/unit/serving/test_whole_answers.py",
     ),
     inside(
         "serving/worker.py",
