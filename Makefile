@@ -60,6 +60,9 @@ demo: env ## The whole story on this machine, from an empty folder to a rollback
 demo-drift: env ## A year of flights passes: the summer is found, a question asked, a model retrained: [KEEP=1] [DIR=folder]
 	@python -m ci_scripts.demo_drift $${KEEP:+--keep} $${DIR:+--dir "$$DIR"} $${PICTURE:+--picture "$$PICTURE"}
 
+# Tests run beside each other already: a thread for each processor in each of them would only wait.
+test test-library test-template test-workflows test-slow test-mutations: export OPENBLAS_NUM_THREADS := 1
+
 # Long stories first, so that they do not end the run alone.
 TESTS := tests/e2e tests/workflows tests/template tests/simulation tests/integration tests/unit
 

@@ -23,10 +23,11 @@ from ci_scripts.mutants_of_delivery import DELIVER
 from ci_scripts.mutants_of_guard import GUARD
 from ci_scripts.mutants_of_log import LOG
 from ci_scripts.mutants_of_monitor import MONITOR
+from ci_scripts.mutants_of_trouble import TROUBLE
 from ci_scripts.mutants_of_workers import WORKERS
 
 ROOT = Path(__file__).parents[1]
-MUTATIONS = JUDGE + DELIVER + MONITOR + GUARD + LOG + WORKERS
+MUTATIONS = JUDGE + DELIVER + MONITOR + GUARD + LOG + TROUBLE + WORKERS
 COPIED = ("src", "tests", "ci_scripts", "hooks", "cookiecutter.json", "pyproject.toml")
 
 

@@ -73,14 +73,14 @@ def _no_weighing() -> Any:
 
 @pytest.mark.parametrize("problem", PROBLEMS)
 @given(data=st.data())
-@settings(common, max_examples=2)
+@settings(common, max_examples=1)
 def test_every_kind_of_input_arrives_as_it_was_sent(problem: str, data: st.DataObject) -> None:
     trip(data.draw(tables(problem, st.just(EVERY))))
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
 @given(data=st.data())
-@settings(common, max_examples=6)
+@settings(common, max_examples=3)
 def test_random_tables_arrive_as_they_were_sent(problem: str, data: st.DataObject) -> None:
     trip(data.draw(tables(problem)))
 
@@ -104,7 +104,7 @@ def test_texts_that_files_tend_to_misread_arrive_as_they_were_sent() -> None:
 
 
 @given(rules=INPUT_RULES, data=st.data())
-@settings(common, max_examples=300)
+@settings(common, max_examples=100)
 def test_a_refusal_reads_the_same_in_a_table_and_in_a_request(
     rules: dict[str, Any], data: st.DataObject
 ) -> None:

@@ -1,6 +1,7 @@
 """`gitops-model` with faults: bundles fail or are slow, as the file named in FAULTS says. Started, not imported.
 
-FAULTS holds `{"<sha256>": {"errors": 0.3, "fallbacks": 0.1, "seconds": 0.02}}` and is read again at each request.
+FAULTS holds `{"<sha256>": {"errors": 0.3, "fallbacks": 0.1, "seconds": 0.02, "times": 3}}`, where a bundle
+that is slow by `times` takes so many times what it took otherwise, and is read again at each request.
 """
 
 import json
@@ -23,8 +24,10 @@ def _faulty(loaded, rows, *, batch):
     faults = json.loads(Path(os.environ["FAULTS"]).read_text()).get(loaded.sha256, {})
     if _random.random() < faults.get("errors", 0):
         raise ModelFailed("a fault of the test")
+    started = time.perf_counter()
     time.sleep(faults.get("seconds", 0))
     answers = _evaluate(loaded, rows, batch=batch)
+    time.sleep((faults.get("times", 1) - 1) * (time.perf_counter() - started))
     if _random.random() < faults.get("fallbacks", 0):
         answers = [replace(one, fell_back=True) for one in answers]
     return answers

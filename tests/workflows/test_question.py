@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-import gitops_model
 from gitops_model.actions import question
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
@@ -22,6 +21,7 @@ from tests.workflows.commands import Commands, Done
 from tests.workflows.fake_api import HANDLERS
 from tests.workflows.fake_github import FakeGitHub
 from tests.workflows.fake_state import BOT, Event, Token
+from tests.workflows.monitored import STUB, prepare
 from tests.workflows.world import World
 
 DECLARED = scopes.WORKFLOWS["monitor.yml"]["jobs"]["monitor"]["permissions"]
@@ -207,19 +207,6 @@ def test_a_run_that_dies_after_it_wrote_says_nothing_twice(fake: FakeGitHub) -> 
 
 # -- the command, as the job runs it ----------------------------------------------------------------------------------
 
-# The statistics are tested elsewhere: this `monitor` finds the report that the test put there, or fails.
-STUB = """
-import sys
-from gitops_model import cli, errors
-from gitops_model.delivery import monitor
-def run(options):
-    if {wrong!r}:
-        raise errors.Blocked({wrong!r})
-    return {code}
-monitor.run = run
-sys.exit(cli.main({words}))
-"""
-
 
 def ci_monitor(
     fake: FakeGitHub, commands: Commands, folder: Path, found: Watch | None, *, wrong: str = "",
@@ -317,34 +304,8 @@ def test_permission_to_read_issues_is_too_little(fake: FakeGitHub) -> None:
 # -- the workflow, through act ----------------------------------------------------------------------------------------
 
 
-def prepare(town: World, rendered: Path, *, wrong: str = "") -> Path:
-    """A repository whose `monitor` alarms; the folder of its report."""
-    town.adopt(rendered)
-    # The stub makes no report: the one it would make is committed instead.
-    ignored = town.clone / ".gitignore"
-    ignored.write_text(ignored.read_text().replace("/reports/monitor.*\n", ""))
-    reports = town.clone / "reports"
-    reports.mkdir(exist_ok=True)
-    (reports / "monitor.json").write_text(json.dumps(ALARM.to_dict()))
-    (reports / "monitor.html").write_text("<p>page</p>")
-    tools = town.folder / "tools"
-    tools.mkdir()
-    real, source = Path(town.warm.python), str(Path(gitops_model.__file__).parents[1])
-    stub = STUB.format(wrong=wrong, code=1, words="sys.argv[1:]")
-    stub = f"import sys\nsys.path.insert(0, {source!r})\n{stub}"
-    (tools / "gitops-model").write_text(f"#!/bin/sh\nexec '{real}' - \"$@\" <<'END'\n{stub}\nEND\n")
-    for name in ("python", "dvc"):
-        (tools / name).write_text(f"#!/bin/sh\nexec '{real.parent / name}' \"$@\"\n")
-    for path in tools.iterdir():
-        path.chmod(0o755)
-    town.runner.python = str(tools / "python")
-    town.push("main")
-    town.fake.take_events()
-    return reports
-
-
 def test_the_workflow_asks_once_and_keeps_the_page(town: World, rendered: Path) -> None:
-    reports = prepare(town, rendered)
+    reports = prepare(town, rendered, ALARM)
     event = Event(name="schedule", payload={}, actor="ada")
     for _ in range(2):
         result = town.run("monitor.yml", event)
@@ -365,7 +326,7 @@ def test_the_workflow_asks_once_and_keeps_the_page(town: World, rendered: Path) 
 
 
 def test_the_workflow_is_red_where_the_service_is_wrong(town: World, rendered: Path) -> None:
-    prepare(town, rendered, wrong="another model serves")
+    prepare(town, rendered, ALARM, wrong="another model serves")
     result = town.run("monitor.yml", Event(name="schedule", payload={}, actor="ada"))
     assert result.jobs == {"monitor": "failure"}, result.log
     assert (
@@ -376,7 +337,7 @@ def test_the_workflow_is_red_where_the_service_is_wrong(town: World, rendered: P
 
 
 def test_the_workflow_asks_nothing_where_set_up_failed(town: World, rendered: Path) -> None:
-    prepare(town, rendered)
+    prepare(town, rendered, ALARM)
     workflow = scopes.WORKFLOWS["monitor.yml"]
     job = workflow["jobs"]["monitor"]
     checkout, ready, *rest = job["steps"]

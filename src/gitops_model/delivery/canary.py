@@ -49,6 +49,37 @@ def notes(state: State, pointer: Pointer) -> tuple[str, ...]:
     return tuple(f"{sentence}." for sentence in said)
 
 
+def testimony(state: State | None, pointer: Pointer) -> str | None:
+    """What the service found of the canary of `pointer`, with its numbers, for the commit that gives it all requests.
+
+    None where the service says nothing of it.
+    """
+    canary = pointer.canary
+    if canary is None or state is None:
+        return None
+    for one in state.get("removed") or ():
+        if one["sha256"] == canary.sha256:
+            return f"The service took it out as a canary: {one['reason']}."
+    found = state.get("canary")
+    if not found or found["sha256"] != canary.sha256:
+        return None
+    return (
+        f"As a canary beside {found['stable']}, after {found['minutes']:g} minutes: {found['verdict']}. "
+        f"{found['evidence']}."
+    )
+
+
+def testimony_at(url: str | None, pointer: Pointer) -> str | None:
+    """The same as `testimony`, of the service at `url`; None, too, when it cannot be asked."""
+    if url is None or pointer.canary is None:
+        return None
+    try:
+        return testimony(service.status(url), pointer)
+    except (ExternalFailure, LookupError, TypeError):
+        # Also a service of another version of the library, which words it in another way.
+        return None
+
+
 def removal_at(url: str | None, pointer: Pointer) -> str | None:
     """The same as `removal`, of the service at `url`; None, too, when it cannot be asked."""
     if url is None or pointer.canary is None:

@@ -13,7 +13,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitops_model.delivery import agent, canary, confirm, fetch, log, releases, service
+from gitops_model.delivery import (
+    agent,
+    assets,
+    canary,
+    confirm,
+    fetch,
+    log,
+    releases,
+    service,
+    telling,
+)
 from gitops_model.delivery.desired import Desired, pointer_at, resolve
 from gitops_model.delivery.git import Git
 from gitops_model.delivery.store import Store, Stored
@@ -82,15 +92,30 @@ def run(options: Options) -> int:
     if options.watch:
         every = service.settings(git.root).get("deploy", {}).get("poll_seconds", POLL_SECONDS)
         closer = log.Closer(git.root)
+        herald = telling.herald(
+            git.root, memory=goal.store.layout.told, url=goal.url, link=_link(git)
+        )
 
         def look() -> agent.Wish:
             closer.look()
-            return wish(git, goal, ref=options.ref)
+            wanted = resolve(git, ref=options.ref)
+            if herald is not None:
+                herald.look(wanted.pointer)
+            return wish(goal, wanted)
+
+        def once() -> None:
+            problem: BadArtifact | None = None
+            try:
+                deploy(git, goal, ref=options.ref)
+            except BadArtifact as error:
+                problem = error
+                raise
+            finally:
+                if herald is not None:
+                    herald.deployed(problem)
 
         try:
-            return agent.watch(
-                look=look, deploy=lambda: deploy(git, goal, ref=options.ref), every=every
-            )
+            return agent.watch(look=look, deploy=once, every=every)
         finally:
             closer.stop()
     deploy(git, goal, ref=options.ref)
@@ -125,9 +150,8 @@ def deploy(git: Git, goal: Target, *, ref: str | None = None) -> None:
         _collect(git, goal.store, stored)
 
 
-def wish(git: Git, goal: Target, *, ref: str | None) -> agent.Wish:
+def wish(goal: Target, wanted: Desired) -> agent.Wish:
     """What the agent has to know to decide whether to deploy."""
-    wanted = resolve(git, ref=ref)
     stored = goal.store.read()
     done = (wanted.commit, wanted.pointer)
     in_store = stored is not None and (stored.commit, stored.pointer) == done
@@ -297,6 +321,15 @@ def _collect(git: Git, store: Store, stored: Stored) -> None:
         store.collect(keep)
     except (GitopsError, OSError):
         return
+
+
+def _link(git: Git) -> str:
+    """Where the pull request that takes a canary out of the pointer is to be had at once."""
+    slug = assets.slug(git.origin_url())
+    if slug is None:
+        return ""
+    page = f"https://github.com/{slug}/actions/workflows/monitor.yml"
+    return f"The workflow monitor opens the pull request for it, at once by Run workflow at {page}."
 
 
 def _reason(problems: list[GitopsError]) -> str:

@@ -10,7 +10,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitops_model.delivery import pointer_checks, pointer_file, releases
+from gitops_model.delivery import canary, pointer_checks, pointer_file, releases, service
 from gitops_model.delivery.desired import MAIN
 from gitops_model.delivery.git import Git
 from gitops_model.delivery.pointer_checks import Findings
@@ -18,6 +18,7 @@ from gitops_model.errors import BadArtifact, BadInput, Blocked, ExternalFailure
 from gitops_model.formats import pointer as pointers
 from gitops_model.formats.contract import Contract
 from gitops_model.formats.pointer import Pointer, Ref
+from gitops_model.formats.serving import address
 
 FREEZE_LIMIT = 500  # of the schema of production.yaml
 
@@ -185,12 +186,27 @@ def _ship(git: Git, current: Pointer, options: Options) -> Change:
         how = f" as canary at {wish.percent:g} %"
     elif wish.shadow:
         how = " as shadow"
-    body = ""
+    said = []
     if wish.accepted:
         passed = releases.load(git, ref.model).passed
-        body = "Reason" if passed else "Shipped although it did not pass the gates"
-        body += f": {wish.accepted.strip()}"
-    return Change(pointer=new, subject=f"Ship {ref.model}{how}", body=body)
+        word = "Reason" if passed else "Shipped although it did not pass the gates"
+        said.append(f"{word}: {wish.accepted.strip()}")
+    if current.canary is not None and ref == current.canary.ref and not how:
+        said += _testimony(git, current)
+    return Change(pointer=new, subject=f"Ship {ref.model}{how}", body="\n\n".join(said))
+
+
+def _testimony(git: Git, current: Pointer) -> list[str]:
+    """What the service found of the canary that is to have all requests: reviewers read it in the pull request."""
+    url = address(service.settings(git.root)) if (git.root / "serving.yaml").exists() else None
+    found = canary.testimony_at(url, current)
+    if found is None:
+        print(
+            "ship: the service cannot be asked from here how the canary did; see `make status` there."
+        )
+        return []
+    print(f"ship: {found}")
+    return [found]
 
 
 def plan(git: Git, current: Pointer, wish: Wish) -> tuple[Ref, Pointer, list[str]]:

@@ -125,15 +125,17 @@ class Resampler:
             return resampled
         # The last column counts rows, because units need not have equal sizes.
         table = np.column_stack([columns, np.ones(self.rows)])
-        totals = np.empty((self._bucket_count, table.shape[1]))
+        totals = np.empty((table.shape[1], self._bucket_count))
         for k in range(table.shape[1]):
-            totals[:, k] = np.bincount(
+            totals[k] = np.bincount(
                 self._buckets, weights=table[:, k], minlength=self._bucket_count
             )
         drawn: Array = np.empty((self.replicates, table.shape[1]))
         for start in range(0, self.replicates, _CHUNK):
             counts = self._counts[start : start + _CHUNK].astype(np.float64)
-            drawn[start : start + _CHUNK] = counts @ totals
+            # Not `@`: for so few columns a BLAS spends more on its threads than on the product, and its sums
+            # depend on how many processors the machine has.
+            drawn[start : start + _CHUNK] = np.einsum("ru,ku->rk", counts, totals)
         means: Array = drawn[:, :-1] / drawn[:, -1:]
         return means
 

@@ -41,9 +41,9 @@ class Guard:
 class Settings:
     """How the service runs. Folders in the file are relative to the file's own folder.
 
-    `workers` processes share the port; every other limit is each one's own. `log_keep_days` and `log_keep_mb`: None
-    keeps all.
-    More than `max_requests` at once are refused. Loading a release may take `load_seconds` of processor time and
+    `workers` processes share the port; every other limit is each one's own. `log_format`, text or json, is how the
+    service says on stderr what happened to it. `log_keep_days` and `log_keep_mb`: None keeps all. More than
+    `max_requests` at once are refused. Loading a release may take `load_seconds` of processor time and
     `load_memory_mb`. `shadow_share` of the requests is copied to a shadow, whose process may take `shadow_memory_mb`.
     `trusted_types` are what skops may load, of bundles with `runtime: sklearn`, besides its own. `report` is where the
     monitor's last report would lie, for the service's page.
@@ -61,6 +61,7 @@ class Settings:
     load_seconds: float = 60.0
     load_memory_mb: int = 4096
     shutdown_seconds: float = 10.0
+    log_format: str = "text"
     log_predictions: bool = False
     log_folder: Path = Path("logs/predictions")
     log_keep_days: int | None = None
@@ -86,6 +87,7 @@ class Settings:
             host=data["host"],
             port=data["port"],
             store=store or path.parent / data.get("store", "store"),
+            log_format=log.get("format", "text"),
             log_predictions=log.get("predictions", False),
             log_folder=path.parent / log.get("folder", "logs/predictions"),
             load_seconds=float(load.get("seconds", 60.0)),

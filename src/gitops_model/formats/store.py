@@ -4,6 +4,7 @@ bundles/<sha256>.tar   immutable
 pointer.json           what is to be served; replaced in one step
 confirmed.json         the last pointer.json that a service was seen to serve: what to go back to
 removed.json           canaries that a service took out; see formats.removed
+told.json              what the agent told people already; see delivery.telling
 .lock                  held by the one deploy at work
 """
 
@@ -70,6 +71,10 @@ class Layout:
     @property
     def removed(self) -> Path:
         return self.folder / "removed.json"
+
+    @property
+    def told(self) -> Path:
+        return self.folder / "told.json"
 
     @property
     def lock(self) -> Path:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gitops_model.errors import BadArtifact
 from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.contract import Contract
+from gitops_model.runtime.calls import run_options
 
 Columns = Mapping[str, NDArray[Any]]
 Scores = NDArray[np.float64]
@@ -94,7 +95,7 @@ class OnnxModel:
     def predict(self, columns: Columns) -> Scores:
         """See `Model.predict`."""
         feed = {name: values.reshape(-1, 1) for name, values in columns.items()}
-        raw = self._session.run(self._output, feed)[0]
+        raw = self._session.run(self._output, feed, run_options())[0]
         return shaped(raw, problem=self._problem, classes=self._classes)
 
 

@@ -57,6 +57,7 @@ def create_app(
         tasks = [
             asyncio.create_task(service.watcher.run(settings.poll_seconds)),
             asyncio.create_task(service.guard.run()),
+            asyncio.create_task(service.watchdog.run()),
         ]
         if service.log is not None:
             tasks.append(asyncio.create_task(service.log.run()))

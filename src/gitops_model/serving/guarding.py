@@ -129,11 +129,11 @@ class CanaryGuard:
             return
         before, self._said = self._said, (verdict, shift)
         if shift is not None and shift != before[1] and before[1] is None:
-            logger.warning("canary %s: %s", self._canary, shift)
+            logger.warning("canary %s: %s", self._canary, shift, extra=self._extra(judge))
         if verdict == before[0]:
             return
         if verdict == "ok":
-            logger.info("%s", self.proposal(judge))
+            logger.info("%s", self.proposal(judge), extra=self._extra(judge))
         elif verdict == "bad":
             self._bad(judge)
 
@@ -143,6 +143,7 @@ class CanaryGuard:
             logger.error(
                 "canary %s is worse than %s (%s); it stays, because serving.yaml says guard: {act: false}",
                 *(self._canary, self._stable, reason),
+                extra=self._extra(judge),
             )
             return
         self._watcher.remove(
@@ -154,6 +155,10 @@ class CanaryGuard:
                 reason=reason,
             )
         )
+
+    def _extra(self, judge: Judge) -> dict[str, str]:
+        found = {"event": "canary", "model": self._canary, "sha256": judge.canary}
+        return {**found, "verdict": judge.verdict}
 
     def proposal(self, judge: Judge) -> str:
         """That the canary may have all requests, with its numbers."""

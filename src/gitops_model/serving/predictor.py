@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gitops_model.errors import GitopsError
+from gitops_model.errors import GitopsError, shorten
 from gitops_model.formats.inputs import Row
 from gitops_model.runtime.answers import answer, score_of
 from gitops_model.runtime.models import columns_of
 from gitops_model.serving.snapshot import Loaded
 
-logger = logging.getLogger("gitops_model.serving")
-
 # How many sentences a refusal carries at most; further rows are not looked at, for a batch of 1000 wrong rows needs no
 # 1000 of them.
 MAX_PROBLEMS = 100
+# Of what a model said when it failed.
+MOST_CAUSE = 300
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowAnswer:
     """The answer to one row: its output, the inputs that were missing and imputed, whether it is the fallback.
 
-    `unlisted` are the categories whose value the contract accepts and does not list.
+    `unlisted` are the categories whose value the contract accepts and does not list. `cause` is why it fell back.
     """
 
     output: dict[str, Any]
     imputed: list[str]
     fell_back: bool
     unlisted: Sequence[str] = ()
+    cause: str = ""
 
 
 class Refused(GitopsError):
@@ -42,7 +42,11 @@ class Refused(GitopsError):
 
 
 class ModelFailed(GitopsError):
-    """The model raised or answered no finite number, and the contract has no fallback."""
+    """The model raised or answered no finite number, and the contract has no fallback. `cause` says which."""
+
+    def __init__(self, cause: str) -> None:
+        self.cause = cause
+        super().__init__("The model failed on this request, and its contract names no fallback.")
 
 
 def evaluate(loaded: Loaded, rows: Sequence[Mapping[str, Any]], *, batch: bool) -> list[RowAnswer]:
@@ -68,38 +72,37 @@ def evaluate(loaded: Loaded, rows: Sequence[Mapping[str, Any]], *, batch: bool) 
         scores = loaded.model.predict(columns_of(contract, [row.values for row in checked]))
     except Exception as error:
         # The model is foreign code: whatever it raises, callers get the contract's fallback or one sentence.
-        logger.error("bundle %s… raised %s: %s", loaded.sha256[:12], type(error).__name__, error)
-        return [_fallback(loaded, row, error) for row in checked]
+        cause = f"it raised {type(error).__name__}: {shorten(str(error), MOST_CAUSE)}"
+        return [_fallback(loaded, row, cause) for row in checked]
     answers = []
     for number, row in enumerate(checked):
         try:
             output = answer(contract, score_of(scores, number))
         except (ValueError, IndexError) as error:
-            logger.error("bundle %s… gave no usable score: %s", loaded.sha256[:12], error)
-            answers.append(_fallback(loaded, row, error))
+            cause = f"it gave no usable score: {shorten(str(error), MOST_CAUSE)}"
+            answers.append(_fallback(loaded, row, cause))
         else:
-            answers.append(_answered(loaded, row, output, fell_back=False))
+            answers.append(_answered(loaded, row, output))
     return answers
 
 
-def _answered(loaded: Loaded, row: Row, output: dict[str, Any], *, fell_back: bool) -> RowAnswer:
+def _answered(loaded: Loaded, row: Row, output: dict[str, Any], *, cause: str = "") -> RowAnswer:
     listed = loaded.detail.listed
     return RowAnswer(
         output=output,
         imputed=row.imputed,
-        fell_back=fell_back,
+        fell_back=bool(cause),
         # Most contracts list all their categories, and pay nothing here.
         unlisted=[name for name in listed if row.values[name] not in listed[name]]
         if listed
         else (),
+        cause=cause,
     )
 
 
-def _fallback(loaded: Loaded, row: Row, error: Exception) -> RowAnswer:
+def _fallback(loaded: Loaded, row: Row, cause: str) -> RowAnswer:
     contract = loaded.contract
     fallback = contract.output.fallback
     if fallback is None:
-        raise ModelFailed(
-            "The model failed on this request, and its contract names no fallback."
-        ) from error
-    return _answered(loaded, row, answer(contract, fallback), fell_back=True)
+        raise ModelFailed(cause)
+    return _answered(loaded, row, answer(contract, fallback), cause=cause)

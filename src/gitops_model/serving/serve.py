@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import logging
 from pathlib import Path
 from typing import NoReturn
 
 from gitops_model.formats.serving import Settings
-from gitops_model.serving import supervisor
+from gitops_model.serving import event_log, supervisor
 from gitops_model.serving.app import create_app
 from gitops_model.serving.server import Server, answer, config, end, listen
 
@@ -45,8 +44,8 @@ class Options:
 
 def run(options: Options) -> NoReturn:
     """Serve until SIGTERM or Ctrl+C, then end the process. Raises BadInput for wrong settings."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     settings = options.settings()
+    event_log.set_up(settings.log_format)
     if settings.workers > 1:
         supervisor.supervise(settings, again=options.settings)
     else:

@@ -37,6 +37,8 @@ def config(app: Starlette, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         access_log=False,
+        # Its lines go where ours go, and look alike.
+        log_config=None,
         # Callers must not fill the disk with a warning for each malformed request.
         log_level="error",
         server_header=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,8 @@ from starlette.types import Scope
 
 from gitops_model.formats.serving import Settings
 from gitops_model.runtime.answers import GOLDEN_ID
+from gitops_model.runtime.calls import Call
+from gitops_model.serving.event_log import about
 from gitops_model.serving.guarding import CanaryGuard, CanaryState
 from gitops_model.serving.history import History
 from gitops_model.serving.limits import INLINE_BYTES, INLINE_ROWS, Limits, LimitsState
@@ -31,12 +34,17 @@ from gitops_model.serving.shadow import Shadows
 from gitops_model.serving.shadow_account import Copy
 from gitops_model.serving.snapshot import Served, Snapshot
 from gitops_model.serving.trial import Trial
+from gitops_model.serving.watchdog import Watchdog
 from gitops_model.serving.watcher import Watcher
+
+logger = logging.getLogger("gitops_model.serving")
 
 _T = TypeVar("_T")
 
 # Work shorter than this runs on the event loop: handing it to a thread and back costs about as much.
 INLINE_SECONDS = 0.002
+# A worker thread whose model has not answered for so long is lost.
+HUNG_SECONDS = 30.0
 # Validating a row and building its answer, besides the model's own time.
 ROW_OVERHEAD_SECONDS = 50e-6
 
@@ -118,7 +126,13 @@ class Service:
         self.metrics.has_pool(threads)
         self.limits = Limits(most=settings.max_requests, threads=threads)
         self.metrics.registry.register(LimitsState(self.limits))
-        self._works: set[Future[Any]] = set()
+        self._works: dict[Future[Any], Call] = {}
+        self.watchdog = Watchdog(
+            threads=threads,
+            # A copy: worker threads take their calls out.
+            calls=lambda: list(self._works.values()),
+            seconds=max(HUNG_SECONDS, 2 * settings.timeout_ms / 1000),
+        )
 
     def _switched(self, old: Snapshot, new: Snapshot) -> None:
         self.metrics.switched(old, new)
@@ -166,7 +180,7 @@ class Service:
         pooled = _is_work(served, ask)
         if pooled:
             self._has_room()
-        status, rows, way = 200, list[RowAnswer](), route
+        status, rows, way, cause = 200, list[RowAnswer](), route, ""
         try:
             rows = await self._evaluate(served, ask, until, pooled=pooled)
         except Refused as refused:
@@ -175,10 +189,10 @@ class Service:
             sentence = f"{len(refused.problems)} {names} the contract of {served.ref.model}."
             raise Problem(422, sentence, problems=refused.problems) from None
         except ModelFailed as failed:
-            status = 500
+            status, cause = 500, failed.cause
             raise Problem(500, str(failed)) from None
         except TimeoutError:
-            status = 504
+            status, cause = 504, f"it did not answer within {self.settings.timeout_ms} ms"
             self.limits.refused("deadline")
             sentence = f"The model did not answer within {self.settings.timeout_ms} ms."
             raise Problem(504, sentence) from None
@@ -197,7 +211,9 @@ class Service:
                     key=lambda: own_key(self.watcher.snapshot, ask),
                 )
             if fell_back:
-                route = "fallback"
+                route, cause = "fallback", next(row.cause for row in rows if row.fell_back)
+            if cause:
+                _say_failed(served, ask, cause, route=route)
             seconds = time.perf_counter() - ask.started
             self.metrics.answered(
                 model=served.ref.model, route=route, status=status, seconds=seconds, rows=rows
@@ -253,13 +269,24 @@ class Service:
             raise overloaded(self.limits, "queue")
 
     async def _in_pool(self, work: Callable[[], _T], until: float) -> _T:
-        """Have a worker thread do `work`. Raises TimeoutError after `until`; work not begun by then is never done."""
-        future = self._pool.submit(work)
+        """Have a worker thread do `work`. Raises TimeoutError after `until`; then `work` is ended where it can be."""
+        call = Call()
+
+        def within() -> _T:
+            with call:
+                return work()
+
+        future = self._pool.submit(within)
         self.metrics.pooled(future)
-        self._works.add(future)
-        future.add_done_callback(self._works.discard)
-        async with asyncio.timeout_at(until):
-            return await asyncio.wrap_future(future)
+        self._works[future] = call
+        future.add_done_callback(lambda done: self._works.pop(done, None))
+        try:
+            async with asyncio.timeout_at(until):
+                return await asyncio.wrap_future(future)
+        except (TimeoutError, asyncio.CancelledError):
+            # Nobody waits for it any more.
+            call.end()
+            raise
 
     def _write(
         self, log: PredictionLog, ask: Ask, answered: Answered, seconds: float, *, way: Route
@@ -281,6 +308,15 @@ class Service:
                 "latency_ms": round(seconds * 1000, 3),
             }
             log.add(epoch, record)
+
+
+def _say_failed(served: Served, ask: Ask, cause: str, *, route: Route) -> None:
+    then = " The fallback was answered." if route == "fallback" else ""
+    logger.error(
+        "%s failed on request %s: %s.%s",
+        *(served.ref.model, ask.request_id, cause.rstrip("."), then),
+        extra=about("model_failed", served.ref, request_id=ask.request_id, route=route),
+    )
 
 
 def _is_work(served: Served, ask: Ask) -> bool:

@@ -23,6 +23,7 @@ from gitops_model.formats.removed import Removal
 from gitops_model.formats.store import Layout, Stored
 from gitops_model.serving import loader, passing
 from gitops_model.serving.desired import REMOVED, Failure, in_sync, plan
+from gitops_model.serving.event_log import about
 from gitops_model.serving.shadow import Ended, Shadows
 from gitops_model.serving.snapshot import Beside, Loaded, Snapshot
 
@@ -312,12 +313,12 @@ class Watcher:
         for warning in warnings:
             logger.warning("%s", warning)
         self._on_switch(old, new)
-        roles = {role: ref.model for role, ref in new.refs().items()}
-        before = {role: ref.model for role, ref in old.refs().items()}
-        if roles != before or new.canary_rule != old.canary_rule:
-            words = ", ".join(f"{role} {model}" for role, model in roles.items())
+        refs, commit = new.refs(), str(new.commit)[:12]
+        if refs != old.refs() or new.canary_rule != old.canary_rule:
+            words = ", ".join(f"{role} {ref.model}" for role, ref in refs.items()) or "nothing"
             share = f" at {new.canary_rule.percent:g} %" if new.canary_rule else ""
-            logger.info("serving %s%s (commit %s)", words or "nothing", share, str(new.commit)[:12])
+            extra = about("switch", refs.get("stable"), commit=new.commit)
+            logger.info("serving %s%s (commit %s)", words, share, commit, extra=extra)
 
     def _drop_unused(self) -> None:
         named = {served.ref.sha256 for served in self.snapshot.served().values()}
@@ -376,6 +377,7 @@ class Watcher:
                 self._said[ref.sha256] = sentence
                 self._report(failure)
         else:
+            logger.info("loaded %s", ref.model, extra=about("load", ref))
             self._said.pop(ref.sha256, None)
             self._tries.pop(ref.sha256, None)
         finally:
@@ -383,7 +385,7 @@ class Watcher:
         self._reconcile()
 
     def _report(self, failure: Failure) -> None:
-        logger.error("%s", failure.sentence)
+        logger.error("%s", failure.sentence, extra=about("failure", failure, reason=failure.reason))
         if failure.reason != REMOVED:
             self._on_failure(failure.reason)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import socket
 import sys
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 import uvicorn
 
 from gitops_model.formats.serving import Settings
+from gitops_model.serving import event_log
 from gitops_model.serving.app import create_app
 from gitops_model.serving.member import LEAVE_SECONDS, Member
 from gitops_model.serving.server import Server, answer, config, end
@@ -30,13 +30,9 @@ READY_LOOK_SECONDS = 0.02
 def main(words: Sequence[str]) -> None:
     """Serve until a signal, or until the supervisor wants."""
     path, listener, channel, number, place, places, began = words
-    logging.basicConfig(
-        level=logging.INFO,
-        format=f"%(asctime)s worker {number}: %(message)s",
-        datefmt="%H:%M:%S",
-    )
     folder = Folder(Path(path))
     settings = Settings.from_json(folder.settings.read_text(encoding="utf-8"))
+    event_log.set_up(settings.log_format, who=f"worker {number}: ")
     member = Member(
         folder,
         Board(folder.board, int(places)),

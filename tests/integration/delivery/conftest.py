@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gitops_model.delivery import dvc
+from tests.support.chat import Chat
 from tests.support.isolation import isolation
 from tests.support.world import Clone, World
 
@@ -53,3 +54,10 @@ def shipped(_shipped: World, tmp_path: Path) -> World:
 def two(shipped: World) -> Clone:
     """The clone of `shipped`."""
     return shipped.clones[0]
+
+
+@pytest.fixture
+def chat() -> Iterator[Chat]:
+    found = Chat()
+    yield found
+    found.close()

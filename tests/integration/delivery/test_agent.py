@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -14,16 +14,19 @@ from gitops_model.delivery.agent import Agent
 from gitops_model.errors import BadArtifact
 from gitops_model.formats.pointer import Ref, switch
 from tests.support import logs
+from tests.support.chat import SECRET, Chat
 from tests.support.world import Clone, World
 
 
-def test_the_agent_follows_main(shipped: World, two: Clone, tmp_path: Path) -> None:
-    two.write("serving.yaml", "host: 127.0.0.1\nport: 0\ndeploy: {poll_seconds: 0.2}\n")
+def test_the_agent_follows_main(shipped: World, two: Clone, chat: Chat) -> None:
+    settings = "host: 127.0.0.1\nport: 0\ndeploy: {poll_seconds: 0.2}\nwebhook: MODEL_WEBHOOK\n"
+    two.write("serving.yaml", settings)
     logs.write(two.root / "logs" / "predictions", "2026-11-20", [logs.record()])
     code = "import sys; from gitops_model.cli import main; sys.exit(main(['deploy', '--watch']))"
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=two.root,
+        env={**os.environ, "MODEL_WEBHOOK": chat.url},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -36,6 +39,7 @@ def test_the_agent_follows_main(shipped: World, two: Clone, tmp_path: Path) -> N
         other.ship("flight-delay-v2")
         _wait(lambda: _stored(two) == "flight-delay-v2")
         other.point(switch(other.pointer, Ref(model="flight-delay-v9", sha256="a" * 64)))
+        _wait(lambda: len(chat.texts) == 1)
         other.git("revert", "--no-edit", "HEAD")
         other.push()
         _wait(lambda: two.stored["commit"] == other.git("rev-parse", "HEAD"))
@@ -51,6 +55,8 @@ def test_the_agent_follows_main(shipped: World, two: Clone, tmp_path: Path) -> N
     said = process.stdout.read()
     process.stdout.close()
     assert "deploy: stopped." in said
+    assert "flight-delay-v9" in chat.texts[0] and len(chat.texts) == 1
+    assert "told to the webhook in MODEL_WEBHOOK" in said and SECRET not in said
 
 
 def _stored(clone: Clone) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gitops_model.delivery import canary, deploy, status
+from gitops_model.delivery import canary, deploy, desired, status
 from gitops_model.delivery.git import Git
 from gitops_model.formats import removed
 from gitops_model.formats.pointer import Canary, Pointer, Ref
@@ -18,6 +18,7 @@ from gitops_model.serving.guard import Judge
 from tests.support.world import Clone, served
 from tests.unit.serving.test_guard import QUICK, Stage
 
+FAILING = "requests that fail: 0 %"
 REASON = "requests that fail: 5.1 % of 236, at stable 0 % of 2,141"
 
 
@@ -43,6 +44,11 @@ def test_a_canary_that_was_taken_out(
         two.ok("deploy")
         said = two.ok("status").out
         assert "note: canary flight-delay-v2 is judged for 0" in said and "not yet" in said
+        # Whoever promotes it now says in the commit what is known.
+        promoted = two.ok("ship", "flight-delay-v2")
+        words = "As a canary beside flight-delay-v1, after 0"
+        assert words in promoted.out and f"minutes: not yet. {FAILING} of 0" in promoted.out
+        two.git("checkout", "-q", "--", "production.yaml")
         _take_out(two)
         server.until(lambda state: bool(state["errors"]))
 
@@ -56,7 +62,7 @@ def test_a_canary_that_was_taken_out(
         # The agent says it, and a deploy of the same pointer does not bring it back.
         monkeypatch.chdir(two.root)
         git = Git.open(two.root)
-        wish = deploy.wish(git, deploy.target(git, store=None), ref=None)
+        wish = deploy.wish(deploy.target(git, store=None), desired.resolve(git))
         assert REASON in wish[2][-1]
         again = two.run("deploy")
         assert again.code == 4 and REASON in again.err
@@ -105,6 +111,21 @@ def test_the_words_of_each_verdict() -> None:
     stage.until("bad", {}, {"status": 500})
     (said,) = canary.notes(_state(stage.judge, stage.now), POINTER)
     assert "is worse than m-v1 (requests that fail" in said and "act: false" in said
+
+
+def test_what_is_said_of_a_canary_that_is_promoted() -> None:
+    stage = Stage()
+    stage.until("ok", {}, {})
+    said = canary.testimony(_state(stage.judge, stage.now), POINTER) or ""
+    assert said.startswith("As a canary beside m-v1, after ")
+    assert " minutes: ok. requests that fail: 0 % of " in said
+    removal = {"sha256": "c" * 64, "reason": REASON}
+    assert canary.testimony({"removed": [removal]}, POINTER) == (
+        f"The service took it out as a canary: {REASON}."
+    )
+    other = {"canary": None, "removed": [{"sha256": "d" * 64, "reason": "x"}]}
+    assert canary.testimony(other, POINTER) is None and canary.testimony(None, POINTER) is None
+    assert canary.testimony_at("http://127.0.0.1:9", POINTER) is None
 
 
 def test_a_service_that_knows_nothing_of_canaries_is_no_trouble() -> None:

@@ -54,6 +54,12 @@ def _http(*, good: float, bad: float) -> Series:
     return {HTTP.format(200): f"0+{good}x300", HTTP.format(503): f"0+{bad}x300"}
 
 
+def _refused(reason: str, *, good: float, refused: float) -> Series:
+    """Requests a minute: answered, and refused for `reason`."""
+    series = f'requests_refused_total{{job="model", instance="a", reason="{reason}"}}'
+    return {HTTP.format(200): f"0+{good}x300", series: f"0+{refused}x300"}
+
+
 def _latency(model: str, route: str, *, slowest: str, rate: float) -> Series:
     """`rate` requests a minute, all of them in the bucket that ends at `slowest` seconds."""
     labels = f'job="model", instance="a", model="{model}", route="{route}"'
@@ -159,6 +165,26 @@ CASES = [
             _requests("v1", "stable", good=1, bad=3, status=504),
             _requests("v1", "stable", good=90, bad=10, status=500),
         ],
+    ),
+    Case(
+        alert="Overloaded",
+        labels=JOB,
+        summary="1 requests a second are refused for want of room",
+        fires=_refused("busy", good=600, refused=60),
+        quiet=[
+            _refused("busy", good=6000, refused=60),
+            _refused("busy", good=1, refused=4),
+            # The caller's own doing, or told by TimeOuts.
+            _refused("size", good=600, refused=60),
+            _refused("deadline", good=600, refused=60),
+        ],
+    ),
+    Case(
+        alert="Overloaded",
+        labels=JOB,
+        summary="1 requests a second are refused for want of room",
+        # Only the metrics are still answered.
+        fires=_refused("connections", good=4, refused=60),
     ),
     Case(
         alert="FallbacksHigh",

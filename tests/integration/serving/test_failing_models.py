@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from starlette.applications import Starlette
 
 from gitops_model.formats.contract import Contract
@@ -75,6 +77,22 @@ def test_a_model_that_raises_is_answered_with_the_fallback() -> None:
     text = app.state.service.metrics.exposition().decode()
     assert 'model_fallbacks_total{model="flight-delay-v1"} 1.0' in text
     assert 'model_requests_total{model="flight-delay-v1",route="fallback",status="200"} 1.0' in text
+
+
+@pytest.mark.parametrize("contract", [None, _without_fallback()], ids=["fallback", "none"])
+def test_a_failure_is_logged_with_request_and_release(
+    caplog: pytest.LogCaptureFixture, contract: Contract | None
+) -> None:
+    app = _app(_raise, contract=contract)
+    with caplog.at_level(logging.ERROR):
+        _post(app, {"inputs": REQUEST, "request_id": "r-1"})
+    (said,) = caplog.records
+    words = "flight-delay-v1 failed on request r-1: it raised RuntimeError: out of order."
+    assert said.getMessage().startswith(words)
+    assert ("fallback" in said.getMessage()) == (contract is None)
+    assert (said.event, said.model, said.request_id) == (  # type: ignore[attr-defined]
+        *("model_failed", "flight-delay-v1", "r-1"),
+    )
 
 
 def test_without_a_fallback_it_is_500_in_one_sentence() -> None:

@@ -9,7 +9,7 @@ import http.client
 import json
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +73,16 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize(
-    "error", TROUBLES, ids=lambda error: type(error).__name__ + str(error)[:10]
-)
+def _pairs() -> Iterator[Any]:
+    """Each place and each error in the ordinary suite, all pairs in the slow one."""
+    for number, error in enumerate(TROUBLES):
+        for turn, place in enumerate(PLACES):
+            marks = () if turn == number % len(PLACES) else (pytest.mark.slow,)
+            name = f"{type(error).__name__}{str(error)[:10]}-{place}"
+            yield pytest.param(error, place, id=name, marks=marks)
+
+
+@pytest.mark.parametrize(("error", "place"), list(_pairs()))
 def test_a_read_that_fails_is_tried_again_and_heals(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, place: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from gitops_model.delivery import programs
 from tests.support.places import TEMPLATE
-from tests.support.server import Store
+from tests.support.server import Store, running
 
 FORBIDDEN = (
     "sklearn",
@@ -123,3 +124,24 @@ def test_the_settings_that_come_with_the_repository_are_valid() -> None:
     settings = Settings.load(TEMPLATE / "serving.yaml")
     assert settings.store == TEMPLATE / "store"
     assert settings.log_predictions
+
+
+def test_its_own_log_is_json_where_that_is_asked_for(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    good, bad = store.add(1), store.add(2)
+    store.bundle(bad["sha256"]).write_bytes(b"no bundle")
+    with running(store.folder, tmp_path / "service", log={"format": "json"}) as server:
+        store.point(good)
+        server.until_serving(good)
+        store.point(bad, previous=good)
+        server.until_failed("sha256")
+        for _ in range(20):
+            assert server.predict().status == 200
+    lines = [json.loads(line) for line in server.log().splitlines()]
+    assert all({"at", "level", "message"} <= line.keys() for line in lines)
+    events = {line["event"]: line for line in lines if "event" in line}
+    assert events["load"]["model"] == good["model"]
+    assert events["switch"]["sha256"] == good["sha256"] and len(events["switch"]["commit"]) == 40
+    assert events["failure"]["reason"] == "sha256" and events["failure"]["model"] == bad["model"]
+    # Good requests are in the metrics and in the prediction log, not here.
+    assert len(lines) <= 8
