@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-BENCHES: Final = ("bench_loop", "bench_gates", "bench_serving", "bench_protocol", "bench_overload")
+BENCHES: Final = (
+    *("bench_loop", "bench_gates", "bench_serving", "bench_workers"),
+    *("bench_protocol", "bench_overload"),
+)
 
 
 def main() -> int:

@@ -25,9 +25,10 @@ from ci_scripts.mutants_of_log import LOG
 from ci_scripts.mutants_of_metrics import METRICS
 from ci_scripts.mutants_of_monitor import MONITOR
 from ci_scripts.mutants_of_trouble import TROUBLE
+from ci_scripts.mutants_of_workers import WORKERS
 
 ROOT = Path(__file__).parents[1]
-MUTATIONS = JUDGE + METRICS + DELIVER + MONITOR + GUARD + LOG + TROUBLE
+MUTATIONS = JUDGE + METRICS + DELIVER + MONITOR + GUARD + LOG + TROUBLE + WORKERS
 COPIED = ("src", "tests", "ci_scripts", "hooks", "cookiecutter.json", "pyproject.toml")
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gitops_model import cli
-from gitops_model.serving import service
+from gitops_model.serving import service, supervisor, worker
 from gitops_model.serving.predictor import ModelFailed
 
 _evaluate = service.evaluate
@@ -35,4 +35,5 @@ def _faulty(loaded, rows, *, batch):
 
 if __name__ == "__main__":
     service.evaluate = _faulty
-    sys.exit(cli.main())
+    supervisor.COMMAND = (sys.executable, __file__, "worker")
+    sys.exit(worker.main(sys.argv[2:]) if sys.argv[1] == "worker" else cli.main())

@@ -89,7 +89,8 @@ class Server:
         self.process: subprocess.Popen[str] | None = None
         self.port = 0
 
-    def start(self) -> Server:
+    def begin(self) -> subprocess.Popen[str]:
+        """Start it, and wait for nothing."""
         command = [*self.command, "serve"]
         command += ["--config", str(self.config), "--store", str(self.store)]
         with (self.folder / "service.log").open("a") as log:
@@ -100,6 +101,10 @@ class Server:
                 stderr=log,
                 text=True,
             )
+        return self.process
+
+    def start(self) -> Server:
+        self.process = self.begin()
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line.startswith("serving on http://"), f"{line!r}\n{self.log()}"

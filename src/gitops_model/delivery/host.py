@@ -19,6 +19,11 @@ FOLDER = Path("build/host")
 # What a process needs to end in order, on top of what serving.yaml grants it: closing files, a last fetch.
 GRACE_SECONDS = 10
 FETCH_SECONDS = 60
+# A service of one process would end by it.
+RELOAD = """\
+# Replaces the workers one by one; they read serving.yaml anew.
+ExecReload=/bin/kill -HUP $MAINPID
+"""
 # systemd's words for "no more than an ordinary program needs". MemoryDenyWriteExecute is left out: native libraries
 # (libffi, ONNX Runtime) may ask for such memory, and would fail at the first request rather than at the start.
 SANDBOX = """\
@@ -73,6 +78,7 @@ class Host:
     log: Path | None
     service_seconds: float
     agent_seconds: float
+    workers: int = 1
 
     @property
     def agent(self) -> str:
@@ -108,6 +114,7 @@ def look(root: Path) -> Host:
         store=root / settings.get("store", "store"),
         log=root / folder if log.get("predictions", False) else None,
         service_seconds=grace + GRACE_SECONDS,
+        workers=settings.get("workers", 1),
         agent_seconds=confirming + FETCH_SECONDS,
     )
     _require_plain(host)
@@ -123,7 +130,7 @@ def units(host: Host) -> dict[str, str]:
         # The store, too: what the service finds out about a release is remembered beside the pointer.
         writes=(host.store, *(() if host.log is None else (host.log,))),
         seconds=host.service_seconds,
-        more="LimitNOFILE=65536\n",
+        more=(RELOAD if host.workers > 1 else "") + "LimitNOFILE=65536\n",
     )
     following = _unit(
         host,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from gitops_model.delivery import canary, deploy, fetch, monitor, releases, rollback, service
 from gitops_model.delivery.desired import Desired, resolve
@@ -157,7 +159,7 @@ def _live(goal: deploy.Target, pointer: Pointer) -> tuple[str, str | None, tuple
     target = pointer.to_dict()
     found = live.to_dict()
     differing = [role for role in ("stable", "canary", "shadow") if found[role] != target[role]]
-    notes = canary.notes(state, pointer)
+    notes = (*canary.notes(state, pointer), *missing_workers(state))
     if not differing:
         return words, None, notes
     sentence = (
@@ -166,6 +168,15 @@ def _live(goal: deploy.Target, pointer: Pointer) -> tuple[str, str | None, tuple
         else "the service is not there yet, or `make deploy` did not run."
     )
     return words, f"desired and live differ in {', '.join(differing)}: {sentence}", notes
+
+
+def missing_workers(state: Mapping[str, Any]) -> tuple[str, ...]:
+    """A sentence where fewer workers of the service serve than serving.yaml wants. The others answer for them."""
+    workers = state.get("workers")
+    if workers is None or workers["serving"] >= workers["wanted"]:
+        return ()
+    said = f" The last to end: {workers['said']}" if workers["said"] else ""
+    return (f"{workers['serving']} of {workers['wanted']} workers of the service serve.{said}",)
 
 
 def _watched(git: Git, pointer: Pointer) -> tuple[str, ...]:

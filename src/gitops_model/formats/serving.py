@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,10 @@ class Guard:
 class Settings:
     """How the service runs. Folders in the file are relative to the file's own folder.
 
-    `log_format`, text or json, is how the service says on stderr what happened to it. `log_keep_days` and
-    `log_keep_mb`: None keeps all. More than `max_requests` at once are refused. Loading a release may take
-    `load_seconds` of processor time and `load_memory_mb`. `shadow_share` of the requests is copied to a shadow, whose
-    process may take `shadow_memory_mb`.
+    `workers` processes share the port; every other limit is each one's own. `log_format`, text or json, is how the
+    service says on stderr what happened to it. `log_keep_days` and `log_keep_mb`: None keeps all. More than
+    `max_requests` at once are refused. Loading a release may take `load_seconds` of processor time and
+    `load_memory_mb`. `shadow_share` of the requests is copied to a shadow, whose process may take `shadow_memory_mb`.
     `trusted_types` are what skops may load, of bundles with `runtime: sklearn`, besides its own. `report` is where the
     monitor's last report would lie, for the service's page.
     """
@@ -51,6 +52,7 @@ class Settings:
     host: str
     port: int
     store: Path
+    workers: int = 1
     poll_seconds: float = 0.1
     timeout_ms: int = 1000
     max_body_kb: int = 1024
@@ -79,7 +81,7 @@ class Settings:
         load = data.get("load", {})
         plain = (
             *("poll_seconds", "timeout_ms", "shutdown_seconds"),
-            *("max_body_kb", "max_rows", "max_requests"),
+            *("max_body_kb", "max_rows", "max_requests", "workers"),
         )
         return Settings(
             host=data["host"],
@@ -98,6 +100,20 @@ class Settings:
             report=path.parent / "reports" / "monitor.json",
             guard=Guard.from_dict(data.get("guard") or {}),
             **{key: data[key] for key in plain if key in data},
+        )
+
+    def to_json(self) -> str:
+        """For a worker: `from_json` makes the same settings of it."""
+        return json.dumps(asdict(self), default=str)
+
+    @staticmethod
+    def from_json(text: str) -> Settings:
+        """What `to_json` wrote."""
+        data = json.loads(text)
+        paths = {key: data[key] and Path(data[key]) for key in ("store", "log_folder", "report")}
+        trusted = tuple(data["trusted_types"])
+        return Settings(
+            **data | paths | {"guard": Guard(**data["guard"]), "trusted_types": trusted}
         )
 
 

@@ -1,8 +1,10 @@
-"""The service: one process that watches a store and answers with what the pointer names.
+"""The service: processes that watch a store and answer with what the pointer names.
 
 | module | its one idea |
 |---|---|
-| `serve`, `app` | the process, the routes, serving.yaml |
+| `serve`, `server`, `app` | the process, the routes, serving.yaml |
+| `supervisor`, `worker`, `member` | several processes on one port; one of them; what they tell each other |
+| `shared`, `merging`, `pooled` | what workers share, and how it becomes one view; one verdict on the canary for all |
 | `watcher`, `desired`, `loader` | from a changed pointer to loaded models and the next routing table |
 | `snapshot`, `router` | the immutable routing table, and who answers a request |
 | `service`, `predictor`, `answers` | from inputs to a counted and logged answer |
@@ -15,6 +17,4 @@
 | `answering` | a process that answers logged requests again, for `replay` |
 | `limits`, `protocol`, `door` | what is taken on at once and of one request; connections, and who is let in |
 | `trial`, `trial_worker`, `passing` | a bundle is tried apart before it is loaded; which failures are tried again |
-
-Not built: several processes on one port with one view of the metrics.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gitops_model.formats.serving import Settings
 from gitops_model.serving import api, docs, health, oip, page
+from gitops_model.serving.member import Member
 from gitops_model.serving.replies import Problem, on_crash, on_http_exception, on_problem
 from gitops_model.serving.service import Service
 
@@ -41,9 +43,14 @@ ROUTES = (
 )
 
 
-def create_app(settings: Settings) -> Starlette:
-    """The application. Watching the store and writing the prediction log begin and end with its lifespan."""
-    service = Service(settings)
+def create_app(
+    settings: Settings, member: Member | None = None, channel: socket.socket | None = None
+) -> Starlette:
+    """The application. Watching the store and writing the prediction log begin and end with its lifespan.
+
+    One of several workers is a `member`, and talks with its supervisor through `channel`.
+    """
+    service = Service(settings, member)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -54,14 +61,19 @@ def create_app(settings: Settings) -> Starlette:
         ]
         if service.log is not None:
             tasks.append(asyncio.create_task(service.log.run()))
+        told = []
+        if member is not None and channel is not None:
+            told.append(asyncio.create_task(member.run(channel, health.knows(service))))
         try:
             yield
         finally:
             # Before the log: what the shadow said last is still written.
             await service.shadows.stop()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            # What was counted until the end is told last.
+            for ending in (tasks, told):
+                for task in ending:
+                    task.cancel()
+                await asyncio.gather(*ending, return_exceptions=True)
 
     app = Starlette(
         routes=list(ROUTES),

@@ -21,13 +21,18 @@ BACKLOG = 2048
 AT_ONCE = 256
 # Without a descriptor left, the listener would wake the event loop at once, and in vain.
 PAUSE_SECONDS = 0.05
+GIVE_WAY_SECONDS = 0.005
 _FULL = refusal(
     b"503 Service Unavailable", "The service has as many connections as it can hold.", close=True
 )
 
 
 class Door:
-    """Hands the connections of a listener to protocols made by `protocol`; at most `most` of them at once."""
+    """Hands the connections of a listener to protocols made by `protocol`; at most `most` of them at once.
+
+    `gives_way(n)` says whether a process that has n connections leaves the next to another at the same listener. It
+    does so for a moment only: the other may be busy.
+    """
 
     def __init__(
         self,
@@ -37,12 +42,15 @@ class Door:
         connections: Collection[Any],
         limits: Limits,
         most: int,
+        gives_way: Callable[[int], bool] = lambda connections: False,
     ) -> None:
         self._listener = listener
         self._protocol = protocol
         self._connections = connections
         self._limits = limits
         self._most = most
+        self._gives_way = gives_way
+        self._gave_way = False
         self._loop = asyncio.get_running_loop()
         self._coming: set[asyncio.Task[Any]] = set()
         self._open = False
@@ -51,10 +59,13 @@ class Door:
 
     def open(self) -> None:
         """Begin to accept."""
+        if self._open:
+            return
         self._listener.listen(BACKLOG)
         self._open = True
         self._loop.add_reader(self._listener.fileno(), self._accept)
-        self._sweeping = self._loop.create_task(self._sweep())
+        if self._sweeping is None:
+            self._sweeping = self._loop.create_task(self._sweep())
 
     def close(self) -> None:
         """Accept no more. Connections that are there stay."""
@@ -64,6 +75,13 @@ class Door:
 
     def _accept(self) -> None:
         for _ in range(AT_ONCE):
+            held = len(self._connections) + len(self._coming)
+            if self._gives_way(held) and not self._gave_way:
+                self._gave_way = True
+                self._loop.remove_reader(self._listener.fileno())
+                self._loop.call_later(GIVE_WAY_SECONDS, self._again)
+                return
+            self._gave_way = False
             try:
                 connection, _address = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionError):
@@ -78,9 +96,7 @@ class Door:
                 self._loop.call_later(PAUSE_SECONDS, self._again)
                 return
             connection.setblocking(False)
-            if len(self._connections) + len(self._coming) >= self._most and not make_room(
-                self._connections
-            ):
+            if held >= self._most and not make_room(self._connections):
                 self._refuse(connection)
                 continue
             task = self._loop.create_task(self._take(connection))

@@ -37,15 +37,16 @@ def about(event: str, release: Named | None = None, **more: str | None) -> dict[
     return {"event": event, "model": model, "sha256": sha256, **more}
 
 
-def set_up(form: str) -> None:
-    """Have all loggers write to stderr as `form` says: text or json. Replaces what was set up before."""
+def set_up(form: str, *, who: str = "") -> None:
+    """Have all loggers write to stderr as `form` says: text or json. Replaces what was set up before.
+
+    `who` stands before each line of text.
+    """
     handler = logging.StreamHandler()
-    handler.setFormatter(Lines() if form == "json" else logging.Formatter(_TEXT, _CLOCK))
+    text = logging.Formatter(f"%(asctime)s {who}%(message)s", "%H:%M:%S")
+    handler.setFormatter(Lines() if form == "json" else text)
     handler.addFilter(Sparing())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-
-
-_TEXT, _CLOCK = "%(asctime)s %(message)s", "%H:%M:%S"
 
 
 class Lines(logging.Formatter):

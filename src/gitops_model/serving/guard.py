@@ -11,8 +11,8 @@ Labels come days later and not to the service, so loss is no signal here: `monit
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -40,6 +40,8 @@ LEAST_SLOWER_SECONDS = 0.001
 # A caller that sends what fails again and again is one finding, not many: it counts once in so many seconds.
 REPEAT_SECONDS = 60.0
 MOST_KEYS = 10_000
+# Of one half second; more are not told to the other workers, and so count once for each.
+MOST_FIRSTS = 1000
 # The chance that a canary worse than a margin is called ok. All signals must agree, so it is not divided.
 FALSE_OK = 0.05
 
@@ -66,6 +68,28 @@ class Arm:
     slow: int = 0
     scored: int = 0
     high: int = 0
+
+
+# Whether it was the canary's, which count of Arm it is in, and whose request it was.
+First = tuple[bool, str, str]
+
+
+@dataclass(kw_only=True)
+class Seen:
+    """What one process noted in a moment: both arms, and whose failures were counted as first ones."""
+
+    stable: Arm
+    canary: Arm
+    firsts: list[First]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Seen:
+        """What `to_dict` made."""
+        arms = {name: Arm(**data[name]) for name in ("stable", "canary")}
+        return Seen(**arms, firsts=[(bool(c), str(k), str(key)) for c, k, key in data["firsts"]])
 
 
 class Panel:
@@ -187,6 +211,7 @@ class Judge:
         self._arms = (Arm(), Arm())
         self._opened = now
         self._failed: dict[str, float] = {}
+        self._firsts: list[First] = []
         self._seconds: dict[int, _Recent] = {}
         # Limits by size, apart from what they are learned from: one look-up a request.
         self._limits: dict[int, float] = {}
@@ -209,12 +234,12 @@ class Judge:
         arm.requests += 1
         if status >= 500:
             arm.errors += 1
-            arm.first_errors += self._is_first(key, now)
+            arm.first_errors += self._is_first(key, now, canary, "first_errors")
         else:
             arm.answered += 1
             if fell_back:
                 arm.fallbacks += 1
-                arm.first_fallbacks += self._is_first(key, now)
+                arm.first_fallbacks += self._is_first(key, now, canary, "first_fallbacks")
         size = rows.bit_length()
         limit = self._limits.get(size)
         if limit is not None and (status < 500 or status == 504):
@@ -235,7 +260,7 @@ class Judge:
                 recent = self._seconds[size] = _Recent()
             recent.values.append(seconds)
 
-    def _is_first(self, key: str | None, now: float) -> bool:
+    def _is_first(self, key: str | None, now: float, canary: bool, kind: str) -> bool:
         if key is None:
             return True
         before = self._failed.get(key)
@@ -244,7 +269,28 @@ class Judge:
         if len(self._failed) >= MOST_KEYS:
             self._failed.clear()
         self._failed[key] = now
+        if len(self._firsts) < MOST_FIRSTS:
+            self._firsts.append((canary, kind, key))
         return True
+
+    def take(self) -> Seen:
+        """What was noted since the last time, for a judge of several processes. What slow means is learned on here."""
+        stable, canary = self._arms
+        seen = Seen(stable=stable, canary=canary, firsts=self._firsts)
+        self._arms, self._firsts = (Arm(), Arm()), []
+        self._learn()
+        return seen
+
+    def pour(self, seen: Seen, now: float) -> None:
+        """Add what another process took. Its callers are known by now where they failed at a third one."""
+        for canary, kind, key in seen.firsts:
+            if not self._is_first(key, now, canary, kind):
+                arm = seen.canary if canary else seen.stable
+                setattr(arm, kind, getattr(arm, kind) - 1)
+        self._firsts.clear()
+        for mine, new in zip(self._arms, (seen.stable, seen.canary), strict=True):
+            for name in Arm.__slots__:
+                setattr(mine, name, getattr(mine, name) + getattr(new, name))
 
     def tick(self, now: float) -> Verdict:
         """Close the bucket when it is due, and judge. Off the request path; a canary that was bad stays bad."""
@@ -258,6 +304,7 @@ class Judge:
                 self._compare(stable, canary)
                 self.ticked = True
             self._arms, self._opened = (Arm(), Arm()), now
+            self._firsts.clear()
             self._learn()
             self._decide(now)
         return self.verdict

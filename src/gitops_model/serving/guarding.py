@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from gitops_model.formats.pointer import Ref
 from gitops_model.formats.removed import Removal
 from gitops_model.formats.serving import Guard
 from gitops_model.serving.collectors import reader_of
@@ -26,6 +27,17 @@ logger = logging.getLogger("gitops_model.serving")
 VERDICTS: tuple[Verdict, ...] = ("not yet", "ok", "bad")
 
 
+class Removes(Protocol):
+    """Takes canaries out of routing, and knows those that are."""
+
+    @property
+    def removed(self) -> Mapping[str, Removal]:
+        """By sha256."""
+
+    def remove(self, removal: Removal) -> None:
+        """At once, and for good."""
+
+
 class CanaryGuard:
     """Judges the canary that is routed, and takes it out when it is bad and `rules.act` says so.
 
@@ -33,7 +45,7 @@ class CanaryGuard:
     """
 
     def __init__(
-        self, rules: Guard, watcher: Watcher, *, clock: Callable[[], float] = time.monotonic
+        self, rules: Guard, watcher: Removes, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.judge: Judge | None = None
         self._rules = rules
@@ -53,10 +65,16 @@ class CanaryGuard:
         pair = (stable.ref.sha256, canary.ref.sha256)
         if self.judge is not None and pair == (self.judge.stable, self.judge.canary):
             return
-        self._stable, self._canary = stable.ref.model, canary.ref.model
         self._read = {one.ref.sha256: reader_of(one.loaded.contract) for one in (stable, canary)}
+        self.begin(stable.ref, canary.ref)
+
+    def begin(self, stable: Ref, canary: Ref) -> None:
+        """Judge this pair, from nothing."""
+        self._stable, self._canary = stable.model, canary.model
         self._said = ("not yet", None)
-        self.judge = Judge(self._rules, stable=pair[0], canary=pair[1], now=self._clock())
+        self.judge = Judge(
+            self._rules, stable=stable.sha256, canary=canary.sha256, now=self._clock()
+        )
 
     def note(
         self,
@@ -204,18 +222,19 @@ class CanaryState(Collector):
             model, now = found
             for word in VERDICTS:
                 verdict.add_metric((model, word), float(word == now))
-        if self._guard.judge is not None and found is not None:
-            for signal in self._guard.judge.signals():
-                evidence.add_metric((found[0], signal.name, "bad"), signal.against)
-                evidence.add_metric((found[0], signal.name, "ok"), signal.in_favour)
+        state = self._guard.state()
+        if state is not None and found is not None:
+            for signal in state["signals"]:
+                evidence.add_metric((found[0], signal["name"], "bad"), signal["against"])
+                evidence.add_metric((found[0], signal["name"], "ok"), signal["in_favour"])
         yield from (verdict, evidence)
 
     def _named(self) -> tuple[str, Verdict] | None:
-        desired, judge = self._watcher.desired, self._guard.judge
+        desired, state = self._watcher.desired, self._guard.state()
         canary = desired.pointer.canary if desired is not None else None
         if canary is None:
             return None
         if canary.sha256 in self._watcher.removed:
             return canary.model, "bad"
-        judged = judge is not None and judge.canary == canary.sha256
-        return canary.model, judge.verdict if judge is not None and judged else "not yet"
+        judged = state is not None and state["sha256"] == canary.sha256
+        return canary.model, state["verdict"] if state is not None and judged else "not yet"

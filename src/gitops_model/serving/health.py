@@ -11,8 +11,11 @@ from starlette.responses import Response
 
 from gitops_model.formats.pointer import Pointer
 from gitops_model.serving import metrics
+from gitops_model.serving.member import Knows
+from gitops_model.serving.pooled import PooledGuard
 from gitops_model.serving.replies import reply
 from gitops_model.serving.service import Service
+from gitops_model.serving.shared import Counts
 from gitops_model.serving.snapshot import Snapshot
 
 
@@ -39,11 +42,42 @@ async def status(request: Request) -> Response:
 async def exposition(request: Request) -> Response:
     """Prometheus text."""
     service: Service = request.app.state.service
-    return Response(service.metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+    if service.member is None:
+        text = service.metrics.exposition()
+    else:
+        text = await service.member.exposition(counts(service))
+    return Response(text, media_type=metrics.CONTENT_TYPE)
+
+
+def knows(service: Service) -> Knows:
+    """What the other workers may learn of this one."""
+    guard = service.guard
+    assert isinstance(guard, PooledGuard)
+    return Knows(
+        state=lambda: own_state(service),
+        counts=lambda: counts(service),
+        told=guard.told,
+        hear=guard.hear,
+        limits=service.limits,
+    )
+
+
+def counts(service: Service) -> Counts:
+    """What this worker counted."""
+    return Counts(service.metrics.families(), service.history.kept())
 
 
 def state(service: Service) -> dict[str, Any]:
-    """The body of /status. `last_error` is null once nothing stands in the way of the pointer any more."""
+    """The body of /status. `last_error` is null once nothing stands in the way of the pointer any more.
+
+    Of several workers, any says how all of them are.
+    """
+    own = own_state(service)
+    return own if service.member is None else service.member.state(own)
+
+
+def own_state(service: Service) -> dict[str, Any]:
+    """What this process knows of itself."""
     watcher = service.watcher
     desired, failures = watcher.desired, [failure.to_dict() for failure in watcher.failures()]
     live = watcher.snapshot

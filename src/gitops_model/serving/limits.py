@@ -53,6 +53,8 @@ class Limits:
         self.most_pooled = (threads or os.cpu_count() or 1) * (1 + WAITING_PER_THREAD)
         # Bytes of bodies that are still arriving.
         self.held = 0
+        # So many connections are to end with their next answer: another worker has fewer, or this one leaves.
+        self.parting = 0
         self._refused = dict.fromkeys(REASONS, 0)
 
     @property

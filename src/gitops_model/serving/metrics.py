@@ -10,7 +10,9 @@ from typing import Any
 import prometheus_client as prometheus
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from gitops_model.serving import merging
 from gitops_model.serving.collectors import PointerState, Scores
+from gitops_model.serving.merging import Families
 from gitops_model.serving.predictor import RowAnswer
 from gitops_model.serving.shadow import Shadows
 from gitops_model.serving.shadow_metrics import ShadowState
@@ -141,6 +143,10 @@ class Metrics:
     def exposition(self) -> bytes:
         """The text Prometheus reads."""
         return prometheus.generate_latest(self.registry)
+
+    def families(self) -> Families:
+        """The same as values, to be added to those of other workers."""
+        return merging.families(self.registry.collect())
 
     def watch(self, watcher: Watcher) -> None:
         """Ask `watcher` at each scrape what is desired and what is live."""

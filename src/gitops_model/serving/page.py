@@ -45,7 +45,7 @@ async def page(request: Request) -> Response:
     facts = Facts(
         task=stable.loaded.contract.task if stable else "No model yet",
         state=health.state(service),
-        minutes=service.history.minutes(),
+        minutes=service.history.minutes(service.member.hour() if service.member else ()),
         trained_missing=stable.loaded.detail.missing if stable else {},
         watch=_watch(service.settings.report),
     )
@@ -72,7 +72,7 @@ def show(facts: Facts) -> str:
         task=escape(facts.task),
         tone="bad" if not stable else "good" if facts.state["in_sync"] else "warn",
         model=escape(stable["model"]) if stable else "nothing serves",
-        serving=_serving(facts.state),
+        serving=_serving(facts.state) + _workers(facts.state),
         sync=_sync(facts.state, desired),
         back=_back(live["previous"]),
         parts="".join(
@@ -99,6 +99,14 @@ def _serving(state: Mapping[str, Any]) -> str:
     which = "all other requests" if live["canary"] else "all requests"
     sha256 = live["stable"]["sha256"][:12]
     return f"serves {which}{since}, sha256 <code>{sha256}</code>.{freeze}"
+
+
+def _workers(state: Mapping[str, Any]) -> str:
+    workers = state.get("workers")
+    if workers is None:
+        return ""
+    said = f" The last one to end: {escape(workers['said'])}" if workers["said"] else ""
+    return f" {workers['serving']} of {workers['wanted']} workers serve.{said}"
 
 
 def _sync(state: Mapping[str, Any], desired: Mapping[str, Any] | None) -> str:

@@ -39,7 +39,8 @@ Record = Mapping[str, Any]
 class PredictionLog:
     """Appends records to `folder`. `on_dropped(n)` is told of records that were lost.
 
-    Days beyond `keep` are deleted, and `on_deleted(n)` is told.
+    Days beyond `keep` are deleted, and `on_deleted(n)` is told. `owed` counts the records that were taken, and those
+    that were written or given up: whoever sees it when the process is gone knows how many went with it.
     """
 
     def __init__(
@@ -49,8 +50,10 @@ class PredictionLog:
         on_dropped: Callable[[int], None] = lambda n: None,
         keep: Keep = Keep(),  # noqa: B008  it is frozen
         on_deleted: Callable[[int], None] = lambda n: None,
+        owed: list[int] | memoryview[int] | None = None,
     ) -> None:
         self._folder = folder
+        self._owed = [0, 0] if owed is None else owed
         self._on_dropped = on_dropped
         self._keep = keep
         self._on_deleted = on_deleted
@@ -66,6 +69,7 @@ class PredictionLog:
             self._on_dropped(1)
         else:
             self._waiting.append((epoch, record))
+            self._owed[0] += 1
 
     async def run(self) -> None:
         """Write every half second, until cancelled; then write the rest."""
@@ -111,11 +115,15 @@ class PredictionLog:
             at = datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds")
             line = json.dumps({"time": at.replace("+00:00", "Z"), **record}, separators=(",", ":"))
             by_day.setdefault(at[:10], []).append(line + "\n")
-        return sum(len(lines) - self._append(day, lines) for day, lines in by_day.items())
+        lost = 0
+        for day, lines in by_day.items():
+            lost += len(lines) - self._append(day, lines)
+            self._owed[1] += len(lines)
+        return lost
 
     def _append(self, day: str, lines: list[str]) -> int:
         """Append `lines` to the day's file, and return how many of them are in it whole."""
-        path = self._folder / f"date={day}" / f"part-{os.getpid()}.jsonl"
+        path = self._folder / f"date={day}" / part(os.getpid())
         content = "".join(lines).encode()
         taken = 0
         try:
@@ -123,7 +131,7 @@ class PredictionLog:
             if path not in self._mended:
                 # Half a line may be left of a full disk, or of a killed process of the same id. The next record would
                 # join it to a line that no reader could parse.
-                _drop_torn_line(path)
+                drop_torn_line(path)
                 self._mended.add(path)
             with path.open("ab", buffering=0) as stream:
                 # Unbuffered, so that it is known how much of it the disk took.
@@ -134,14 +142,19 @@ class PredictionLog:
             self._mended.discard(path)
             # The space of half a line can be given back on a full disk, and readers need not wait for the next record.
             with contextlib.suppress(OSError):
-                _drop_torn_line(path)
+                drop_torn_line(path)
             if not self._failing:
                 self._failing = True
                 logger.error("the prediction log cannot be written: %s", error)
         return content.count(b"\n", 0, taken)
 
 
-def _drop_torn_line(path: Path) -> None:
+def part(pid: int) -> str:
+    """The name of the file that a process writes."""
+    return f"part-{pid}.jsonl"
+
+
+def drop_torn_line(path: Path) -> None:
     """Cut off what follows the last whole line of a file, read backwards in blocks."""
     if not path.exists():
         return

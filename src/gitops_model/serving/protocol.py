@@ -51,6 +51,45 @@ _BUSY = refusal(b"429 Too Many Requests", _SENTENCE, close=False)
 _BUSY_CLOSE = refusal(b"429 Too Many Requests", _SENTENCE, close=True)
 
 
+class WholeAnswers:
+    """A transport that sends the head of an answer together with what follows it.
+
+    uvicorn writes them apart. A process that is killed in between leaves half an answer, which callers cannot tell from
+    one that was acted upon, so they do not send again; and each write costs a call of the system.
+    """
+
+    __slots__ = ("_head", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        """Send, or keep it for a moment where it is a head alone; after `100 Continue` nothing would follow."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.endswith(b"\r\n\r\n") and data.startswith(b"HTTP/1.1 ") and data[9:10] != b"1":
+            self._head = data
+            return
+        self._transport.write(data)
+
+    def flush(self) -> None:
+        """Nothing follows the head."""
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head)
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class TooMuch(Exception):
     """More than one request's head, or one connection, may hold. The parser answers it with 400."""
 
@@ -77,7 +116,7 @@ class Protocol(HttpToolsProtocol):
         self.stuck = math.inf
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(WholeAnswers(transport))  # type: ignore[arg-type]
         self._limits.connections += 1
         self.due = self.loop.time() + HEAD_SECONDS
 
@@ -128,6 +167,10 @@ class Protocol(HttpToolsProtocol):
             self._refuse()
             return
         super().on_headers_complete()
+        if self._limits.parting > 0 and self.cycle is not None:
+            # The answer says so, and the caller's next request goes to another worker: nothing is lost.
+            self._limits.parting -= 1
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         self._head = 0
@@ -159,6 +202,7 @@ class Protocol(HttpToolsProtocol):
         # As uvicorn does it, without a timer for each answer: `due` ends idle connections, also those that send a body
         # nobody waits for any more.
         self.server_state.total_requests += 1
+        self.transport.flush()  # type: ignore[attr-defined]
         if self.transport.is_closing():
             self._rest()
             return

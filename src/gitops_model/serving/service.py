@@ -22,7 +22,9 @@ from gitops_model.serving.guarding import CanaryGuard, CanaryState
 from gitops_model.serving.history import History
 from gitops_model.serving.limits import INLINE_BYTES, INLINE_ROWS, Limits, LimitsState
 from gitops_model.serving.loader import now
+from gitops_model.serving.member import Member
 from gitops_model.serving.metrics import Metrics
+from gitops_model.serving.pooled import PooledGuard
 from gitops_model.serving.prediction_log import PredictionLog
 from gitops_model.serving.predictor import ModelFailed, Refused, RowAnswer, evaluate
 from gitops_model.serving.replies import Problem, overloaded
@@ -78,16 +80,18 @@ class Answered:
 class Service:
     """The parts of one running service."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, member: Member | None = None) -> None:
         self.settings = settings
+        self.member = member
         self.metrics = Metrics()
-        self.history = History()
+        self.history = History(began=member.began if member else None)
         self.log = (
             PredictionLog(
                 settings.log_folder,
                 on_dropped=self.metrics.log_dropped,
                 keep=Keep(days=settings.log_keep_days, mb=settings.log_keep_mb),
                 on_deleted=self.metrics.log_deleted,
+                owed=member.owed if member else None,
             )
             if settings.log_predictions
             else None
@@ -106,16 +110,18 @@ class Service:
                 seconds=settings.load_seconds,
                 memory_mb=settings.load_memory_mb,
                 trusted=settings.trusted_types,
+                shared=member.folder if member else None,
             ).load,
             shadows=self.shadows,
         )
-        self.guard = CanaryGuard(settings.guard, self.watcher)
+        guard = CanaryGuard if member is None else PooledGuard
+        self.guard = guard(settings.guard, self.watcher)
         self.metrics.registry.register(CanaryState(self.guard, self.watcher))
         self.metrics.watch(self.watcher)
         self.metrics.watch_shadows(self.shadows)
         self.started_at = now()
         self.started = time.monotonic()
-        threads = os.cpu_count() or 1
+        threads = max(1, (os.cpu_count() or 1) // settings.workers)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="predict")
         self.metrics.has_pool(threads)
         self.limits = Limits(most=settings.max_requests, threads=threads)
@@ -131,6 +137,8 @@ class Service:
     def _switched(self, old: Snapshot, new: Snapshot) -> None:
         self.metrics.switched(old, new)
         self.guard.switched(new)
+        if self.member is not None:
+            self.member.changed()
 
     def arrived(self, scope: Scope) -> tuple[float, float]:
         """When the head of a request was here, on the clock of time.perf_counter; its deadline, on the event loop's.

@@ -7,6 +7,7 @@ loaded already is not tried again, so going back to `previous` costs nothing.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -27,20 +28,43 @@ PATIENCE = 4
 
 
 class Trial:
-    """Loads releases, each after a trial of at most `seconds` of processor time and `memory_mb` of memory."""
+    """Loads releases, each after a trial of at most `seconds` of processor time and `memory_mb` of memory.
 
-    def __init__(self, *, seconds: float, memory_mb: int, trusted: Sequence[str] = ()) -> None:
+    `shared` is a folder in which the workers of one service leave which bundles passed, so that one tries for all.
+    """
+
+    def __init__(
+        self,
+        *,
+        seconds: float,
+        memory_mb: int,
+        trusted: Sequence[str] = (),
+        shared: Path | None = None,
+    ) -> None:
         self._seconds = max(1, round(seconds))
         self._memory_mb = memory_mb
         self._trusted = tuple(trusted)
         self._passed: set[str] = set()
+        self._shared = shared
 
     def load(self, store: Layout, ref: Ref) -> Loaded:
         """See loader.load. Takes as long as the model takes; call it off the event loop."""
         if ref.sha256 not in self._passed:
-            self._try(store.bundle(ref.sha256), ref.sha256)
+            self._try_once(store.bundle(ref.sha256), ref.sha256)
             self._passed.add(ref.sha256)
         return loader.load(store, ref, trusted=self._trusted)
+
+    def _try_once(self, path: Path, sha256: str) -> None:
+        if self._shared is None:
+            self._try(path, sha256)
+            return
+        # A lock for each bundle: one that hangs must not delay the load of another. It ends with whoever holds it.
+        with (self._shared / f"trial-{sha256}").open("a+") as mark:
+            fcntl.flock(mark, fcntl.LOCK_EX)
+            mark.seek(0)
+            if not mark.read():
+                self._try(path, sha256)
+                mark.write("passed")
 
     def _try(self, path: Path, sha256: str) -> None:
         process = subprocess.Popen(

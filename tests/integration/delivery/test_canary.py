@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gitops_model.delivery import canary, deploy, desired
+from gitops_model.delivery import canary, deploy, desired, status
 from gitops_model.delivery.git import Git
 from gitops_model.formats import removed
 from gitops_model.formats.pointer import Canary, Pointer, Ref
@@ -141,3 +141,12 @@ def test_the_promotion_that_is_proposed_names_its_numbers() -> None:
     stage.until("ok", {}, {})
     text = stage.judge.evidence()
     assert "requests that fail: 0 % of" in text and "answers that are slow: 0 % of" in text
+
+
+def test_status_says_when_workers_are_missing() -> None:
+    known = {"wanted": 2, "serving": 1, "said": "worker 1 (pid 7) was ended by SIGKILL."}
+    assert status.missing_workers({"workers": known}) == (
+        "1 of 2 workers of the service serve. The last to end: worker 1 (pid 7) was ended by SIGKILL.",
+    )
+    assert status.missing_workers({"workers": known | {"serving": 2}}) == ()
+    assert status.missing_workers({}) == ()

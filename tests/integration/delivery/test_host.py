@@ -127,6 +127,9 @@ def test_each_may_write_where_it_must_and_nowhere_else() -> None:
     assert agent["ReadWritePaths"] == f"{root}/store {root}/.git {root}/.dvc"
     assert "EnvironmentFile" not in service, "the service needs no key"
     assert agent["EnvironmentFile"] == "-/etc/flight-delay-agent.env"
+    assert "ExecReload" not in service, "one process would end by it"
+    several = settings(host.units(replace(PLAIN, workers=2))[NAMES[0]])
+    assert several["ExecReload"] == "/bin/kill -HUP $MAINPID"
     without = settings(host.units(replace(PLAIN, log=None))[NAMES[0]])
     assert without["ReadWritePaths"] == f"{root}/store"
 
@@ -136,6 +139,7 @@ def test_each_may_write_where_it_must_and_nowhere_else() -> None:
 def test_systemd_accepts_them(tmp_path: Path, folder: str) -> None:
     there = existing(tmp_path, tmp_path / folder)
     assert verify(tmp_path / "units", host.units(there)) == ""
+    assert verify(tmp_path / "several", host.units(replace(there, workers=2))) == ""
 
 
 @needs_systemd

@@ -16,6 +16,7 @@ import pytest
 from tests.support.factories import REQUEST
 from tests.support.places import ROOT
 from tests.support.server import Ref, Server, Store
+from tests.support.switched import all_serve
 
 FAULTY = ROOT / "tests/support/faulty.py"
 PERCENT = 20
@@ -151,6 +152,25 @@ def test_a_bad_canary_is_out_of_routing_and_stays_out(
     server.until_synced(at.point(other))
     assert server.status()["canary"]["verdict"] == "not yet"
     assert _routes(server) == {"stable", "canary"}
+
+
+def test_all_workers_take_it_out_by_one_verdict(scene: Callable[..., Scene]) -> None:
+    at = scene(workers=2)
+    commit = at.point()
+    server = at.server.start()
+    server.until(lambda s: all_serve(s) and s["in_sync"] and s["live"]["commit"] == commit)
+    with traffic(server):
+        # Whoever is asked tells of what both saw.
+        server.until(lambda s: s["canary"]["signals"][0]["canary"]["of"] > 10)
+        at.fail({"errors": 0.5}, of=at.canary)
+        server.until(_removed)
+        _ = [server.until(lambda s: s["live"]["canary"] is None) for _ in range(6)]
+    assert _routes(server) == {"stable"}
+    assert server.log().count("serving stable flight-delay-v12 (commit") >= 2
+    entries = json.loads(at.memory.read_text())["removed"]
+    assert [entry["sha256"] for entry in entries] == [at.canary["sha256"]]
+    assert "requests that fail" in entries[0]["reason"]
+    assert server.metric("model_canary_verdict", verdict="bad") == 1
 
 
 def test_what_is_forgiven_is_routed_again_and_judged_anew(scene: Callable[..., Scene]) -> None:

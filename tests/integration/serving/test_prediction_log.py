@@ -154,5 +154,5 @@ def test_a_full_disk_leaves_whole_lines_and_true_counts(
 def test_what_follows_the_last_whole_line_is_cut_off(tmp_path: Path, lines: int, tail: int) -> None:
     path = tmp_path / "part.jsonl"
     path.write_bytes(b'{"n":1}\n' * lines + b"x" * tail)
-    prediction_log._drop_torn_line(path)
+    prediction_log.drop_torn_line(path)
     assert path.read_bytes() == b'{"n":1}\n' * lines

@@ -253,3 +253,24 @@ def _until_refused(server: Server) -> None:
     while time.monotonic() < deadline:
         with contextlib.suppress(ConnectionResetError, http.client.RemoteDisconnected):
             server.get("/healthz")
+
+
+@pytest.mark.slow
+def test_memory_after_fifty_switches_is_what_it_was_after_one(store: Store, server: Server) -> None:
+    # Releases of their own, each loaded anew; the one before stays loaded as previous.
+    refs = [
+        store.add(number + 1, seed=number % 3, members={"MODEL_CARD.md": b"%d" % number})
+        for number in range(52)
+    ]
+
+    def switch(number: int) -> float:
+        server.until_synced(store.point(refs[number], previous=refs[number - 1]))
+        for _ in range(50):
+            assert server.predict().status == 200
+        return server.metric("process_resident_memory_bytes")
+
+    server.until_synced(store.point(refs[0]))
+    first = switch(1)
+    last = [switch(number) for number in range(2, 52)][-1]
+    print(f"{first / 1e6:.1f} MB after one switch, {last / 1e6:.1f} MB after {len(refs) - 1}")
+    assert last <= 1.1 * first

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,28 @@ def test_a_trial_says_the_same_as_a_load(tmp_path: Path) -> None:
     with pytest.raises(BadArtifact, match="damaged, truncated") as found:
         _tried(store, ref)
     assert found.value.reason == "sha256"
+
+
+def test_one_worker_tries_a_bundle_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path / "store")
+    good = store.add(1)
+    bad = store.add(2, members={"model.onnx": b"no model"}, golden=LIE)
+    tried: list[str] = []
+    begin = Trial._try
+
+    def counted(self: Trial, path: Path, sha256: str) -> None:
+        tried.append(sha256)
+        begin(self, path, sha256)
+
+    monkeypatch.setattr(Trial, "_try", counted)
+    workers = [Trial(seconds=20, memory_mb=4096, shared=tmp_path) for _ in range(3)]
+    layout = Layout(store.folder)
+    with ThreadPoolExecutor(3) as pool:
+        loads = [pool.submit(worker.load, layout, Ref(**good)) for worker in workers]
+        assert {load.result().sha256 for load in loads} == {good["sha256"]}
+    assert tried == [good["sha256"]]
+    # One that failed may do better for another: it is tried again, and again refused.
+    for worker in workers:
+        with pytest.raises(BadArtifact):
+            worker.load(layout, Ref(**bad))
+    assert tried[1:] == [bad["sha256"]] * 3

@@ -1,0 +1,363 @@
+"""`serve` with several workers: holds the port, starts workers, and replaces those that end. It answers nobody itself.
+
+All workers accept from one listener, which is open as long as the service: a connection that nobody took yet outlives
+the worker that is killed. SIGTERM ends all in order; SIGHUP replaces them one by one, by serving.yaml as it is then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gitops_model.errors import GitopsError
+from gitops_model.formats.serving import Settings
+from gitops_model.serving import prediction_log, server
+from gitops_model.serving.door import BACKLOG
+from gitops_model.serving.loader import now
+from gitops_model.serving.member import LEAVE_SECONDS, LONGEST_LINE, TELL_SECONDS
+from gitops_model.serving.pooled import Bench
+from gitops_model.serving.shared import Board, Folder
+
+logger = logging.getLogger("gitops_model.serving")
+
+COMMAND = (sys.executable, "-P", "-m", "gitops_model.serving.worker")
+# A worker that ended sooner than this after its start is started again later each time.
+SETTLED_SECONDS = 10.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+# A replacement that cannot answer by then, and the time that a load may take twice, replaces nobody.
+READY_SECONDS = 60.0
+# One that says nothing for so long hangs: it tells something twice a second.
+SILENT_SECONDS = 60.0
+# What an orderly end takes on top of what the requests in flight are granted.
+GRACE_SECONDS = 5.0
+# What a worker has not read by then is not added to; the next line says it anew.
+MOST_UNREAD = 1 << 16
+
+
+def pause(quick: int) -> float:
+    """Seconds before a worker is started again, after `quick` ends in a row that came soon after a start."""
+    return 0.0 if quick <= 1 else min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (quick - 2))
+
+
+def how(code: int) -> str:
+    """How a process ended, by its exit code."""
+    if code >= 0:
+        return f"ended with code {code}"
+    with contextlib.suppress(ValueError):
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"was ended by signal {-code}"
+
+
+class Worker:
+    """A running worker as its supervisor sees it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, *, number: int, place: int) -> None:
+        self.process = process
+        self.number = number
+        self.place = place
+        self.started = self.heard = time.monotonic()
+        self.started_at = now()
+        self.open = asyncio.Event()
+        self.ready = False
+        self.leaving = False
+        self.writer: asyncio.StreamWriter | None = None
+
+    @property
+    def serving(self) -> bool:
+        """Whether it accepts connections and can answer."""
+        return self.open.is_set() and self.ready and not self.leaving
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Tell it something, unless it does not listen."""
+        if self.writer is None or self.writer.is_closing():
+            return
+        if self.writer.transport.get_write_buffer_size() < MOST_UNREAD:
+            self.writer.write(json.dumps(message).encode() + b"\n")
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send it a signal, if it is still there."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(number)
+
+
+class Supervisor:
+    """Keeps as many workers running as serving.yaml wants. `again` reads the settings anew, for SIGHUP."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        listener: socket.socket,
+        folder: Folder,
+        *,
+        again: Callable[[], Settings],
+    ) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._folder = folder
+        self._again = again
+        self._began = time.monotonic()
+        # When they are replaced one by one, there is one more; and one that ends is not gone at once.
+        self._places = 2 * settings.workers + 1
+        self._board = Board(folder.board, self._places)
+        self._bench = Bench(settings.guard)
+        self._workers: dict[int, Worker] = {}
+        self._started = 0
+        self._ends = 0
+        self._lost_rows = 0
+        self._said: str | None = None
+        self._stopping = asyncio.Event()
+        self._replacing: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Until SIGTERM or Ctrl+C."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._replace_all)
+        self._folder.settings.write_text(self._settings.to_json(), encoding="utf-8")
+        for _ in range(self._settings.workers):
+            self._go(self._keep(await self._start()))
+        telling = asyncio.create_task(self._tell())
+        announcing = asyncio.create_task(self._announce())
+        await self._stopping.wait()
+        announcing.cancel()
+        if self._replacing is not None:
+            self._replacing.cancel()
+        self._listener.close()
+        await self._stop()
+        telling.cancel()
+
+    def _go(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _announce(self) -> None:
+        while not any(worker.open.is_set() for worker in self._workers.values()):
+            await asyncio.sleep(0.02)
+        server.say(self._listener)
+
+    async def _start(self) -> Worker:
+        self._started += 1
+        number = self._started
+        taken = {worker.place for worker in self._workers.values()}
+        place = next(place for place in range(self._places) if place not in taken)
+        self._board.clear(place)
+        mine, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *COMMAND,
+                *(str(self._folder.path), str(self._listener.fileno()), str(theirs.fileno())),
+                *(str(number), str(place), str(self._places), str(self._began)),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=(self._listener.fileno(), theirs.fileno()),
+                # Ctrl+C is for the supervisor alone, which ends them in order.
+                start_new_session=True,
+            )
+        worker = self._workers[number] = Worker(process, number=number, place=place)
+        reader, worker.writer = await asyncio.open_unix_connection(sock=mine, limit=LONGEST_LINE)
+        self._go(self._hear(worker, reader))
+        return worker
+
+    async def _keep(self, worker: Worker) -> None:
+        """Start another one each time it ends, until it is told to leave or the service ends."""
+        quick = 0
+        while True:
+            code = await worker.process.wait()
+            self._ended(worker, code)
+            if worker.leaving or self._stopping.is_set():
+                return
+            lived = time.monotonic() - worker.started
+            quick = 0 if lived > SETTLED_SECONDS else quick + 1
+            if seconds := pause(quick):
+                logger.error(
+                    "worker %d ended %.1f s after its start, the %d. in a row; the next one starts in %g s",
+                    *(worker.number, lived, quick, seconds),
+                )
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await self._stopping.wait()
+            if self._stopping.is_set():
+                return
+            worker = await self._start()
+
+    def _ended(self, worker: Worker, code: int) -> None:
+        """Keep what it counted, and say what went with it."""
+        del self._workers[worker.number]
+        self._bench.gone(worker.number)
+        lost = self._board.owed(worker.place)
+        self._board.clear(worker.place)
+        if worker.writer is not None:
+            worker.writer.close()
+        try:
+            self._mend(worker.process.pid)
+            self._folder.fold(worker.number, lost=lost)
+        except OSError as error:
+            logger.error("what worker %d counted is lost: %s", worker.number, error)
+        if code == 0 and (worker.leaving or self._stopping.is_set()):
+            return
+        self._ends += 1
+        self._lost_rows += lost
+        rows = f"{lost:,} answered rows had not been written to the prediction log, and are lost"
+        log = f"; {rows}" if self._settings.log_predictions else ""
+        self._said = f"worker {worker.number} (pid {worker.process.pid}) {how(code)}{log}."
+        logger.error("%s", self._said)
+        self._tell_all()
+
+    def _mend(self, pid: int) -> None:
+        """Nobody writes its part of the log any more, so half a line that a kill left is cut off here."""
+        if self._settings.log_predictions:
+            today = datetime.now(UTC).date()
+            part = self._settings.log_folder / f"date={today}" / prediction_log.part(pid)
+            prediction_log.drop_torn_line(part)
+
+    async def _hear(self, worker: Worker, reader: asyncio.StreamReader) -> None:
+        # One that is killed leaves an error rather than an end where it had not read everything.
+        with contextlib.suppress(ConnectionError):
+            while line := await reader.readline():
+                self._heard(worker, json.loads(line))
+
+    def _heard(self, worker: Worker, said: Mapping[str, Any]) -> None:
+        if worker.number not in self._workers:
+            return
+        worker.heard = time.monotonic()
+        self._bench.heard(worker.number, said["saw"])
+        before, worker.ready = worker.serving, bool(said["ready"])
+        if said["open"]:
+            worker.open.set()
+        if worker.serving != before:
+            self._tell_all()
+
+    async def _tell(self) -> None:
+        while True:
+            self._tell_all()
+            self._look_for_silent()
+            await asyncio.sleep(TELL_SECONDS)
+
+    def _tell_all(self) -> None:
+        service = {
+            "wanted": self._settings.workers,
+            "ends": self._ends,
+            "lost_rows": self._lost_rows,
+            "said": self._said,
+            "workers": [
+                {
+                    "number": worker.number,
+                    "pid": worker.process.pid,
+                    "started_at": worker.started_at,
+                    "serving": worker.serving,
+                }
+                for worker in self._workers.values()
+            ],
+        }
+        message = {"service": service, "verdicts": self._bench.verdicts()}
+        for worker in self._workers.values():
+            worker.send(message)
+
+    def _look_for_silent(self) -> None:
+        for worker in self._workers.values():
+            if time.monotonic() - worker.heard > SILENT_SECONDS:
+                logger.error(
+                    "worker %d has said nothing for %g s; it is ended",
+                    worker.number,
+                    SILENT_SECONDS,
+                )
+                worker.kill()
+
+    def _replace_all(self) -> None:
+        if self._replacing is None or self._replacing.done():
+            self._replacing = asyncio.create_task(self._one_by_one())
+
+    async def _one_by_one(self) -> None:
+        """A new worker for each old one: first it is ready, then the old one leaves."""
+        try:
+            new = self._again()
+        except (GitopsError, OSError) as error:
+            logger.error("the workers stay as they are: %s", error)
+            return
+        fixed = ("host", "port", "workers", "guard", "log_folder")
+        if changed := [
+            name for name in fixed if getattr(new, name) != getattr(self._settings, name)
+        ]:
+            logger.error(
+                "the workers stay as they are: serving.yaml has another %s, which needs a restart of the service",
+                " and ".join(changed),
+            )
+            return
+        self._settings = new
+        self._folder.settings.write_text(new.to_json(), encoding="utf-8")
+        old = list(self._workers.values())
+        for number, worker in enumerate(old, start=1):
+            if worker.number in self._workers and not await self._replace(worker):
+                return
+            logger.info("replaced %d of %d workers", number, len(old))
+
+    async def _replace(self, old: Worker) -> bool:
+        """Returns whether the new one got as far as accepting connections."""
+        new = await self._start()
+        ready = asyncio.create_task(new.open.wait())
+        ended = asyncio.create_task(new.process.wait())
+        await asyncio.wait(
+            (ready, ended),
+            timeout=READY_SECONDS + 2 * self._settings.load_seconds,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if not ready.done() or ended.done():
+            ready.cancel()
+            new.leaving = True
+            new.kill()
+            self._ended(new, await ended)
+            logger.error("the new worker does not serve, so the others stay as they are")
+            return False
+        self._go(self._keep(new))
+        old.leaving = True
+        self._tell_all()
+        old.send({"leave": True})
+        await self._end([old], LEAVE_SECONDS)
+        return True
+
+    async def _stop(self) -> None:
+        for worker in self._workers.values():
+            worker.kill(signal.SIGTERM)
+        await self._end(list(self._workers.values()), 0.0)
+        if self._tasks:
+            # Each notices that its worker ended, and hears what it said last.
+            await asyncio.wait(self._tasks, timeout=1.0)
+
+    async def _end(self, workers: list[Worker], seconds: float) -> None:
+        """Wait until they ended, and kill those that do not within what they are granted."""
+        if not workers:
+            return
+        granted = seconds + self._settings.shutdown_seconds + GRACE_SECONDS
+        ends = {asyncio.create_task(worker.process.wait()): worker for worker in workers}
+        _, late = await asyncio.wait(ends, timeout=granted)
+        for end in late:
+            logger.error("worker %d does not end; it is killed", ends[end].number)
+            ends[end].kill()
+        if late:
+            await asyncio.wait(late)
+
+
+def supervise(settings: Settings, *, again: Callable[[], Settings]) -> None:
+    """Serve with several workers until a signal. Raises BadInput when the address cannot be taken."""
+    listener = server.listen(settings.host, settings.port)
+    # From here on callers wait instead of being refused, whoever of the workers is there.
+    listener.listen(BACKLOG)
+    path = Path(tempfile.mkdtemp(prefix="gitops-model-"))
+    try:
+        asyncio.run(Supervisor(settings, listener, Folder(path), again=again).run())
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
