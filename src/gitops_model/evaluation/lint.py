@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gitops_model.evaluation import intervals
+from gitops_model.evaluation import intervals, ledger
 from gitops_model.evaluation.metrics import CATALOGUE, Metric, applicable, context
 from gitops_model.formats.contract import Contract
 from gitops_model.formats.gates import ComparisonGate, Gates, Limit, Margin
@@ -53,7 +53,7 @@ def _comparison(
     found = _margin(f"{where}.margin", CATALOGUE[name], margin)
     if found or rows is None or margin.relative or name != "accuracy" or gate.rule == "better":
         return found
-    needed = intervals.rows_for_identical(margin=margin.value, alpha=gates.alpha)
+    needed = intervals.rows_for_identical(margin=margin.value, alpha=ledger.allowed(gates.alpha, 1))
     if rows >= needed:
         return []
     return [
@@ -163,7 +163,7 @@ def _proof_size(
         ]
     if metric != "accuracy" or margin.relative:
         return []
-    needed = intervals.rows_for_identical(margin=margin.value, alpha=gates.alpha)
+    needed = intervals.rows_for_identical(margin=margin.value, alpha=ledger.allowed(gates.alpha, 1))
     if rows >= needed:
         return []
     return [

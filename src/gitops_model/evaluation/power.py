@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from scipy.special import ndtri, stdtrit
 
+from gitops_model.evaluation import ledger
 from gitops_model.evaluation.intervals import POWER
 from gitops_model.evaluation.slices import allowed
 from gitops_model.formats.check import JUDGED, Check, Gate, GateKind, GateState, SliceRow
@@ -71,7 +72,9 @@ def _measured(check: Check, gate: Gate, metric: str) -> Sight | None:
     if guard is None or guard.limit is None:
         return found
     judged = [row for row in check.slices if row.state in JUDGED and row.error is not None]
-    losses = [(_slice_loss(row, guard, check.alpha / len(judged)), row.slice) for row in judged]
+    # The guard uses all of the declared error, however often one looked.
+    alpha = ledger.declared(check.alpha, check.test_set.looks)
+    losses = [(_slice_loss(row, guard, alpha / len(judged)), row.slice) for row in judged]
     if not losses:
         return found
     loss, name = max(losses)

@@ -34,11 +34,13 @@ from gitops_model.formats.check import (
     CandidateModel,
     Check,
     ContractChange,
+    Gate,
     Latency,
     TestSummary,
 )
 from gitops_model.formats.contract import Contract
 from gitops_model.formats.gates import Gates
+from gitops_model.formats.line import Line
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -55,16 +57,18 @@ def evaluate(
     contract: Contract,
     gates: Gates,
     facts: Facts,
+    best: Answers | None = None,
+    line: Line | None = None,
 ) -> Check:
     """The verdict with everything it rests on, without sentences.
 
     Raises CannotEvaluate when the rows of test set and models do not match one to one, or a declared slice or key
     column is absent. `production=None` is the first release: limits and budgets alone decide, and a warning says so.
+    `best` is the best release so far, of the releases in `line`; it may be production.
     """
     account = ledger.account(
         facts.looks,
-        test_sha256=test.sha256,
-        candidate_sha256=candidate.sha256,
+        ledger.Look(test_sha256=test.sha256, candidate_sha256=candidate.sha256, sketch=test.sketch),
         budget=gates.looks,
         alpha=gates.alpha,
     )
@@ -96,20 +100,30 @@ def evaluate(
         block=block,
         time=columns.time,
     )
-    timings = _timings(candidate, production, alpha=account.alpha, seed=seed)
+    # Timings are fresh in every run, so nothing of them was spent before.
+    timings = _timings(candidate, production, alpha=gates.alpha, seed=seed)
     measured = [
         numbers.leakage_gate(test, facts),
         numbers.schema_gate(facts, excused=excused),
         *numbers.metric_gates(
             gates, contract, rows, ctx, resampler, alpha=account.alpha, compared=compared
         ),
+        *_against_best(
+            best if compared else None,
+            production,
+            test,
+            candidate,
+            contract,
+            gates,
+            ctx,
+            resampler,
+            alpha=account.alpha,
+        ),
         *numbers.slice_gates(gates, contract, table, alpha=account.alpha, compared=compared),
         *numbers.cost_gates(timings, candidate, production),
     ]
     # Judged as they are printed, so that whoever reads the file comes to the same verdict.
-    decided = decision.decide(
-        rounded(measured), rounded(table), gates, alpha=rounded(account.alpha)
-    )
+    decided = decision.decide(rounded(measured), rounded(table), gates)
     return rounded(
         Check(
             state=decided.state,
@@ -150,8 +164,28 @@ def evaluate(
             params_diff=tuple(facts.params_diff),
             data_diff=tuple(facts.data_diff),
             gates_digest=gates.digest,
+            line=line,
         )
     )
+
+
+def _against_best(
+    best: Answers | None,
+    production: Answers | None,
+    test: TestSet,
+    candidate: Answers,
+    contract: Contract,
+    gates: Gates,
+    ctx: of_row.Context,
+    resampler: Resampler,
+    *,
+    alpha: float,
+) -> list[Gate]:
+    """The gate against the best release so far; none where it is in production, or there is none."""
+    if best is None or production is None or best.sha256 == production.sha256:
+        return []
+    rows, _ = aligned(test, candidate, best, contract, gates)
+    return numbers.anchor_gate(gates, contract, rows, ctx, resampler, alpha=alpha)
 
 
 def _is_excused(facts: Facts, gates: Gates) -> bool:
@@ -252,6 +286,7 @@ def _summary(
         looks=account.looks,
         budget=account.budget,
         luck=account.luck,
+        sketch=test.sketch,
     )
 
 

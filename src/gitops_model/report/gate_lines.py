@@ -26,6 +26,7 @@ OPEN = GATES[GateState.INCONCLUSIVE]
 SHORT = {
     GateKind.LEAKAGE: "leakage",
     GateKind.SCHEMA: "contract",
+    GateKind.ANCHOR: "best release",
     GateKind.SLICE_GUARD: "slices",
     GateKind.SLICE_PROOF: "slice proofs",
     GateKind.LATENCY_RATIO: "latency",
@@ -104,6 +105,9 @@ def _gate_line(gate: Gate, check: Check) -> GateLine:
         picture=interval.of_gate(gate),
         sentence=gate.sentence,
     )
+    if gate.kind is GateKind.ANCHOR and check.line is not None:
+        name = f"{capital(sentences.metric(gate))} against {check.line.best}, the best so far"
+        return replace(line, name=name)
     return _worst(line, check) if gate.kind is GateKind.SLICE_GUARD else line
 
 
@@ -144,7 +148,7 @@ def _unjudged(check: Check) -> str:
 
 
 def _about(gate: Gate) -> str:
-    if gate.kind in (GateKind.PRIMARY, GateKind.RISK, GateKind.SLICE_PROOF):
+    if gate.kind in (GateKind.PRIMARY, GateKind.RISK, GateKind.ANCHOR, GateKind.SLICE_PROOF):
         return f"{gate.rows:,} rows"
     return {
         GateKind.LEAKAGE: "leakage",
@@ -186,7 +190,13 @@ def _allowed(gate: Gate) -> str:
         return "none" if gate.kind in (GateKind.LEAKAGE, GateKind.SCHEMA) else ""
     if gate.kind is GateKind.LATENCY_RATIO:
         return f"< ×{limit:g}"
-    against = (GateKind.PRIMARY, GateKind.RISK, GateKind.SLICE_GUARD, GateKind.SLICE_PROOF)
+    against = (
+        GateKind.PRIMARY,
+        GateKind.RISK,
+        GateKind.ANCHOR,
+        GateKind.SLICE_GUARD,
+        GateKind.SLICE_PROOF,
+    )
     if gate.kind in against:
         size = quantities.margin(limit, relative=gate.relative)
         return f"gain > {size}" if limit > 0 else f"loss < {size}"
