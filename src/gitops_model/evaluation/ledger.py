@@ -79,6 +79,20 @@ def allowed(alpha: float, looks: int) -> float:
     return max(alpha * 0.5 ** min(looks, 1000), LEAST)
 
 
+def held(past: Sequence[Look], now: Look, *, best_sha256: str, alpha: float) -> float:
+    """The error rate of a comparison with the best release so far, whatever rows it is made on.
+
+    Fresh rows do not help against creep: of many proposals one passes, on its own rows. So the j-th candidate since
+    that release was judged may err with alpha / (j (j + 1)), and all together with alpha at most.
+    """
+    candidates = list(dict.fromkeys(look.candidate_sha256 for look in past))
+    if best_sha256 in candidates:
+        candidates = candidates[candidates.index(best_sha256) + 1 :]
+    mine = now.candidate_sha256
+    tries = candidates.index(mine) + 1 if mine in candidates else len(candidates) + 1
+    return alpha / (tries * (tries + 1))
+
+
 def declared(alpha: float, looks: int) -> float:
     """The inverse of `allowed`: the error rate of gates.yaml, from the one of look number `looks`."""
     return min(0.5, alpha * 2.0 ** min(max(looks, 1), 1000))

@@ -34,7 +34,6 @@ from gitops_model.formats.check import (
     CandidateModel,
     Check,
     ContractChange,
-    Gate,
     Latency,
     TestSummary,
 )
@@ -66,12 +65,10 @@ def evaluate(
     column is absent. `production=None` is the first release: limits and budgets alone decide, and a warning says so.
     `best` is the best release so far, of the releases in `line`; it may be production.
     """
-    account = ledger.account(
-        facts.looks,
-        ledger.Look(test_sha256=test.sha256, candidate_sha256=candidate.sha256, sketch=test.sketch),
-        budget=gates.looks,
-        alpha=gates.alpha,
+    look = ledger.Look(
+        test_sha256=test.sha256, candidate_sha256=candidate.sha256, sketch=test.sketch
     )
+    account = ledger.account(facts.looks, look, budget=gates.looks, alpha=gates.alpha)
     excused = _is_excused(facts, gates)
     # A production model that cannot answer is still compared with: it has no data, and that blocks.
     compared = production is not None and not excused
@@ -108,16 +105,24 @@ def evaluate(
         *numbers.metric_gates(
             gates, contract, rows, ctx, resampler, alpha=account.alpha, compared=compared
         ),
-        *_against_best(
-            best if compared else None,
-            production,
-            test,
-            candidate,
-            contract,
-            gates,
-            ctx,
-            resampler,
-            alpha=account.alpha,
+        *(
+            numbers.anchor_gate(
+                gates,
+                contract,
+                aligned(test, candidate, best, contract, gates)[0],
+                ctx,
+                resampler,
+                alpha=min(
+                    account.alpha,
+                    ledger.held(facts.looks, look, best_sha256=best.sha256, alpha=gates.alpha),
+                ),
+            )
+            if compared
+            and best is not None
+            and production is not None
+            # Where the best release is in production, the primary gate asks for more.
+            and best.sha256 != production.sha256
+            else []
         ),
         *numbers.slice_gates(gates, contract, table, alpha=account.alpha, compared=compared),
         *numbers.cost_gates(timings, candidate, production),
@@ -167,25 +172,6 @@ def evaluate(
             line=line,
         )
     )
-
-
-def _against_best(
-    best: Answers | None,
-    production: Answers | None,
-    test: TestSet,
-    candidate: Answers,
-    contract: Contract,
-    gates: Gates,
-    ctx: of_row.Context,
-    resampler: Resampler,
-    *,
-    alpha: float,
-) -> list[Gate]:
-    """The gate against the best release so far; none where it is in production, or there is none."""
-    if best is None or production is None or best.sha256 == production.sha256:
-        return []
-    rows, _ = aligned(test, candidate, best, contract, gates)
-    return numbers.anchor_gate(gates, contract, rows, ctx, resampler, alpha=alpha)
 
 
 def _is_excused(facts: Facts, gates: Gates) -> bool:

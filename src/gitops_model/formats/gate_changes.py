@@ -63,7 +63,8 @@ def _comparison(name: str, old: ComparisonGate, new: ComparisonGate) -> Iterator
 
 
 def _anchor(old: AnchorGate | None, new: AnchorGate | None) -> Iterator[str]:
-    if old is None or not old.enabled:
+    if old is None or not old.enabled or (old.derived and (new is None or new.derived)):
+        # What follows from `primary` is said there.
         return
     if new is None or not new.enabled:
         yield _moved("anchor", "on", "off")

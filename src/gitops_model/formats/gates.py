@@ -51,10 +51,14 @@ class ComparisonGate(Switch):
 
 @dataclass(frozen=True, kw_only=True)
 class AnchorGate(Switch):
-    """The primary metric against the best release so far. `since` begins that line anew, for a `reason`."""
+    """The primary metric against the best release so far. `since` begins that line anew, for a `reason`.
+
+    `derived`: the file says nothing of it, and the margin follows from that of `primary`.
+    """
 
     margin: Margin | None = None
     since: str | None = None
+    derived: bool = False
     inconclusive: Policy = "block"
 
 
@@ -195,7 +199,7 @@ def _anchor(
     if "margin" not in primary or not primary.get("enabled", True):
         return None
     once = Margin.parse(primary["margin"])
-    return AnchorGate(margin=replace(once, value=2 * once.value), inconclusive=policy)
+    return AnchorGate(margin=replace(once, value=2 * once.value), inconclusive=policy, derived=True)
 
 
 def _with_margin(section: Mapping[str, Any]) -> dict[str, Any]:
