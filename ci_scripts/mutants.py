@@ -107,13 +107,6 @@ MEASURE = (
         "            old = production.combine(means[::-1, width:])",
         _unit("comparison"),
     ),
-    inside(
-        "evaluation/ledger.py",
-        "error rate not shared out past the budget",
-        "adjusted = alpha * budget / looks",
-        "adjusted = alpha",
-        _unit("ledger"),
-    ),
 )
 
 DECIDE = (

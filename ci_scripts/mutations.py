@@ -20,12 +20,13 @@ from pathlib import Path
 
 from ci_scripts.mutants import JUDGE, Mutation
 from ci_scripts.mutants_of_delivery import DELIVER
+from ci_scripts.mutants_of_gates import HOLD
 from ci_scripts.mutants_of_guard import GUARD
 from ci_scripts.mutants_of_log import LOG
 from ci_scripts.mutants_of_monitor import MONITOR
 
 ROOT = Path(__file__).parents[1]
-MUTATIONS = JUDGE + DELIVER + MONITOR + GUARD + LOG
+MUTATIONS = JUDGE + HOLD + DELIVER + MONITOR + GUARD + LOG
 COPIED = ("src", "tests", "ci_scripts", "hooks", "cookiecutter.json", "pyproject.toml")
 
 

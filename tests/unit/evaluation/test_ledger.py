@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gitops_model.evaluation import ledger, sketch
+from gitops_model.evaluation import ledger, sketch, verdict
 from gitops_model.evaluation.ledger import Look, account
+from gitops_model.formats.check import GateState
+from tests.support import cases
 
 
 def look(candidate, test="t", rows=""):
@@ -93,3 +95,16 @@ def test_order_and_copies_change_no_sketch_and_times_tell_equal_keys_apart():
     assert sketch.of(["b", "a", "a"]) == sketch.of(["a", "b"])
     assert sketch.overlap(sketch.of(["1"], ["2024-01-01"]), sketch.of(["1"], ["2024-02-01"])) == 0
     assert sketch.is_sketch(sketch.of(range(1000))) and not sketch.is_sketch("xyz")
+
+
+def test_the_guard_over_slices_sees_no_less_after_many_looks():
+    world = cases.world("binary", 6000)
+    kwargs = cases.inputs(
+        of=world, candidate=world.scores(4.0, draw=3, only="d01"), production=world.scores(0.0)
+    )
+    looks = [look(f"m{i}", kwargs["test"].sha256) for i in range(40)]
+    first = verdict.evaluate(**kwargs)
+    last = verdict.evaluate(**cases.change(kwargs, "facts", looks=looks))
+    assert cases.gate(first, "slices").state == GateState.FAIL
+    assert [row.state for row in last.slices] == [row.state for row in first.slices]
+    assert last.latency == first.latency
