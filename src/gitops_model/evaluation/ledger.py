@@ -18,8 +18,8 @@ from scipy.special import ndtri
 
 from gitops_model.evaluation import sketch as rows
 
-# Below this no bound differs any more in any digit that is shown.
-LEAST = 1e-15
+# Looks after which nothing is left to halve.
+LAST = 160
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ def account(past: Sequence[Look], now: Look, *, budget: int, alpha: float) -> Le
 
 def allowed(alpha: float, looks: int) -> float:
     """The error rate of look number `looks`: half of what the looks before it left."""
-    return max(alpha * 0.5 ** min(looks, 1000), LEAST)
+    return alpha * 0.5 ** min(looks, LAST)
 
 
 def held(past: Sequence[Look], now: Look, *, best_sha256: str, alpha: float) -> float:
@@ -95,7 +95,7 @@ def held(past: Sequence[Look], now: Look, *, best_sha256: str, alpha: float) -> 
 
 def declared(alpha: float, looks: int) -> float:
     """The inverse of `allowed`: the error rate of gates.yaml, from the one of look number `looks`."""
-    return min(0.5, alpha * 2.0 ** min(max(looks, 1), 1000))
+    return min(0.5, alpha * 2.0 ** min(max(looks, 1), LAST))
 
 
 def width(alpha: float, looks: int) -> float:

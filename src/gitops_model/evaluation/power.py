@@ -57,7 +57,7 @@ def _measured(check: Check, gate: Gate, metric: str) -> Sight | None:
     if gate.delta is None or gate.lower is None or needed is None or not gate.rows:
         return None
     reach = margin * math.sqrt(needed / gate.rows)
-    error = reach / (float(ndtri(1 - check.alpha)) + _AGAIN)
+    error = reach / (_AGAIN - float(ndtri(check.alpha)))
     # Few groups or blocks widen the bound, which the count of rows needed does not know.
     wide = gate.delta - gate.lower + _AGAIN * error
     overall = reach if check.test_set.unit == "rows" else max(reach, wide)
@@ -98,7 +98,7 @@ def _assumed(check: Check, gate: Gate, metric: str) -> Sight | None:
     if not ends or not scale:
         return None
     half = max(abs(end - row.candidate) for end in ends) / scale
-    quantile = float(ndtri(1 - check.alpha))
+    quantile = -float(ndtri(check.alpha))
     # The variance of a difference of two independent errors is twice that of one.
     overall = math.sqrt(2) * half * (1 + _AGAIN / quantile)
     margin, rows = abs(gate.limit or 0.0), check.test_set.rows

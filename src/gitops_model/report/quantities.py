@@ -46,6 +46,8 @@ def margin(value: float, *, relative: bool) -> str:
 
 def confidence(alpha: float) -> str:
     """How sure a one-sided bound at `alpha` is, with as many digits as tell it from 100%: `97.5%`, `99.9951%`."""
+    if 0 < alpha < 1e-9:
+        return "more than 99.9999999%"
     places = max(0, math.ceil(-math.log10(100 * alpha)) + 1) if 0 < alpha < 1 else 0
     return f"{100 * (1 - alpha):.{places}f}".rstrip("0").rstrip(".") + "%"
 

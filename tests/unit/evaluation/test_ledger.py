@@ -42,8 +42,8 @@ def test_all_looks_together_err_no_more_than_was_declared():
 
 
 def test_bounds_widen_with_each_look():
-    widths = [ledger.width(ledger.allowed(0.05, k), k) for k in (1, 5, 20)]
-    quantiles = stats.norm.isf([0.05 / 2, 0.05 / 2**5, 0.05 / 2**20])
+    widths = [ledger.width(ledger.allowed(0.05, k), k) for k in (1, 5, 20, 90)]
+    quantiles = stats.norm.isf([0.05 / 2, 0.05 / 2**5, 0.05 / 2**20, 0.05 / 2**90])
     assert widths == pytest.approx(list(quantiles / quantiles[0]))
 
 
