@@ -116,7 +116,7 @@ HOLD = (
         ANCHOR,
     ),
     inside(
-        "delivery/anchor.py",
+        "delivery/served.py",
         "anchor: any tag is part of the line",
         "stable = _stable(git, commit)\n        if stable is not None:",
         'stable = _stable(git, "HEAD~1")\n        if stable is not None:',

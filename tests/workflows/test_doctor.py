@@ -33,6 +33,11 @@ PROTECTED = {
             ],
         },
         {
+            "id": 3, "name": "looks", "target": "branch", "enforcement": "active",
+            "conditions": {"ref_name": {"include": ["refs/heads/gate-looks"], "exclude": []}},
+            "rules": [{"type": "deletion"}, {"type": "non_fast_forward"}],
+        },
+        {
             "id": 2, "name": "releases", "target": "tag", "enforcement": "active",
             "conditions": {"ref_name": {"include": ["refs/tags/flight-delay-v*"], "exclude": []}},
             "rules": [{"type": "deletion"}, {"type": "update"}],

@@ -28,7 +28,7 @@ from gitops_model.actions import (
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
 from gitops_model.actions.pulls import Pull
-from gitops_model.delivery import anchor, baseline, changes, dvc, looks, releases
+from gitops_model.delivery import baseline, changes, dvc, looks, releases, served
 from gitops_model.delivery.baseline import Baseline
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadArtifact, ExternalFailure, GitopsError
@@ -275,7 +275,7 @@ def _decide(
             return "pending", outcome.sentence, training, None
         return outcome.state, outcome.sentence, outcome.hint, None
     git = Git.open(Path())
-    anchored = anchor.elsewhere(git, rules)
+    anchored = served.elsewhere(git, rules)
     found = recompute.recompute(outcome, rules, files, anchored=anchored)
     return found.state, found.sentence, None, found
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gitops_model.delivery import anchor, dvc, fetch, looks, scoring
+from gitops_model.delivery import anchor, dvc, fetch, looks, scoring, served
 from gitops_model.delivery.baseline import Baseline
 from gitops_model.delivery.git import Git
 from gitops_model.delivery.lock_file import Lock, require_fresh
@@ -109,7 +109,7 @@ def evaluate(
     best, line = anchor.answers(
         git,
         baseline,
-        anchor.past(git, baseline, metric=rules.success.primary),
+        served.past(git, baseline, metric=rules.success.primary),
         production=old,
         table=table,
         keys=keys,

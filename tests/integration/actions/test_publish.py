@@ -84,7 +84,7 @@ class World:
         monkeypatch.setattr(publish, "age", lambda *_, **__: None)
         self.anchored = False
         self.looks: list[Look] = []
-        monkeypatch.setattr(publish.anchor, "elsewhere", lambda *_: self.anchored)
+        monkeypatch.setattr(publish.served, "elsewhere", lambda *_: self.anchored)
         monkeypatch.setattr(publish.looks, "share", self.share)
         monkeypatch.setattr(runs, "find_pull", lambda *_: SimpleNamespace(number=12))
         monkeypatch.setattr(runs, "twins", lambda *_: [])

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from gitops_model.delivery import anchor, scoring
+from gitops_model.delivery import anchor, scoring, served
 from gitops_model.delivery.baseline import Baseline
 from gitops_model.delivery.git import Git
 from gitops_model.errors import CannotEvaluate
@@ -90,9 +90,9 @@ def main(tmp_path: Path) -> Main:
     return made
 
 
-def past(main: Main, stable: int = 4, **gates: Any) -> anchor.Past:
+def past(main: Main, stable: int = 4, **gates: Any) -> served.Past:
     git = Git.open(main.root)
-    return anchor.past(git, main.baseline(stable, **gates), metric="accuracy")
+    return served.past(git, main.baseline(stable, **gates), metric="accuracy")
 
 
 def test_the_line_is_what_served_on_main_and_only_records_there_move_the_best(main: Main) -> None:
@@ -105,16 +105,16 @@ def test_the_line_is_what_served_on_main_and_only_records_there_move_the_best(ma
     assert [each.model[-2:] for each in found.served] == ["v1", "v2", "v3", "v4"]
     assert found.best(None) == 1
     assert [each.gain for each in found.line(None)] == [0.01, 0.02, 0.03, 0.04]
-    assert anchor.elsewhere(Git.open(main.root), main.baseline(4))
+    assert served.elsewhere(Git.open(main.root), main.baseline(4))
 
 
 def test_gates_of_main_may_begin_the_line_anew_or_turn_it_off(main: Main) -> None:
     since = {"margin": 0.04, "since": "parcel-delay-v4", "reason": "the label was redefined in May"}
     assert past(main, anchor=since).best("parcel-delay-v4") == 3
-    assert not anchor.elsewhere(Git.open(main.root), main.baseline(4, anchor=since))
+    assert not served.elsewhere(Git.open(main.root), main.baseline(4, anchor=since))
     off = {"enabled": False, "reason": "the label is redefined each month"}
-    assert past(main, anchor=off) == anchor.Past()
-    assert not anchor.elsewhere(Git.open(main.root), main.baseline(4, anchor=off))
+    assert past(main, anchor=off) == served.Past()
+    assert not served.elsewhere(Git.open(main.root), main.baseline(4, anchor=off))
 
 
 def test_a_release_whose_tag_is_gone_stays_in_the_line(main: Main) -> None:
