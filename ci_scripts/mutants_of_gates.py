@@ -13,8 +13,8 @@ HOLD = (
     inside(
         "evaluation/ledger.py",
         "ledger: looks cost nothing",
-        "return alpha * 0.5 ** min(looks, LAST)",
-        "return alpha * 0.5",
+        "return FIRST if looks <= 1 else (1 - FIRST) * 0.5 ** min(looks - 1, LAST)",
+        "return FIRST",
         LEDGER,
     ),
     inside(

@@ -1,10 +1,11 @@
 """How often a test set has judged, and how much error is left for the next look at it.
 
-A look is one candidate (by sha256) judged on one test set. The k-th look may err with alpha / 2^k: half of what
-is left. All looks together then err with alpha at most, whatever the candidates have in common (Bonferroni). For
-candidates made from earlier reports that is not enough: k answers of yes or no choose among 2^k candidates, hence the
-factor of two for each (Renggli et al. 2019, "Continuous integration of machine learning models with ease.ml/ci"). A
-report tells more than yes or no, so tests/simulation/test_reuse.py lets candidates climb by its numbers.
+A look is one candidate (by sha256) judged on one test set. The first look may err with four fifths of the declared
+rate, each later one with half of what is left. All looks together then err at the declared rate at most, whatever the
+candidates have in common (Bonferroni). For candidates made from earlier reports that is not enough: k answers of yes
+or no choose among 2^k candidates, hence the factor of two for each (Renggli et al. 2019, "Continuous integration of
+machine learning models with ease.ml/ci"). A report tells more than yes or no, so tests/simulation/test_reuse.py lets
+candidates climb by its numbers.
 
 Running `check` again on the same candidate is no new look. Test sets that share half of their rows are one.
 """
@@ -18,6 +19,8 @@ from scipy.special import ndtri
 
 from gitops_model.evaluation import sketch as rows
 
+# The share of the first look: most test sets judge few candidates.
+FIRST = 0.8
 # Looks after which nothing is left to halve.
 LAST = 160
 
@@ -75,8 +78,8 @@ def account(past: Sequence[Look], now: Look, *, budget: int, alpha: float) -> Le
 
 
 def allowed(alpha: float, looks: int) -> float:
-    """The error rate of look number `looks`: half of what the looks before it left."""
-    return alpha * 0.5 ** min(looks, LAST)
+    """The error rate of look number `looks`, 1 or more; `alpha` is what all of them share."""
+    return alpha * _share(looks)
 
 
 def held(past: Sequence[Look], now: Look, *, best_sha256: str, alpha: float) -> float:
@@ -95,9 +98,13 @@ def held(past: Sequence[Look], now: Look, *, best_sha256: str, alpha: float) -> 
 
 def declared(alpha: float, looks: int) -> float:
     """The inverse of `allowed`: the error rate of gates.yaml, from the one of look number `looks`."""
-    return min(0.5, alpha * 2.0 ** min(max(looks, 1), LAST))
+    return min(0.5, alpha / _share(looks))
+
+
+def _share(looks: int) -> float:
+    return FIRST if looks <= 1 else (1 - FIRST) * 0.5 ** min(looks - 1, LAST)
 
 
 def width(alpha: float, looks: int) -> float:
     """How much farther a bound of look number `looks`, at `alpha`, is from the estimate than the first look's."""
-    return float(ndtri(alpha) / ndtri(declared(alpha, looks) / 2))
+    return float(ndtri(alpha) / ndtri(declared(alpha, looks) * FIRST))

@@ -296,7 +296,7 @@ def test_looks_widen_the_bounds_and_past_the_budget_warn():
     last = evaluate(cases.change(kwargs, "facts", looks=past))
     assert not any("candidate 21" in w for w in first.warnings)
     assert any("This is candidate 21 judged on the same test rows" in w for w in last.warnings)
-    assert last.alpha == pytest.approx(0.05 / 2**21)
+    assert last.alpha == pytest.approx(0.01 / 2**20)
     assert cases.gate(last, "primary").lower < cases.gate(first, "primary").lower
 
 

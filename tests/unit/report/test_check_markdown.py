@@ -68,7 +68,7 @@ def test_the_row_of_a_failing_slice_says_both_numbers_and_draws_them() -> None:
     row = next(row for row in check.slices if row.slice == "depot=d01")
     assert (
         f"| ❌ **depot=d01** · accuracy, {row.rows}\u00a0rows | {row.production:.4f} | **{row.candidate:.4f}** "
-        f"| **▼\u00a0{-(row.delta or 0):.4f}** `·━━━━●━━━┆·│·` | loss\u00a0&lt;\u00a00.05 |"
+        f"| **▼\u00a0{-(row.delta or 0):.4f}** `·━━━●━━━━┆·│·` | loss\u00a0&lt;\u00a00.05 |"
         in check_markdown.render(check)
     )
 
