@@ -106,13 +106,6 @@ MEASURE = (
         "new, old = candidate.combine(first), production.combine(second[::-1])",
         _unit("comparison"),
     ),
-    inside(
-        "evaluation/ledger.py",
-        "error rate not shared out past the budget",
-        "adjusted = alpha * budget / looks",
-        "adjusted = alpha",
-        _unit("ledger"),
-    ),
 )
 
 DECIDE = (

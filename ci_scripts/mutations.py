@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ci_scripts.mutants import JUDGE, Mutation
 from ci_scripts.mutants_of_delivery import DELIVER
+from ci_scripts.mutants_of_gates import HOLD
 from ci_scripts.mutants_of_guard import GUARD
 from ci_scripts.mutants_of_log import LOG
 from ci_scripts.mutants_of_metrics import METRICS
@@ -28,7 +29,7 @@ from ci_scripts.mutants_of_trouble import TROUBLE
 from ci_scripts.mutants_of_workers import WORKERS
 
 ROOT = Path(__file__).parents[1]
-MUTATIONS = JUDGE + METRICS + DELIVER + MONITOR + GUARD + LOG + TROUBLE + WORKERS
+MUTATIONS = JUDGE + METRICS + HOLD + DELIVER + MONITOR + GUARD + LOG + TROUBLE + WORKERS
 COPIED = ("src", "tests", "ci_scripts", "hooks", "cookiecutter.json", "pyproject.toml")
 
 

@@ -33,6 +33,11 @@ PROTECTED = {
             ],
         },
         {
+            "id": 3, "name": "looks", "target": "branch", "enforcement": "active",
+            "conditions": {"ref_name": {"include": ["refs/heads/gate-looks"], "exclude": []}},
+            "rules": [{"type": "deletion"}, {"type": "non_fast_forward"}],
+        },
+        {
             "id": 2, "name": "releases", "target": "tag", "enforcement": "active",
             "conditions": {"ref_name": {"include": ["refs/tags/flight-delay-v*"], "exclude": []}},
             "rules": [{"type": "deletion"}, {"type": "update"}],
@@ -107,8 +112,8 @@ def test_fresh_repository_names_each_way_out(fake: FakeGitHub, consult) -> None:
     fake.settings.immutable_releases = False
     done = consult()
     assert done.code == 1
-    assert states(done).count("missing") == 7, done.output
-    assert done.output.count("Click: http") + done.output.count("Command: ") == 7
+    assert states(done).count("missing") == 8, done.output
+    assert done.output.count("Click: http") + done.output.count("Command: ") == 8
 
 
 def test_self_hosted_runners_of_a_public_repository(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
@@ -177,7 +182,7 @@ def test_environments_are_for_main_only(fake: FakeGitHub, consult) -> None:  # t
 def test_free_private_plan(fake: FakeGitHub, consult) -> None:  # type: ignore[no-untyped-def]
     fake.settings.private = fake.settings.free_private_plan = True
     done = consult()
-    assert states(done).count("not offered") == 5, done.output
+    assert states(done).count("not offered") == 6, done.output
     assert "paid plan" in done.output and "let it do no more than read" in done.output
 
 

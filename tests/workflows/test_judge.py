@@ -206,4 +206,4 @@ def test_a_merge_queue_is_judged_by_the_commit_below_its_group(
     court.open(group, event="merge_group")
     report = court.judge()
     primary = next(gate for gate in report["gates"] if gate["kind"] == "primary")
-    assert primary["limit"] == -0.9, primary
+    assert primary["limit"] < -0.9, primary

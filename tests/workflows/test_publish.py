@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from gitops_model.delivery import looks
+from gitops_model.delivery.git import Git
 from tests.workflows import scopes
 from tests.workflows.fake_github import FakeGitHub
 from tests.workflows.fake_state import BODY_LIMIT, BOT, utf16_length
@@ -44,6 +46,10 @@ def test_better_and_worse(scene: Scene, checks: dict[str, Any]) -> None:
     assert state == "failure" and "→" in description and len(description) <= 140
     (body,) = scene.bodies()
     assert "❌" in body and "▼" in body and head[:12] in body
+    # Both looks are counted where no pull request can take them back.
+    told = [checks[name]["candidate"]["sha256"] for name in ("pass", "worse")]
+    counted = [look.candidate_sha256 for look in looks.known(Git.open(scene.folder))]
+    assert counted == list(dict.fromkeys(told))
 
 
 def test_nothing_to_evaluate_is_decided_by_the_files(scene: Scene, checks: dict[str, Any]) -> None:

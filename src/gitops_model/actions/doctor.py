@@ -25,7 +25,7 @@ from gitops_model.actions import (
 )
 from gitops_model.actions.client import Refused, Repository
 from gitops_model.actions.job import Job
-from gitops_model.delivery import assets, dvc
+from gitops_model.delivery import assets, dvc, looks
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadInput, ExternalFailure
 from gitops_model.formats.contract import Contract
@@ -137,6 +137,7 @@ def examine(seen: Seen, root: Path) -> list[Finding]:
         lambda: _pull_requests(seen),
         lambda: _opened(seen),
         lambda: _tags(seen, task),
+        lambda: _looks(seen),
         lambda: _immutable(seen),
     ]
     return [check() for check in checks]
@@ -356,22 +357,38 @@ def _opened(seen: Seen) -> Finding:
 
 
 def _tags(seen: Seen, task: str) -> Finding:
-    listed, state = seen.get("/rulesets?per_page=100")
-    protected = False
-    for item in listed or []:
-        if item.get("target") != "tag" or item.get("enforcement") != "active":
-            continue
-        full, _ = seen.get(f"/rulesets/{item['id']}")
-        included = ((full or {}).get("conditions") or {}).get("ref_name", {}).get("include", [])
-        kinds = {rule["type"] for rule in (full or {}).get("rules", [])}
-        reached = any(p == "~ALL" or fnmatch(f"refs/tags/{task}-v1", p) for p in included)
-        protected = protected or (reached and {"deletion", "update"} <= kinds)
+    protected, state = _ruled(seen, "tag", f"refs/tags/{task}-v1", {"deletion", "update"})
     return Finding(
         what=f"release tags ({task}-v*) can be neither moved nor deleted",
         state=_absent(protected, state),
         mend=f"Click: {seen.page('settings/rules/new?target=tag')} ({task}-v*; restrict updates and deletions). "
         + _without_plan(state),
     )
+
+
+def _looks(seen: Seen) -> Finding:
+    wanted = {"deletion", "non_fast_forward"}
+    protected, state = _ruled(seen, "branch", f"refs/heads/{looks.BRANCH}", wanted)
+    return Finding(
+        what=f"what test sets have spent (branch {looks.BRANCH}) can only grow",
+        state=_absent(protected, state),
+        mend=f"Click: {seen.page('settings/rules/new?target=branch')} ({looks.BRANCH}; restrict deletions, block "
+        f"force pushes). {_without_plan(state)}",
+    )
+
+
+def _ruled(seen: Seen, target: str, ref: str, wanted: set[str]) -> tuple[bool, State]:
+    """Whether an active ruleset holds all `wanted` rules over `ref`, and what GitHub said."""
+    (listed, state), protected = seen.get("/rulesets?per_page=100"), False
+    for item in listed or []:
+        if item.get("target") != target or item.get("enforcement") != "active":
+            continue
+        full = seen.get(f"/rulesets/{item['id']}")[0] or {}
+        included = (full.get("conditions") or {}).get("ref_name", {}).get("include", [])
+        kinds = {rule["type"] for rule in full.get("rules", [])}
+        reached = any(p == "~ALL" or fnmatch(ref, p) for p in included)
+        protected = protected or (reached and wanted <= kinds)
+    return protected, state
 
 
 def _immutable(seen: Seen) -> Finding:

@@ -28,10 +28,11 @@ from gitops_model.actions import (
 from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
 from gitops_model.actions.pulls import Pull
-from gitops_model.delivery import baseline, changes, dvc, releases
+from gitops_model.delivery import baseline, changes, dvc, looks, releases, served
 from gitops_model.delivery.baseline import Baseline
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadArtifact, ExternalFailure, GitopsError
+from gitops_model.evaluation.ledger import Look
 from gitops_model.formats.check import Check, NotEvaluated, Outcome
 from gitops_model.formats.pointer import Pointer
 from gitops_model.report import comment
@@ -83,6 +84,7 @@ def run(options: Options) -> int:
             url=started["html_url"],
         )
         print(f"publish: {client.STATUS} of {sha[:12]} is {verdict.status}: {verdict.title}")
+    _remember(job, verdict.look)
     # After the status, and outside of the verdict: it may take long, fail, or be wrong, and changes nothing.
     below = watching.line(repository, job, at=str(started.get("created_at") or ""))
     try:
@@ -98,12 +100,16 @@ def run(options: Options) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What is published for one check run. `number` None: no open pull request has this head any more."""
+    """What is published for one check run. `number` None: no open pull request has this head any more.
+
+    `look`: what it spent of a test set.
+    """
 
     number: int | None
     status: str
     title: str
     body: str
+    look: Look | None = None
 
 
 def judge(repository: Repository, started: Mapping[str, Any], *, job: Job) -> Verdict:
@@ -192,7 +198,25 @@ def _verdict(check: Check | Move | None, footing: comment.Footing, pull: Pull | 
         status=status.get(footing.state, "error"),
         title=comment.title(check, footing),
         body=comment.render(check, footing),
+        look=_look(check) if isinstance(check, Check) else None,
     )
+
+
+def _look(check: Check) -> Look:
+    test = check.test_set
+    return Look(
+        test_sha256=test.sha256, candidate_sha256=check.candidate.sha256, sketch=test.sketch
+    )
+
+
+def _remember(job: Job, look: Look | None) -> None:
+    """Count the look for all who come later. A pull request's side cannot do it, and cannot undo it."""
+    if look is None:
+        return
+    with job.git_access():
+        problem = looks.share(Git.open(Path()), [look])
+    if problem:
+        job.annotate("warning", f"The look at the test set could not be counted: {problem}")
 
 
 def age(pointer: Pointer, *, at: str) -> str | None:
@@ -250,7 +274,9 @@ def _decide(
         if training is not None:
             return "pending", outcome.sentence, training, None
         return outcome.state, outcome.sentence, outcome.hint, None
-    found = recompute.recompute(outcome, rules, files)
+    git = Git.open(Path())
+    anchored = served.elsewhere(git, rules)
+    found = recompute.recompute(outcome, rules, files, anchored=anchored)
     return found.state, found.sentence, None, found
 
 

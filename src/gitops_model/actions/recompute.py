@@ -18,10 +18,13 @@ OWN_WARNINGS = 5
 KNOWN = (UNDECIDED, "Nothing is in production: ", "contract.yaml differs ", "gates.yaml differs ")
 
 
-def recompute(check: Check, rules: Baseline, files: Sequence[str]) -> Check:
+def recompute(
+    check: Check, rules: Baseline, files: Sequence[str], *, anchored: bool = False
+) -> Check:
     """The check by the base's gates.yaml and contract.yaml, against the model in production there.
 
-    Its states, sentences and names are our own, so that nothing forged is shown.
+    Its states, sentences and names are our own, so that nothing forged is shown. `anchored`: the best release so far is
+    another one than production.
     """
     pointer, gates, contract = rules.pointer, rules.gates, rules.contract
     stable = pointer.stable
@@ -39,6 +42,7 @@ def recompute(check: Check, rules: Baseline, files: Sequence[str]) -> Check:
         risk=contract.success.risk,
         slices=contract.slices,
         production_sha256=compared,
+        anchored=anchored,
     )
     if found := contradictions(check, trusted):
         sentence = f"the report cannot be right, because {'; '.join(found)}."
@@ -79,7 +83,7 @@ def warnings(check: Check | None, files: Sequence[str]) -> list[str]:
 
 def _redecided(check: Check, gates: Gates, pointer: Pointer) -> Check:
     """The check with states, names and sentences of ours, decided from its numbers."""
-    decided = decision.decide(check.gates, check.slices, gates, alpha=check.alpha)
+    decided = decision.decide(check.gates, check.slices, gates)
     return worded(
         replace(
             check,

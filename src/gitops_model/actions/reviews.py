@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from typing import Any
 
 from gitops_model.actions import deploy_key
@@ -38,12 +39,23 @@ def is_lone(people: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def lets_keys_through(rulesets: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether every active ruleset for branches has deploy keys on its bypass list."""
-    active = [r for r in rulesets if (r["target"], r["enforcement"]) == ("branch", "active")]
+    """Whether every active ruleset over main has deploy keys on its bypass list."""
+    active = [
+        r
+        for r in rulesets
+        if (r["target"], r["enforcement"]) == ("branch", "active") and _is_of_main(r)
+    ]
     return bool(active) and all(
         any(actor["actor_type"] == "DeployKey" for actor in ruleset.get("bypass_actors") or [])
         for ruleset in active
     )
+
+
+def _is_of_main(ruleset: Mapping[str, Any]) -> bool:
+    """True also where GitHub does not say which branches it is about."""
+    included = ((ruleset.get("conditions") or {}).get("ref_name") or {}).get("include")
+    every = ("~ALL", "~DEFAULT_BRANCH")
+    return not included or any(p in every or fnmatch("refs/heads/main", p) for p in included)
 
 
 def button_waits(review: Review, *, owned: bool) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gitops_model.delivery import dvc, fetch, releases, scoring
+from gitops_model.delivery import anchor, dvc, fetch, looks, scoring, served
 from gitops_model.delivery.baseline import Baseline
 from gitops_model.delivery.git import Git
 from gitops_model.delivery.lock_file import Lock, require_fresh
@@ -15,7 +15,7 @@ from gitops_model.delivery.scoring import Described
 from gitops_model.errors import BadArtifact, BadInput, CannotEvaluate, ExternalFailure
 from gitops_model.evaluation import ledger, lint, verdict
 from gitops_model.evaluation.inputs import Facts, TestSet
-from gitops_model.files import sha256_file, write_atomic
+from gitops_model.files import sha256_file
 from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.check import Check, Same
 from gitops_model.formats.compatibility import incompatibilities
@@ -26,7 +26,6 @@ from gitops_model.pipeline import prepared
 CANDIDATE = Path("build/model.tar")
 TEST = "build/prepared/test.csv"
 TRAIN = "build/prepared/train.csv"
-LOOKED_AT = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,15 +52,21 @@ def compare(baseline: Baseline) -> Check:
     # Before something serves, nobody relies on what main's contract says, and it may still be the example's.
     rules = baseline.contract if baseline.stable is not None else None
     files = Files(bundle=CANDIDATE, folder=prepared.FOLDER, lock=lock)
-    return evaluate(git, baseline, files, measured_by=rules)
+    return evaluate(git, baseline, files, measured_by=rules, claims=True)
 
 
 def evaluate(
-    git: Git, baseline: Baseline, files: Files, *, measured_by: Contract | None = None
+    git: Git,
+    baseline: Baseline,
+    files: Files,
+    *,
+    measured_by: Contract | None = None,
+    claims: bool = False,
 ) -> Check:
     """Score, time and weigh both models on the test rows of `files`. Raises CannotEvaluate, BadArtifact.
 
     `measured_by` says what is measured: label, slices, costs, threshold (None: the candidate's own contract).
+    `claims`: the look is counted here and now; else whoever publishes the verdict counts it.
     """
     candidate = Bundle.read(files.bundle, sha256=sha256_file(files.bundle))
     rules = measured_by or candidate.contract
@@ -101,13 +106,30 @@ def evaluate(
         else (old, old_model, production.contract),
         table,
     )
+    best, line = anchor.answers(
+        git,
+        baseline,
+        served.past(git, baseline, metric=rules.success.primary),
+        production=old,
+        table=table,
+        keys=keys,
+        rules=rules,
+        trust=trust,
+    )
+    look = ledger.Look(
+        test_sha256=test.sha256, candidate_sha256=candidate.sha256, sketch=test.sketch
+    )
+    # Counted before anybody sees a number, so that an end in between forgets nothing.
+    past = looks.claim(git, look) if claims else looks.known(git)
     found = verdict.evaluate(
         test=test,
         candidate=new,
         production=old,
+        best=best,
+        line=line,
         contract=rules,
         gates=baseline.gates,
-        facts=_facts(git, baseline, files, candidate, production, described, rules),
+        facts=_facts(git, baseline, files, candidate, production, described, rules, past),
     )
     same = dvc.file_md5(files.bundle) == files.lock.out(str(CANDIDATE)).md5
     return replace(found, candidate=replace(found.candidate, in_lock="same" if same else "other"))
@@ -121,6 +143,7 @@ def _facts(
     production: Bundle | None,
     described: Described,
     rules: Contract,
+    past: Sequence[ledger.Look],
 ) -> Facts:
     mine, theirs = candidate.manifest, None if production is None else production.manifest
     # Windows are compared only where time decides which rows test: else they overlap as they should.
@@ -138,12 +161,7 @@ def _facts(
         incompatible=()
         if production is None
         else incompatibilities(production.contract, candidate.contract),
-        looks=looks(
-            git,
-            files.lock,
-            test_sha256=described.test_sha256,
-            candidate_sha256=candidate.sha256,
-        ),
+        looks=past,
         params_diff=scoring.differences(
             None if theirs is None else {**theirs["params"], "seed": theirs["seed"]},
             {**mine["params"], "seed": mine["seed"]},
@@ -182,32 +200,6 @@ def test_on_base(git: Git, baseline: Baseline, files: Files) -> Same:
     if there is None:
         return "unknown"
     return "same" if there.md5 == dvc.file_md5(files.folder / "test.csv") else "other"
-
-
-def looks(git: Git, lock: Lock, *, test_sha256: str, candidate_sha256: str) -> list[ledger.Look]:
-    """Earlier candidates judged on the test set of `lock`, as Git remembers them: one for each dvc.lock ever committed.
-
-    dvc.lock knows files by md5. Today's two are translated to the sha256 the ledger counts by; others stay themselves.
-    """
-    now = lock.outs
-    tests, candidates = {now[TEST].md5: test_sha256}, {now[str(CANDIDATE)].md5: candidate_sha256}
-    found = []
-    for commit in git.out(
-        "log", "--all", f"--max-count={LOOKED_AT}", "--format=%H", "--", "dvc.lock"
-    ).split():
-        try:
-            then = Lock.parse(git.text(commit, "dvc.lock") or "").outs
-        except BadInput:
-            # Somebody once committed a merge conflict; that is no reason to stop judging for ever.
-            continue
-        if TEST in then and str(CANDIDATE) in then:
-            test, model = then[TEST].md5, then[str(CANDIDATE)].md5
-            found.append(
-                ledger.Look(
-                    test_sha256=tests.get(test, test), candidate_sha256=candidates.get(model, model)
-                )
-            )
-    return found
 
 
 def _refuse_idle_gates(baseline: Baseline, contract: Contract, test: TestSet) -> None:
@@ -255,19 +247,12 @@ def _bring(git: Git, lock: Lock, paths: Sequence[str]) -> None:
 
 def _production_file(git: Git, stable: Ref) -> Path:
     """The bundle in production as a file whose bytes were verified. Raises CannotEvaluate when no source has it."""
-    path = Path("build/production") / f"{stable.sha256}.tar"
-    if path.exists() and sha256_file(path) == stable.sha256:
-        return path
     try:
-        release = releases.verify(git, stable)
-        places = fetch.Places(root=git.root, origin=git.origin_url())
-        found = fetch.find(stable, md5=release.record["artifact"]["md5"], places=places)
+        return fetch.released(git, stable)
     except BadArtifact as error:
         raise CannotEvaluate(
             f"nothing can be compared with production {stable.model}: {error}"
         ) from error
-    write_atomic(path, found.data)
-    return path
 
 
 def _say(sentence: str) -> None:

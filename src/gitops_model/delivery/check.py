@@ -153,7 +153,7 @@ def _readable() -> bool:
 
 
 def _tell(outcome: Outcome) -> None:
-    from gitops_model.report import sight_line
+    from gitops_model.report import line_words, sight_line
 
     if isinstance(outcome, Check):
         for off in outcome.turned_off:
@@ -163,6 +163,8 @@ def _tell(outcome: Outcome) -> None:
             print(f"check: {mark:<12} {gate.sentence}")
         if seen := sight_line.line(outcome):
             print(f"check: {seen}")
+        if held := line_words.line(outcome):
+            print(f"check: {held}")
         for warning in outcome.warnings:
             print(f"check: note: {warning}")
     stream = sys.stdout if outcome.state is State.PASS else sys.stderr

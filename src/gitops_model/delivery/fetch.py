@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitops_model import strict_yaml
-from gitops_model.delivery import assets, dvc
+from gitops_model.delivery import assets, dvc, releases
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadArtifact, BadInput, GitopsError
 from gitops_model.files import sha256_bytes, sha256_file, size_words, write_atomic
@@ -104,6 +104,17 @@ def find(
         f"the bundle of {ref.model} (sha256 {ref.sha256[:12]}…) was not found in any source. Tried: {listed}.",
         reason="sha256" if wrong else "missing",
     )
+
+
+def released(git: Git, ref: Ref) -> Path:
+    """The bundle of a release as a file whose bytes were verified, fetched once. Raises BadArtifact."""
+    path = Path("build/production") / f"{ref.sha256}.tar"
+    if path.exists() and sha256_file(path) == ref.sha256:
+        return path
+    release = releases.verify(git, ref)
+    here = Places(root=git.root, origin=git.origin_url())
+    write_atomic(path, find(ref, md5=release.record["artifact"]["md5"], places=here).data)
+    return path
 
 
 def into_store(ref: Ref, *, md5: str | None, places: Places, size: int | None = None) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from gitops_model.delivery import memory, timing
 from gitops_model.errors import CannotEvaluate
+from gitops_model.evaluation import sketch
 from gitops_model.evaluation.inputs import Answers, TestSet
 from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.check import Difference
@@ -60,6 +61,7 @@ def test_set(contract: Contract, table: pd.DataFrame, described: Described) -> T
         time=None if time is None else table[time].to_numpy(),
         explore={name: table[name].to_numpy() for name in explore},
         numbers=prepared.numbers(contract, table),
+        sketch=sketch.of(table[contract.keys.request], None if time is None else table[time]),
     )
 
 
@@ -76,14 +78,17 @@ def answers(
 
     A model whose contract refuses rows of the table is not asked: `unanswered` says why, and nothing is compared.
     """
+    found, model = scores(model_id=model_id, bundle=bundle, table=table, keys=keys, trust=trust)
+    weight = memory.of_bundle(path, sha256=bundle.sha256, trusted=trust.types)
+    return replace(found, memory_mb=weight, size_bytes=bundle.size), model
+
+
+def scores(
+    *, model_id: str | None, bundle: Bundle, table: pd.DataFrame, keys: list[str], trust: Trust
+) -> tuple[Answers, Model]:
+    """The same without the model's weight."""
     model = load_model(bundle, trusted=trust.types, file=trust.file)
-    found = Answers(
-        model=model_id,
-        sha256=bundle.sha256,
-        keys=keys,
-        memory_mb=memory.of_bundle(path, sha256=bundle.sha256, trusted=trust.types),
-        size_bytes=bundle.size,
-    )
+    found = Answers(model=model_id, sha256=bundle.sha256, keys=keys)
     checked = check_table(bundle.contract, table)
     if checked.bad.any():
         first = checked.problems[0] if checked.problems else "rows break its contract"

@@ -139,7 +139,7 @@ def compare(
     if name == "roc_auc" or not resample:
         return _student(found, alpha=alpha, method=f"t interval over {resampler.kind}")
     gains = _resampled_gains(metric, rows, ctx, candidate, production, resampler, relative=relative)
-    return _percentile(found, gains, tail=resampler.tail(alpha), kind=resampler.kind)
+    return _percentile(found, gains, resampler, alpha=alpha)
 
 
 def estimate(
@@ -168,8 +168,7 @@ def estimate(
         drawn = drawn[np.isfinite(drawn)]
         if len(drawn) < (1 - MAX_UNDEFINED) * resampler.replicates:
             return found.value, None, None, "undefined on too many resamples"
-        tail = resampler.tail(alpha)
-        lower, upper = (float(q) for q in np.quantile(drawn, [tail, 1 - tail]))
+        lower, upper = resampler.bounds(drawn, point=found.value, alpha=alpha)
         method = f"bootstrap of {resampler.kind}"
         if name == "ece":
             # Noise in the bins only ever adds to the ECE, in the resamples once more than in the data:
@@ -197,19 +196,21 @@ def _delong(found: Comparison, labels: Array, influence: Array, *, alpha: float)
     return _student(replace(found, error=error, null_error=error), alpha=alpha, method="DeLong")
 
 
-def _percentile(found: Comparison, gains: Array, *, tail: float, kind: str) -> Comparison:
+def _percentile(
+    found: Comparison, gains: Array, resampler: Resampler, *, alpha: float
+) -> Comparison:
     """With the percentiles of resampled gains (B,)."""
     assert found.gain is not None
     defined = gains[np.isfinite(gains)]
     if len(defined) < (1 - MAX_UNDEFINED) * len(gains):
         return replace(found, method="undefined on too many resamples")
-    lower, upper = (float(q) for q in np.quantile(defined, [tail, 1 - tail]))
+    lower, upper = resampler.bounds(defined, point=found.gain, alpha=alpha)
     # The bounds must hold the estimate, also when a skewed distribution would not.
     return replace(
         found,
         lower=min(lower, found.gain),
         upper=max(upper, found.gain),
-        method=f"paired bootstrap of {kind}",
+        method=f"paired bootstrap of {resampler.kind}",
     )
 
 

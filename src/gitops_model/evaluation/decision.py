@@ -19,6 +19,7 @@ from gitops_model.formats.check import (
     gate_id,
 )
 from gitops_model.formats.gates import (
+    AnchorGate,
     BudgetGate,
     ComparisonGate,
     Gates,
@@ -71,6 +72,7 @@ def demands(gates: Gates) -> list[Demand]:
         Demand(kind=GateKind.SCHEMA),
         _of_comparison(GateKind.PRIMARY, gates.primary),
         _of_comparison(GateKind.RISK, gates.risk),
+        *_of_anchor(gates.anchor),
         *(_of_limit(limit) for limit in gates.limits),
         *(
             _of_comparison(GateKind.METRIC, metric, metric.name)
@@ -84,9 +86,7 @@ def demands(gates: Gates) -> list[Demand]:
     ]
 
 
-def decide(
-    measured: Sequence[Gate], slices: Sequence[SliceRow], gates: Gates, *, alpha: float
-) -> Decision:
+def decide(measured: Sequence[Gate], slices: Sequence[SliceRow], gates: Gates) -> Decision:
     """Judge the numbers of `measured` and `slices` by gates.yaml; states they already carry are ignored.
 
     A demanded gate that was not measured becomes NO_DATA, which blocks. Gates that nothing demands are left out.
@@ -95,11 +95,14 @@ def decide(
     decided = []
     table = tuple(slices)
     for demand in demands(gates):
+        if demand.kind is GateKind.ANCHOR and demand.id not in by_id:
+            # The best release so far is in production, or there is none.
+            continue
         gate = by_id.get(demand.id) or Gate(
             kind=demand.kind, metric=demand.metric, slice=demand.slice
         )
         if demand.kind is GateKind.SLICE_GUARD:
-            gate, table = _guard(gate, demand, table, gates, alpha=alpha)
+            gate, table = _guard(gate, demand, table, gates)
         else:
             gate = replace(gate, state=_state(gate, demand))
         decided.append(
@@ -146,7 +149,7 @@ def _state(gate: Gate, demand: Demand) -> GateState:
 
 
 def _guard(
-    gate: Gate, demand: Demand, table: Sequence[SliceRow], gates: Gates, *, alpha: float
+    gate: Gate, demand: Demand, table: Sequence[SliceRow], gates: Gates
 ) -> tuple[Gate, tuple[SliceRow, ...]]:
     # Slices are shown with their numbers also when the gate is off or nothing is in production.
     if not demand.enabled or not gate.compared or demand.limit is None:
@@ -157,7 +160,8 @@ def _guard(
         table,
         margin=-demand.limit,
         min_rows=gates.slices.min_rows,
-        alpha=alpha,
+        # Not what is left of the test set: a guard that asks for less certainty errs by blocking, not by passing.
+        alpha=gates.alpha,
         relative=demand.relative,
     )
     states = {row.state for row in judged}
@@ -190,6 +194,22 @@ def _of_comparison(kind: GateKind, rule: ComparisonGate, metric: str | None = No
         reason=rule.reason,
         compares=True,
     )
+
+
+def _of_anchor(rule: AnchorGate | None) -> list[Demand]:
+    if rule is None:
+        return []
+    return [
+        Demand(
+            kind=GateKind.ANCHOR,
+            limit=-rule.margin.value if rule.margin else None,
+            relative=bool(rule.margin and rule.margin.relative),
+            inconclusive=rule.inconclusive,
+            enabled=rule.enabled,
+            reason=rule.reason,
+            compares=True,
+        )
+    ]
 
 
 def _of_limit(rule: Limit) -> Demand:

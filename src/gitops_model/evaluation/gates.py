@@ -96,6 +96,22 @@ def metric_gates(
     return found
 
 
+def anchor_gate(
+    gates: Gates,
+    contract: Contract,
+    rows: Rows,
+    ctx: Context,
+    resampler: Resampler,
+    *,
+    alpha: float,
+) -> list[Gate]:
+    """The primary metric against the best release so far, which `rows` hold in place of production."""
+    if gates.anchor is None:
+        return []
+    metric, margin = contract.success.primary, gates.anchor.margin
+    return [_gain(GateKind.ANCHOR, metric, rows, ctx, resampler, margin, alpha=alpha)]
+
+
 def slice_gates(
     gates: Gates,
     contract: Contract,

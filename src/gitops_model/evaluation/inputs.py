@@ -22,7 +22,8 @@ class TestSet:
 
     `labels`: 0/1 (binary), class name or index (multiclass), number (regression). `sha256` identifies the test set.
     `window` is (first, last) ISO time, inclusive; None when rows have no time. `explore` holds undeclared columns for
-    the slice finder, `numbers` those that metrics of gates.yaml may name.
+    the slice finder, `numbers` those that metrics of gates.yaml may name. `sketch` tells test sets of mostly the same
+    rows.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
@@ -36,6 +37,7 @@ class TestSet:
     time: Column | None = None
     explore: Mapping[str, Column] = field(default_factory=dict)
     numbers: Mapping[str, Array] = field(default_factory=dict)
+    sketch: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,7 @@ class Facts:
 
     `train_keys` None: the training rows are unknown, and the leakage gate has no data. `train_window` None: training
     rows have no time. `test_on_base`: whether the base branch's dvc.lock names the same test rows. `incompatible` None:
-    the contracts were not compared. `looks`: earlier evaluations on this test set. The differences are carried into the
+    the contracts were not compared. `looks`: earlier evaluations, oldest first. The differences are carried into the
     report as they are.
     """
 

@@ -31,7 +31,7 @@ def tango_score(*, b: int, c: int, n: int, difference: float) -> float:
 
 def tango(*, b: int, c: int, n: int, alpha: float) -> tuple[float, float]:
     """Bounds of the difference of two paired proportions by inverting the score test."""
-    z = float(ndtri(1 - alpha))
+    z = -float(ndtri(alpha))
     point = (b - c) / n
 
     def solve(target: float, outer: float) -> float:
@@ -55,7 +55,7 @@ def mcnemar_less(*, b: int, c: int) -> float:
 
 def wilson(*, right: float, n: int, alpha: float) -> tuple[float, float]:
     """Wilson's score bounds of one proportion `right` (0..1) on n independent rows."""
-    z = float(ndtri(1 - alpha))
+    z = -float(ndtri(alpha))
     centre = (right + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(right * (1 - right) / n + z * z / (4 * n * n))
     return max(0.0, centre - half), min(1.0, centre + half)
@@ -84,7 +84,7 @@ def rows_needed(*, rows: int, error: float, margin: float, alpha: float) -> int 
     """
     if margin <= 0 or not math.isfinite(error):
         return None
-    reach = float(ndtri(1 - alpha) + ndtri(POWER)) * error / margin
+    reach = float(ndtri(POWER) - ndtri(alpha)) * error / margin
     return max(1, math.ceil(rows * reach * reach))
 
 
@@ -93,5 +93,5 @@ def rows_for_identical(*, margin: float, alpha: float) -> int:
 
     Without any disagreement the score bound is -z^2 / (n + z^2).
     """
-    z = float(ndtri(1 - alpha))
+    z = -float(ndtri(alpha))
     return math.floor(z * z * (1 / margin - 1)) + 1

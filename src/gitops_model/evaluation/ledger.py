@@ -1,23 +1,37 @@
-"""How often a test set has judged. Each further candidate makes it likelier that one passes by luck.
+"""How often a test set has judged, and how much error is left for the next look at it.
 
-A look is one candidate (by sha256) judged on one test set (by hash). Running `check` again on the same candidate is
-not a new look. Past the budget the error rate is shared out: alpha x budget / looks.
+A look is one candidate (by sha256) judged on one test set. The first look may err with four fifths of the declared
+rate, each later one with half of what is left. All looks together then err at the declared rate at most, whatever the
+candidates have in common (Bonferroni). For candidates made from earlier reports that is not enough: k answers of yes
+or no choose among 2^k candidates, hence the factor of two for each (Renggli et al. 2019, "Continuous integration of
+machine learning models with ease.ml/ci"). A report tells more than yes or no, so tests/simulation/test_reuse.py lets
+candidates climb by its numbers.
+
+Running `check` again on the same candidate is no new look. Test sets that share half of their rows are one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scipy.special import ndtri
+
+from gitops_model.evaluation import sketch as rows
+
+# The share of the first look: most test sets judge few candidates.
+FIRST = 0.8
+# Looks after which nothing is left to halve.
+LAST = 160
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """One earlier evaluation, as Git remembers it."""
+    """One evaluation; `sketch` tells test sets of mostly the same rows (see `sketch`), "" knows them by hash alone."""
 
     test_sha256: str
     candidate_sha256: str
+    sketch: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,27 +44,67 @@ class Ledger:
     warning: str | None
 
     @property
+    def width(self) -> float:
+        """How much farther a bound is from the estimate than at the first look."""
+        return width(self.alpha, self.looks)
+
+    @property
     def luck(self) -> float:
         """Expected best of `looks` equally good candidates, in standard errors (Blom's approximation)."""
         return 0.0 if self.looks < 2 else float(ndtri((self.looks - 0.375) / (self.looks + 0.25)))
 
 
-def account(
-    past: Sequence[Look], *, test_sha256: str, candidate_sha256: str, budget: int, alpha: float
-) -> Ledger:
-    """Count this look among the past ones on the same test set."""
-    seen = {look.candidate_sha256 for look in past if look.test_sha256 == test_sha256}
-    looks = len(seen | {candidate_sha256})
+def account(past: Sequence[Look], now: Look, *, budget: int, alpha: float) -> Ledger:
+    """The place of `now` among the past looks, oldest first, at the same test set; a known candidate keeps its own."""
+    same = {
+        look.test_sha256: look.test_sha256 == now.test_sha256
+        or rows.overlap(look.sketch, now.sketch) >= rows.SAME
+        for look in past
+    }
+    seen = list(dict.fromkeys(look.candidate_sha256 for look in past if same[look.test_sha256]))
+    known = now.candidate_sha256 in seen
+    looks = seen.index(now.candidate_sha256) + 1 if known else len(seen) + 1
+    found = Ledger(looks=looks, budget=budget, alpha=allowed(alpha, looks), warning=None)
     if looks <= budget:
-        return Ledger(looks=looks, budget=budget, alpha=alpha, warning=None)
-    adjusted = alpha * budget / looks
-    return Ledger(
-        looks=looks,
-        budget=budget,
-        alpha=adjusted,
+        return found
+    return replace(
+        found,
         warning=(
-            f"This is candidate {looks} judged on the same test set; its budget is {budget} "
-            f"(gates.yaml: test_set.looks). Each bound now uses {1 - adjusted:.2%} confidence instead of "
-            f"{1 - alpha:.2%}. Choose fresh test rows."
+            f"This is candidate {looks} judged on the same test rows, and {budget} are meant to be "
+            f"(gates.yaml: test_set.looks). Its bounds are {found.width:.1f} times as wide as the first one's. Choose "
+            "fresh test rows."
         ),
     )
+
+
+def allowed(alpha: float, looks: int) -> float:
+    """The error rate of look number `looks`, 1 or more; `alpha` is what all of them share."""
+    return alpha * _share(looks)
+
+
+def held(past: Sequence[Look], now: Look, *, best_sha256: str, alpha: float) -> float:
+    """The error rate of a comparison with the best release so far, whatever rows it is made on.
+
+    Fresh rows do not help against creep: of many proposals one passes, on its own rows. So the j-th candidate since
+    that release was judged may err with alpha / (j (j + 1)), and all together with alpha at most.
+    """
+    candidates = list(dict.fromkeys(look.candidate_sha256 for look in past))
+    if best_sha256 in candidates:
+        candidates = candidates[candidates.index(best_sha256) + 1 :]
+    mine = now.candidate_sha256
+    tries = candidates.index(mine) + 1 if mine in candidates else len(candidates) + 1
+    return alpha / (tries * (tries + 1))
+
+
+def declared(alpha: float, looks: int) -> float:
+    """The inverse of `allowed`: the error rate of gates.yaml, from the one of look number `looks`."""
+    return min(0.5, alpha / _share(looks))
+
+
+def _share(looks: int) -> float:
+    return FIRST if looks <= 1 else (1 - FIRST) * 0.5 ** min(looks - 1, LAST)
+
+
+def width(alpha: float, looks: int) -> float:
+    """How much farther a bound of look number `looks`, at `alpha`, is from the estimate than the first look's."""
+    return float(ndtri(alpha) / ndtri(declared(alpha, looks) * FIRST))

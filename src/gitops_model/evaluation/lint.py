@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gitops_model.evaluation import intervals
+from gitops_model.evaluation import intervals, ledger
 from gitops_model.evaluation.columns import Context
 from gitops_model.evaluation.metrics import Metric, applicable, context, find
 from gitops_model.formats.contract import Contract
@@ -63,7 +63,7 @@ def _comparison(
     exact = metric.name == "accuracy" and gate.rule != "better" and not margin.relative
     if found or rows is None or not exact:
         return found
-    needed = intervals.rows_for_identical(margin=margin.value, alpha=gates.alpha)
+    needed = intervals.rows_for_identical(margin=margin.value, alpha=ledger.allowed(gates.alpha, 1))
     if rows >= needed:
         return []
     return [
@@ -182,7 +182,7 @@ def _proof_size(
         ]
     if metric != "accuracy" or margin.relative:
         return []
-    needed = intervals.rows_for_identical(margin=margin.value, alpha=gates.alpha)
+    needed = intervals.rows_for_identical(margin=margin.value, alpha=ledger.allowed(gates.alpha, 1))
     if rows >= needed:
         return []
     return [

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from scipy.special import ndtri, stdtrit
 
+from gitops_model.evaluation import ledger
 from gitops_model.evaluation.intervals import POWER
 from gitops_model.evaluation.slices import allowed
 from gitops_model.formats.check import JUDGED, Check, Gate, GateKind, GateState, SliceRow
@@ -83,7 +84,9 @@ def _measured(check: Check, gate: Gate, metric: str) -> Sight | None:
     if guard is None or guard.limit is None:
         return found
     judged = [row for row in check.slices if row.state in JUDGED and row.error is not None]
-    losses = [(_slice_loss(row, guard, check.alpha / len(judged)), row.slice) for row in judged]
+    # The guard uses all of the declared error, however often one looked.
+    alpha = ledger.declared(check.alpha, check.test_set.looks)
+    losses = [(_slice_loss(row, guard, alpha / len(judged)), row.slice) for row in judged]
     if not losses:
         return found
     loss, name = max(losses)
@@ -96,7 +99,7 @@ def _overall(check: Check, gate: Gate) -> float | None:
     if gate.delta is None or gate.lower is None or needed is None or not gate.rows:
         return None
     reach = margin * math.sqrt(needed / gate.rows)
-    error = reach / (float(ndtri(1 - check.alpha)) + _AGAIN)
+    error = reach / (_AGAIN - float(ndtri(check.alpha)))
     # Few groups or blocks widen the bound, which the count of rows needed does not know.
     wide = gate.delta - gate.lower + _AGAIN * error
     return reach if check.test_set.unit == "rows" else max(reach, wide)
@@ -119,7 +122,7 @@ def _assumed(check: Check, gate: Gate, metric: str) -> Sight | None:
     if not ends or not scale:
         return None
     half = max(abs(end - row.candidate) for end in ends) / scale
-    quantile = float(ndtri(1 - check.alpha))
+    quantile = -float(ndtri(check.alpha))
     # The variance of a difference of two independent errors is twice that of one.
     overall = math.sqrt(2) * half * (1 + _AGAIN / quantile)
     margin, rows = abs(gate.limit or 0.0), check.test_set.rows

@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from gitops_model.evaluation import ledger
 from gitops_model.evaluation.decision import Demand, demands
 from gitops_model.evaluation.metrics import CATALOGUE
 from gitops_model.formats.check import Check, Gate, GateKind, SliceRow
@@ -22,7 +23,8 @@ MOST = 20
 @dataclass(frozen=True, kw_only=True)
 class Trusted:
     """What the trusted side knows: gates.yaml of the base branch, the metrics and slice columns its contract names,
-    and the model in production. `production_sha256` None means that nothing is in production.
+    and the model in production. `production_sha256` None means that nothing is in production. `anchored`: the best
+    release so far is another one than production.
     """
 
     gates: Gates
@@ -30,6 +32,7 @@ class Trusted:
     risk: str | None = None
     slices: Sequence[str] = ()
     production_sha256: str | None = None
+    anchored: bool = False
 
 
 def contradictions(check: Check, trusted: Trusted) -> list[str]:
@@ -48,10 +51,10 @@ def _all(check: Check, trusted: Trusted) -> Iterator[str]:
 
 
 def _confidence(check: Check, gates: Gates) -> Iterator[str]:
-    # As `ledger` makes it stricter past the budget of looks, and `evaluate` rounds it.
-    alpha = gates.alpha * min(1.0, gates.looks / max(1, check.test_set.looks))
-    if not 0 < check.alpha <= float(f"{alpha:.9g}") + 1e-12:
-        yield f"its bounds have confidence {1 - check.alpha:g}, not {1 - alpha:g}"
+    # As `ledger` makes it stricter with each look, and `evaluate` rounds it.
+    alpha = ledger.allowed(gates.alpha, max(1, check.test_set.looks))
+    if not 0 < check.alpha <= float(f"{alpha:.9g}") * (1 + 1e-9):
+        yield f"its bounds have confidence {1 - check.alpha:.10g}, not {1 - alpha:.10g}"
 
 
 def _gates(check: Check, trusted: Trusted) -> Iterator[str]:
@@ -63,6 +66,7 @@ def _gates(check: Check, trusted: Trusted) -> Iterator[str]:
     metrics = {
         GateKind.PRIMARY: trusted.primary,
         GateKind.RISK: trusted.risk,
+        GateKind.ANCHOR: trusted.primary,
         GateKind.SLICE_GUARD: gates.slices.metric or trusted.primary,
     }
     known = {demand.id: demand for demand in demands(gates)}
@@ -70,6 +74,8 @@ def _gates(check: Check, trusted: Trusted) -> Iterator[str]:
     ids = [gate.id for gate in check.gates]
     if len(set(ids)) != len(ids):
         yield "a gate stands in it twice"
+    if trusted.anchored and not excused and (check.line is None or not _held(check)):
+        yield "it does not compare with the best release so far"
     for gate in check.gates:
         demand = known.get(gate.id)
         if demand is None or not demand.enabled:
@@ -78,6 +84,13 @@ def _gates(check: Check, trusted: Trusted) -> Iterator[str]:
             yield f"{gate.id} is about {gate.metric}, not {wanted}"
         yield from _against_demand(gate, demand, excused=excused)
         yield from (f"{gate.id}: {problem}" for problem in _impossible(gate, signs))
+
+
+def _held(check: Check) -> bool:
+    """Whether it was held against the best release so far, or says why only production could be."""
+    line, base = check.line, check.baseline
+    stands_in = line is not None and base is not None and line.sha256 == base.sha256 and line.note
+    return check.gate(GateKind.ANCHOR) is not None or bool(stands_in)
 
 
 def _against_demand(gate: Gate, demand: Demand, *, excused: bool) -> Iterator[str]:
@@ -117,7 +130,13 @@ def _incomplete(check: Check, columns: Sequence[str]) -> Iterator[str]:
 def _impossible(gate: Gate, signs: Mapping[str, int]) -> Iterator[str]:
     yield from _out_of_order(gate)
     match gate.kind:
-        case GateKind.PRIMARY | GateKind.RISK | GateKind.METRIC | GateKind.SLICE_PROOF:
+        case (
+            GateKind.PRIMARY
+            | GateKind.RISK
+            | GateKind.METRIC
+            | GateKind.ANCHOR
+            | GateKind.SLICE_PROOF
+        ):
             yield from _wrong_gain(gate, signs.get(gate.metric or ""), relative=gate.relative)
         case GateKind.LATENCY_RATIO:
             yield from _gain_of_nothing(gate)

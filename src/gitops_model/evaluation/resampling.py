@@ -26,6 +26,8 @@ Ints = npt.NDArray[np.intp]
 REPLICATES = 2000
 MAX_UNITS = 4000
 BLOCKS = 40
+# A percentile this far out still rests on 20 resamples.
+FINE = 0.01
 _CHUNK = 250
 
 
@@ -153,6 +155,19 @@ class Resampler:
             return 0.0
         factor = np.sqrt(self.effective / self.degrees)
         return float(ndtr(factor * stdtrit(self.degrees, alpha)))
+
+    def bounds(self, drawn: Array, *, point: float, alpha: float) -> tuple[float, float]:
+        """One-sided bounds at `alpha` from resampled values (m,) of a number that is `point` on the rows.
+
+        A percentile below FINE would rest on the last few resamples; there the bounds of FINE are stretched by t
+        quantiles.
+        """
+        tail = self.tail(max(alpha, FINE))
+        lower, upper = (float(q) for q in np.quantile(drawn, [tail, 1 - tail]))
+        if alpha >= FINE or self.units < 3:
+            return lower, upper
+        stretch = float(stdtrit(self.degrees, alpha) / stdtrit(self.degrees, FINE))
+        return point - stretch * (point - lower), point + stretch * (upper - point)
 
     @cached_property
     def _starts(self) -> Ints:

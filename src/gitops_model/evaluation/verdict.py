@@ -39,6 +39,7 @@ from gitops_model.formats.check import (
 )
 from gitops_model.formats.contract import Contract
 from gitops_model.formats.gates import Gates
+from gitops_model.formats.line import Line
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -55,19 +56,19 @@ def evaluate(
     contract: Contract,
     gates: Gates,
     facts: Facts,
+    best: Answers | None = None,
+    line: Line | None = None,
 ) -> Check:
     """The verdict with everything it rests on, without sentences.
 
     Raises CannotEvaluate when the rows of test set and models do not match one to one, or a declared slice or key
     column is absent. `production=None` is the first release: limits and budgets alone decide, and a warning says so.
+    `best` is the best release so far, of the releases in `line`; it may be production.
     """
-    account = ledger.account(
-        facts.looks,
-        test_sha256=test.sha256,
-        candidate_sha256=candidate.sha256,
-        budget=gates.looks,
-        alpha=gates.alpha,
+    look = ledger.Look(
+        test_sha256=test.sha256, candidate_sha256=candidate.sha256, sketch=test.sketch
     )
+    account = ledger.account(facts.looks, look, budget=gates.looks, alpha=gates.alpha)
     excused = _is_excused(facts, gates)
     # A production model that cannot answer is still compared with: it has no data, and that blocks.
     compared = production is not None and not excused
@@ -96,20 +97,38 @@ def evaluate(
         block=block,
         time=columns.time,
     )
-    timings = _timings(candidate, production, alpha=account.alpha, seed=seed)
+    # Timings are fresh in every run, so nothing of them was spent before.
+    timings = _timings(candidate, production, alpha=gates.alpha, seed=seed)
     measured = [
         numbers.leakage_gate(test, facts),
         numbers.schema_gate(facts, excused=excused),
         *numbers.metric_gates(
             gates, contract, rows, ctx, resampler, alpha=account.alpha, compared=compared
         ),
+        *(
+            numbers.anchor_gate(
+                gates,
+                contract,
+                aligned(test, candidate, best, contract, gates)[0],
+                ctx,
+                resampler,
+                alpha=min(
+                    account.alpha,
+                    ledger.held(facts.looks, look, best_sha256=best.sha256, alpha=gates.alpha),
+                ),
+            )
+            if compared
+            and best is not None
+            and production is not None
+            # Where the best release is in production, the primary gate asks for more.
+            and best.sha256 != production.sha256
+            else []
+        ),
         *numbers.slice_gates(gates, contract, ctx, table, alpha=account.alpha, compared=compared),
         *numbers.cost_gates(timings, candidate, production),
     ]
     # Judged as they are printed, so that whoever reads the file comes to the same verdict.
-    decided = decision.decide(
-        rounded(measured), rounded(table), gates, alpha=rounded(account.alpha)
-    )
+    decided = decision.decide(rounded(measured), rounded(table), gates)
     return rounded(
         Check(
             state=decided.state,
@@ -150,6 +169,7 @@ def evaluate(
             params_diff=tuple(facts.params_diff),
             data_diff=tuple(facts.data_diff),
             gates_digest=gates.digest,
+            line=line,
         )
     )
 
@@ -252,6 +272,7 @@ def _summary(
         looks=account.looks,
         budget=account.budget,
         luck=account.luck,
+        sketch=test.sketch,
     )
 
 

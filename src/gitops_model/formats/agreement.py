@@ -8,7 +8,7 @@ from typing import Any
 
 from gitops_model.files import sha256_bytes
 from gitops_model.formats.bundle import Bundle
-from gitops_model.formats.check import Check, Outcome
+from gitops_model.formats.check import Check, GateKind, Outcome
 
 UNJUDGED = {
     "state": "not_evaluated",
@@ -51,9 +51,21 @@ def of_verdict(outcome: Outcome | None, *, sha256: str) -> Mapping[str, Any]:
             "state": outcome.state.value,
             "sentence": outcome.sentence,
             **({"turned_off": off} if off else {}),
+            **({"anchor": _anchor(outcome)} if outcome.line else {}),
         },
         "baseline": outcome.baseline and {**asdict(outcome.baseline), "deltas": deltas},
     }
+
+
+def _anchor(check: Check) -> Mapping[str, Any]:
+    """The best release that it was judged against, with the bounds of its gain; see `evaluation.anchor`.
+
+    Where that was production, the primary gate compared them.
+    """
+    line, gate = check.line, check.gate(GateKind.ANCHOR) or check.gate(GateKind.PRIMARY)
+    assert line is not None
+    known = {} if gate is None else {"delta": gate.delta, "lower": gate.lower, "upper": gate.upper}
+    return {"model": line.best, "sha256": line.sha256, **known}
 
 
 def differences(record: Mapping[str, Any], promised: Mapping[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from gitops_model import strict_yaml
 from gitops_model.errors import BadInput
 from gitops_model.formats import values
+from gitops_model.formats.line import Line
 
 SCHEMA = 1
 # A report is written by whoever is judged. No mapping of the format has this many keys, and a hundred wrong values are
@@ -52,6 +53,7 @@ class GateKind(StrEnum):
     SCHEMA = "schema"  # today's callers are served by the candidate's contract
     PRIMARY = "primary"  # the primary metric against production
     RISK = "risk"  # the risk metric against production
+    ANCHOR = "anchor"  # the primary metric against the best release so far
     LIMIT = "limit"  # a metric the candidate must reach whatever production does
     METRIC = "metric"  # a metric that gates.yaml declares, against production
     SLICE_GUARD = "slices"  # no declared slice clearly lost more than the margin
@@ -261,7 +263,8 @@ class TestSummary:
 
     `window` is (first, last) time, None for rows without time. `unit` is what stands on its own, `units` how many there
     are. `changed`: production was released with another test set. `on_base`: whether the branch that a merge would go
-    to names the same rows in its dvc.lock. `luck`: expected best of `looks` equal candidates, in standard errors.
+    to names the same rows in its dvc.lock. `looks`: which candidate on these rows it is; `luck`: expected best of
+    that many equal ones, in standard errors. `sketch` tells test sets of mostly the same rows.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
@@ -276,6 +279,7 @@ class TestSummary:
     looks: int
     budget: int
     luck: float
+    sketch: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -331,6 +335,7 @@ class Check:
     params_diff: tuple[Difference, ...]
     data_diff: tuple[Difference, ...]
     gates_digest: str
+    line: Line | None = None
 
     @property
     def exit_code(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gitops_model.formats.gates import (
+    AnchorGate,
     BudgetGate,
     ComparisonGate,
     CustomMetric,
@@ -36,6 +37,7 @@ def _all(old: Gates, new: Gates) -> Iterator[str]:
         yield _moved("rows", old.rows or "by contract.yaml", new.rows or "by contract.yaml")
     yield from _comparison("primary", old.primary, new.primary)
     yield from _comparison("risk", old.risk, new.risk)
+    yield from _anchor(old.anchor, new.anchor)
     later = {limit.metric: limit for limit in new.limits}
     for limit in old.limits:
         yield from _limit(limit, later.get(limit.metric))
@@ -76,6 +78,19 @@ def _metric(old: CustomMetric, new: CustomMetric | None) -> Iterator[str]:
         yield _moved(f"{name}.margin", old.margin, None)
         return
     yield from _comparison(name, old, new)
+
+
+def _anchor(old: AnchorGate | None, new: AnchorGate | None) -> Iterator[str]:
+    if old is None or not old.enabled or (old.derived and (new is None or new.derived)):
+        # What follows from `primary` is said there.
+        return
+    if new is None or not new.enabled:
+        yield _moved("anchor", "on", "off")
+        return
+    yield from _policy("anchor", old.inconclusive, new.inconclusive)
+    yield from _margin("anchor.margin", old.margin, new.margin)
+    if new.since is not None and new.since != old.since:
+        yield _moved("anchor.since", old.since, new.since)
 
 
 def _limit(old: Limit, new: Limit | None) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -64,6 +64,19 @@ class ComparisonGate(Switch):
 
     rule: Literal["not_worse", "better"] = "not_worse"
     margin: Margin | None = None
+    inconclusive: Policy = "block"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnchorGate(Switch):
+    """The primary metric against the best release so far. `since` begins that line anew, for a `reason`.
+
+    `derived`: the file says nothing of it, and the margin follows from that of `primary`.
+    """
+
+    margin: Margin | None = None
+    since: str | None = None
+    derived: bool = False
     inconclusive: Policy = "block"
 
 
@@ -149,6 +162,7 @@ class Gates:
     rows: Literal["independent", "grouped", "in_time_order"] | None
     primary: ComparisonGate
     risk: ComparisonGate
+    anchor: AnchorGate | None
     limits: tuple[Limit, ...]
     metrics: tuple[CustomMetric, ...] = ()
     slices: SliceGate
@@ -170,6 +184,7 @@ class Gates:
         named: list[tuple[str, Switch]] = [
             (GateKind.PRIMARY.value, self.primary),
             (GateKind.RISK.value, self.risk),
+            *([(GateKind.ANCHOR.value, self.anchor)] if self.anchor else []),
             *((gate_id(GateKind.LIMIT, metric=limit.metric), limit) for limit in self.limits),
             *((gate_id(GateKind.METRIC, metric=metric.name), metric) for metric in self.metrics),
             (GateKind.SLICE_GUARD.value, self.slices),
@@ -209,6 +224,9 @@ class Gates:
             rows=data.get("rows"),
             primary=ComparisonGate(**section("primary")),
             risk=ComparisonGate(**section("risk")),
+            anchor=_anchor(
+                section("anchor") if "anchor" in data else None, data["primary"], policy
+            ),
             limits=tuple(
                 Limit(metric=metric, **{"inconclusive": policy, **rule})
                 for metric, rule in data["limits"].items()
@@ -250,6 +268,18 @@ def _custom(name: str, rule: Mapping[str, Any]) -> CustomMetric:
     rest = {key: value for key, value in _with_margin(rule).items() if key != kind}
     expressions = tuple(parts[place] for place in ("of", "to") if place in parts)
     return CustomMetric(name=name, kind=kind, expressions=expressions, at=at, **rest)
+
+
+def _anchor(
+    section: Mapping[str, Any] | None, primary: Mapping[str, Any], policy: Policy
+) -> AnchorGate | None:
+    """As written; without a section twice the margin against production, where there is one."""
+    if section is not None:
+        return AnchorGate(**section)
+    if "margin" not in primary or not primary.get("enabled", True):
+        return None
+    once = Margin.parse(primary["margin"])
+    return AnchorGate(margin=replace(once, value=2 * once.value), inconclusive=policy, derived=True)
 
 
 def _with_margin(section: Mapping[str, Any]) -> dict[str, Any]:

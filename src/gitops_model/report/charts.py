@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from gitops_model.formats.check import Check, ModelCurves
-from gitops_model.report import svg
+from gitops_model.report import line_words, svg
 from gitops_model.report.interval import padded
 from gitops_model.report.svg import Points, Series
 
@@ -52,8 +52,37 @@ def figures(check: Check) -> list[Figure]:
             "precision",
         ),
         _residuals(models),
+        _line(check),
     ]
     return [figure for figure in found if figure is not None]
+
+
+def _line(check: Check) -> Figure | None:
+    """Where the line of releases went; nothing before the third, which two numbers tell as well."""
+    if check.line is None or len(check.line.releases) < 3:
+        return None
+    levels = line_words.levels(check.line)
+    points = [(float(i), level) for i, (_, level, _) in enumerate(levels)]
+    bests = [point for point, (_, _, best) in zip(points, levels, strict=True) if best]
+    first, last = levels[0][0], levels[-1][0]
+    body = svg.chart(
+        title="Releases so far",
+        desc=f"Gains of each release over the one before it, added up, from {first} to {last}.",
+        x_label=f"releases, from {first} to {last}",
+        y_label="gain, added up",
+        x=(0.0, float(len(points) - 1)),
+        y=padded([level for _, level in points]),
+        series=[
+            Series(who="production", points=points),
+            *(Series(who="candidate", points=[point], marks=True) for point in bests),
+        ],
+    )
+    caption = (
+        "The primary metric's gain of each release over the one before it, on the test rows of its time, added up. A "
+        "filled mark was the best release when it came. A line that goes down is creep; the gate against the best "
+        "release so far bounds it."
+    )
+    return Figure(title="Releases so far", body=body, caption=caption)
 
 
 def confusions(check: Check) -> list[Confusion]:

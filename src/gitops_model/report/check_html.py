@@ -13,6 +13,7 @@ from gitops_model.report import (
     facts,
     gate_lines,
     heading,
+    line_words,
     quantities,
     sentences,
     sight_line,
@@ -75,6 +76,7 @@ def _body(check: Check) -> dict[str, object]:
     return {
         "check": check,
         "sight": sight_line.line(check),
+        "anchor": line_words.line(check),
         "confidence": facts.confidence(check),
         "gates": gate_lines.every(check),
         "strip": strips,

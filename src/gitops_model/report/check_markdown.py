@@ -9,7 +9,16 @@ from markupsafe import Markup
 from gitops_model import templates
 from gitops_model.formats.check import JUDGED, Check, GateState, Outcome
 from gitops_model.markdown import escape, tidy, unbroken, units
-from gitops_model.report import facts, gate_lines, heading, interval, reasons, sight_line, view
+from gitops_model.report import (
+    facts,
+    gate_lines,
+    heading,
+    interval,
+    line_words,
+    reasons,
+    sight_line,
+    view,
+)
 from gitops_model.report.gate_lines import GateLine
 from gitops_model.report.heading import Verdict
 from gitops_model.report.interval import Interval
@@ -76,6 +85,7 @@ def _values(check: Check, head: Verdict) -> dict[str, object]:
         "confidence": facts.confidence(check),
         "compared": facts.compared(check),
         "sight": sight_line.line(check),
+        "anchor": line_words.line(check),
         "lines": lines,
         "seen": seen[:ROWS],
         "worse": shown,

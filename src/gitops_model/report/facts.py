@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gitops_model.evaluation import ledger
 from gitops_model.formats import record
 from gitops_model.formats.check import Check, Difference, GateKind
 from gitops_model.report import quantities
@@ -86,8 +87,8 @@ def column(model: str) -> str:
 
 
 def confidence(check: Check) -> str:
-    """Confidence of each one-sided bound: `95%`."""
-    return f"{(1 - check.alpha) * 100:.4g}%"
+    """Confidence of each one-sided bound: `97.5%`."""
+    return quantities.confidence(check.alpha)
 
 
 def test_set(check: Check) -> list[tuple[str, str]]:
@@ -101,6 +102,10 @@ def test_set(check: Check) -> list[tuple[str, str]]:
         "blocks": f"{test.units:,} blocks of neighbouring rows (contract.yaml: keys.time)",
     }[test.unit]
     looks = f"{test.looks} of {test.budget} candidates"
+    if test.looks > 1:
+        looks += (
+            f"; bounds {ledger.width(check.alpha, test.looks):.1f} times as wide as the first one's"
+        )
     if test.luck > 0:
         looks += f"; the best of that many equal ones looks {test.luck:.1f} standard errors better by luck"
     before = contract.production_version

@@ -22,12 +22,16 @@ GATES = {
     GateState.OFF: ("⏸️", "turned off"),
 }
 # One metric against production.
-AGAINST = (GateKind.PRIMARY, GateKind.RISK, GateKind.METRIC, GateKind.SLICE_PROOF)
+AGAINST = (
+    *(GateKind.PRIMARY, GateKind.RISK, GateKind.METRIC),
+    *(GateKind.ANCHOR, GateKind.SLICE_PROOF),
+)
 # The guard passed, and some slice was not decided.
 OPEN = GATES[GateState.INCONCLUSIVE]
 SHORT = {
     GateKind.LEAKAGE: "leakage",
     GateKind.SCHEMA: "contract",
+    GateKind.ANCHOR: "best release",
     GateKind.SLICE_GUARD: "slices",
     GateKind.SLICE_PROOF: "slice proofs",
     GateKind.LATENCY_RATIO: "latency",
@@ -106,6 +110,9 @@ def _gate_line(gate: Gate, check: Check) -> GateLine:
         picture=interval.of_gate(gate),
         sentence=gate.sentence,
     )
+    if gate.kind is GateKind.ANCHOR and check.line is not None:
+        name = f"{capital(sentences.metric(gate))} against {check.line.best}, the best so far"
+        return replace(line, name=name)
     return _worst(line, check) if gate.kind is GateKind.SLICE_GUARD else line
 
 

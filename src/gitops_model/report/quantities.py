@@ -44,6 +44,14 @@ def margin(value: float, *, relative: bool) -> str:
     return f"{abs(value) * 100:.3g}%" if relative else f"{abs(value):.3g}"
 
 
+def confidence(alpha: float) -> str:
+    """How sure a one-sided bound at `alpha` is, with as many digits as tell it from 100%: `97.5%`, `99.9951%`."""
+    if 0 < alpha < 1e-9:
+        return "more than 99.9999999%"
+    places = max(0, math.ceil(-math.log10(100 * alpha)) + 1) if 0 < alpha < 1 else 0
+    return f"{100 * (1 - alpha):.{places}f}".rstrip("0").rstrip(".") + "%"
+
+
 def share(row: SliceRow, *, relative: bool) -> bool:
     """Whether the gain of a slice is a share of production's value; of 0 there is none."""
     return relative and row.production != 0

@@ -114,6 +114,8 @@ def title(gate: Gate) -> str:
     """What people call the gate."""
     if gate.kind is GateKind.SLICE_PROOF:
         return f"{metric(gate)} of the slice {gate.slice}"
+    if gate.kind is GateKind.ANCHOR:
+        return f"{metric(gate)} against the best release so far"
     return _TITLES.get(gate.kind) or metric(gate)
 
 

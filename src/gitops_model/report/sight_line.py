@@ -28,7 +28,7 @@ def line(check: Check) -> str:
         named = f" in {_title(other)}" if other is not None and other != found.metric else ""
         which = ", the largest slice" if found.assumed else ""
         said += f" and of {loss}{named} at {found.slice}{which}"
-    said += f" (8 times in 10, at {(1 - check.alpha) * 100:.4g}% confidence)"
+    said += f" (8 times in 10, at {quantities.confidence(check.alpha)} confidence)"
     if found.assumed:
         said += ", for a model that errs on other rows than this one, and less for a similar one"
     if found.more is not None:

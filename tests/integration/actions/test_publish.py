@@ -14,6 +14,7 @@ from gitops_model.actions import client, issues, publish, pulls, recompute, runs
 from gitops_model.actions.job import Job
 from gitops_model.delivery.baseline import Baseline
 from gitops_model.errors import BadArtifact, BadInput
+from gitops_model.evaluation.ledger import Look
 from gitops_model.formats.check import Check, GateState, SliceState, State
 from gitops_model.formats.pointer import Pointer, Ref
 from gitops_model.report import comment
@@ -81,6 +82,10 @@ class World:
         monkeypatch.setattr(publish.baseline, "find", lambda ref: rules(self.pointer))
         monkeypatch.setattr(publish.Git, "open", lambda path: SimpleNamespace(bring=str))
         monkeypatch.setattr(publish, "age", lambda *_, **__: None)
+        self.anchored = False
+        self.looks: list[Look] = []
+        monkeypatch.setattr(publish.served, "elsewhere", lambda *_: self.anchored)
+        monkeypatch.setattr(publish.looks, "share", self.share)
         monkeypatch.setattr(runs, "find_pull", lambda *_: SimpleNamespace(number=12))
         monkeypatch.setattr(runs, "twins", lambda *_: [])
         monkeypatch.setattr(runs, "changed_files", lambda *_: self.files)
@@ -95,6 +100,10 @@ class World:
 
     def set_status(self, repository: Any, sha: str, *, state: str, **_: Any) -> None:
         self.statuses.append((sha, state))
+
+    def share(self, git: Any, more: list[Look]) -> str:
+        self.looks += more
+        return ""
 
     def member(self) -> bytes:
         if self.report is None:
@@ -115,6 +124,23 @@ def test_a_good_report_is_a_success(world: World) -> None:
     verdict = world.judge(good())
     assert (verdict.status, verdict.number) == ("success", 12)
     assert "May ship" in verdict.title
+
+
+def test_a_verdict_is_counted_as_a_look_at_its_rows_and_one_without_numbers_is_not(
+    world: World,
+) -> None:
+    check = good()
+    for told in (check, check, None):
+        publish._remember(JOB, world.judge(told).look)
+    assert [(look.test_sha256, look.candidate_sha256) for look in world.looks] == [
+        (check.test_set.sha256, check.candidate.sha256)
+    ] * 2
+
+
+def test_main_says_whether_a_report_had_to_compare_with_the_best_release(world: World) -> None:
+    world.anchored = True
+    verdict = world.judge(good())
+    assert verdict.status == "failure" and "best release so far" in verdict.body
 
 
 def test_no_state_and_no_sentence_of_a_report_is_believed(world: World) -> None:

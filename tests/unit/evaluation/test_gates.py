@@ -109,7 +109,7 @@ PROVE = {"slice": "depot=d01", "margin": 0.02}
             {"primary": not_worse(0.02)},
             {"rows": 100},
             "with 100 test rows even a candidate that answers exactly like production could not pass; "
-            "use at least 133 rows",
+            "use at least 151 rows",
         ),
         (
             {"limits": {"rmse": {"below": 3}}},
@@ -156,7 +156,7 @@ PROVE = {"slice": "depot=d01", "margin": 0.02}
             {"slices": {"margin": 0.05, "min_rows": 50, "prove": [PROVE]}},
             {"slices": {"depot=d01": 120}},
             "with 120 rows of depot=d01 even a candidate that answers exactly like production could not pass; "
-            "use at least 133 rows",
+            "use at least 151 rows",
         ),
         (
             {"slices": {"margin": "5%", "prove": [PROVE]}},

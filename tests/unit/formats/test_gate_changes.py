@@ -44,6 +44,13 @@ STEPS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {"latency": {"ratio_below": 1.25, "p95_ms_below": 40}}, "latency.p95_ms_below 20 → 40"),
     ({}, {"memory": {"mb_below": 600}}, "memory.mb_below 500 → 600"),
     ({}, {"artifact": OFF}, "artifact on → off"),
+    (
+        {"anchor": {"margin": 0.04}},
+        {"anchor": {"margin": 0.05}},
+        "anchor.margin 0.04 → 0.05",
+    ),
+    ({}, {"anchor": {"margin": 0.05}}, "anchor.margin 0.04 → 0.05"),
+    ({}, {"anchor": OFF}, "anchor on → off"),
     ({}, {"test_set": {"looks": 30}}, "test_set.looks 20 → 30"),
     ({"metrics": LOST}, {"metrics": LOSES}, "metrics.lost.margin 0.1 → 0.2"),
     ({"metrics": LOST}, {"metrics": SHOWN}, "metrics.lost.margin 0.1 → none"),

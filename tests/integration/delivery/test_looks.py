@@ -1,0 +1,86 @@
+"""The ledger of looks lives beside the branches: nothing that happens to a branch makes it forget."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gitops_model.delivery import looks
+from gitops_model.delivery.git import Git
+from gitops_model.evaluation import sketch
+from gitops_model.evaluation.ledger import Look
+
+
+def git(root: Path, *words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=root, check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Path:
+    path = tmp_path / "origin.git"
+    git(tmp_path, "init", "-q", "--bare", "-b", "main", str(path))
+    return path
+
+
+def clone(origin: Path, name: str) -> Git:
+    path = origin.parent / name
+    git(origin.parent, "clone", "-q", str(origin), str(path))
+    return Git.open(path)
+
+
+def look(candidate: str, test: str = "1") -> Look:
+    return Look(
+        test_sha256=test * 64, candidate_sha256=candidate * 64, sketch=sketch.of([test, "2"])
+    )
+
+
+def test_looks_of_all_clones_count_once_and_in_one_order(origin: Path) -> None:
+    ann, bob = clone(origin, "ann"), clone(origin, "bob")
+    assert looks.claim(ann, look("a")) == [look("a")]
+    # Bob has not fetched: his look is added to what is there by now, not written over it.
+    assert looks.claim(bob, look("b")) == [look("a"), look("b")]
+    assert looks.claim(ann, look("c", "9")) == [look("a"), look("b"), look("c", "9")]
+    before = git(origin, "rev-parse", "gate-looks")
+    assert looks.claim(bob, look("a")) == [look("a"), look("b"), look("c", "9")]
+    assert git(origin, "rev-parse", "gate-looks") == before
+    assert looks.known(clone(origin, "judge")) == [look("a"), look("b"), look("c", "9")]
+    # Whoever looks at the branch sees who added what.
+    assert len(git(origin, "rev-list", "gate-looks").split()) == 3
+
+
+def test_what_was_counted_offline_is_handed_in_later(origin: Path) -> None:
+    ann, bob = clone(origin, "ann"), clone(origin, "bob")
+    git(ann.root, "remote", "set-url", "origin", str(origin.parent / "gone.git"))
+    assert looks.share(ann, [look("a")]) != ""
+    assert looks.known(ann) == [look("a")]
+    looks.claim(bob, look("b"))
+    git(ann.root, "remote", "set-url", "origin", str(origin))
+    assert looks.claim(ann, look("c")) == [look("b"), look("a"), look("c")]
+
+
+def test_without_an_origin_the_clone_counts_for_itself(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main", str(tmp_path))
+    here = Git.open(tmp_path)
+    looks.claim(here, look("a"))
+    assert looks.claim(here, look("b")) == [look("a"), look("b")]
+    assert git(tmp_path, "status", "--porcelain") == ""
+
+
+def test_a_branch_of_that_name_that_is_no_ledger_is_left_alone(origin: Path) -> None:
+    ann = clone(origin, "ann")
+    who = ("-c", "user.name=A", "-c", "user.email=a@b.c")
+    git(ann.root, *who, "commit", "-q", "--allow-empty", "-m", "Mine")
+    git(ann.root, "push", "-q", "origin", "HEAD:gate-looks")
+    before = git(origin, "rev-parse", "gate-looks")
+    assert "something else" in looks.share(ann, [look("a")])
+    assert git(origin, "rev-parse", "gate-looks") == before
+    assert looks.known(ann) == [look("a")]
+
+
+def test_lines_that_are_no_looks_are_passed_over() -> None:
+    good = looks._line(look("a"))
+    bad = ["", "{", "[]", "7", '{"test": 1}', good.replace("a" * 64, "A" * 64), "[" * 10_000]
+    assert looks.parse([*bad, good, good]) == [look("a")]
