@@ -30,7 +30,6 @@ SCATTER = 0.35
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     default = Options()
-    parser.add_argument("what", choices=["canary"])
     add = parser.add_argument
     add("--rate", type=float, default=default.rate, help="requests a second (%(default)s)")
     add("--percent", type=float, default=default.percent, help="the canary's share (%(default)s)")
@@ -51,7 +50,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 class Options:
     """`canaries` of each kind run for `hours`, at `rate` requests a second, `percent` of them the canary's."""
 
-    what: str = "canary"
     rate: float = 50.0
     percent: float = 10.0
     hours: float = 1.0
