@@ -71,15 +71,15 @@ def _settings() -> tuple[Setting, ...]:
         found += [
             replace(row, words=alone, rows=200, equal=1000 if binary else 400),
             replace(row, words=alone, rows=1000, equal=1000 if binary else 400, worse=100),
-            replace(row, words=alone),
+            replace(row, words=alone, equal=200),
             replace(row, words=alone, rows=25_000),
-            replace(row, words="28 days", unit="days", units=28, common=0.01, equal=120, worse=60),
+            replace(row, words="28 days", unit="days", units=28, common=0.01, equal=200, worse=60),
             replace(
                 row, words="200 groups", unit="groups", units=200, common=0.05,
-                equal=400 if binary else 120, worse=60,
+                equal=400 if binary else 200, worse=60,
             ),
             replace(
-                row, words="40 slices", min_rows=50, equal=400 if binary else 100,
+                row, words="40 slices", min_rows=50, equal=400 if binary else 200,
                 slices={"origin": 4, "carrier": 36},
             ),
             replace(
@@ -97,17 +97,18 @@ def _settings() -> tuple[Setting, ...]:
 SETTINGS: Final = _settings()
 
 
+def rendered(name: str, problem: str) -> str:
+    """A file of the template as a new repository has it."""
+    answers = {"problem": problem, "task": "example", "project_slug": "example"}
+    raw = (TEMPLATE / name).read_text("utf-8")
+    found: str = jinja2.Template(raw, keep_trailing_newline=True).render(cookiecutter=answers)
+    return found
+
+
 def files(problem: str) -> tuple[Contract, Gates]:
     """contract.yaml and gates.yaml as a new repository has them."""
-
-    def text(name: str) -> str:
-        answers = {"problem": problem, "task": "example", "project_slug": "example"}
-        raw = (TEMPLATE / name).read_text("utf-8")
-        found: str = jinja2.Template(raw, keep_trailing_newline=True).render(cookiecutter=answers)
-        return found
-
-    contract = Contract.parse(text("contract.yaml"), name="contract.yaml")
-    return contract, Gates.parse(text("gates.yaml"), name="gates.yaml")
+    contract = Contract.parse(rendered("contract.yaml", problem), name="contract.yaml")
+    return contract, Gates.parse(rendered("gates.yaml", problem), name="gates.yaml")
 
 
 def judged(setting: Setting) -> Trials:

@@ -68,7 +68,7 @@ def run(options: Options) -> int:
     _require_sensible(options)
     contract, gates = Contract.load(Path("contract.yaml")), Gates.load(Path("gates.yaml"))
     ctx = metrics.context(contract)
-    ground = _made_up(options, contract) if options.rows else _prepared(contract)
+    ground = _made_up(options, contract) if options.rows else prepared_ground(contract)
     pair = Pair(
         ctx=ctx,
         ground=ground,
@@ -115,7 +115,8 @@ def _made_up(options: Options, contract: Contract) -> Ground:
     )
 
 
-def _prepared(contract: Contract) -> Ground:
+def prepared_ground(contract: Contract) -> Ground:
+    """The test rows of build/prepared. Raises BadInput when they are not there."""
     # pandas takes a second to import, which made-up rows do without.
     from gitops_model.delivery import scoring
     from gitops_model.evaluation import calendar
@@ -155,8 +156,11 @@ def report(options: Options, pair: Pair, contract: Contract, gates: Gates) -> It
     ground, primary = pair.ground, contract.success.primary
     yield (
         f"{len(ground.labels):,} {'made-up ' if options.rows else ''}test rows{_lie(ground)}; production's "
-        f"{metrics.CATALOGUE[primary].title} is {pair.measure(primary, pair.skill):.3f}; candidates share "
-        f"{options.alike:.0%} of its errors. {options.runs:,} test sets a figure, from seed {options.seed}."
+        f"{metrics.CATALOGUE[primary].title} is {pair.measure(primary, pair.skill):.3f};"
+    )
+    yield (
+        f"candidates share {options.alike:.0%} of its errors. {options.runs:,} test sets a figure, from seed "
+        f"{options.seed}."
     )
     yield ""
     yield f"{'':<34}{'':>8}{'an equal candidate':^28}  {'one exactly at':>15}  {'fails 8 times in':>16}"
