@@ -73,24 +73,22 @@ def _settings() -> tuple[Setting, ...]:
             replace(row, words=alone, rows=1000, equal=1000 if binary else 400, worse=100),
             replace(row, words=alone, equal=200),
             replace(row, words=alone, rows=25_000),
-            replace(row, words="28 days", unit="days", units=28, common=0.01, equal=200, worse=60),
+            replace(
+                row, words="28 days", unit="days", units=28, common=0.01,
+                equal=600 if problem == "multiclass" else 200, worse=60,
+            ),
             replace(
                 row, words="200 groups", unit="groups", units=200, common=0.05,
                 equal=400 if binary else 200, worse=60,
             ),
-            replace(
-                row, words="40 slices", min_rows=50, equal=400 if binary else 200,
-                slices={"origin": 4, "carrier": 36},
-            ),
-            replace(
-                row, words="200 tiny slices", min_rows=10, slices={"origin": 2, "carrier": 198}
-            ),
         ]  # fmt: skip
-    row = Setting(problem="binary", rows=5000, equal=120)
+    row = Setting(problem="binary", rows=5000, equal=60)
+    many, tiny = {"origin": 4, "carrier": 36}, {"origin": 2, "carrier": 198}
     return (
         *found,
-        replace(row, words="1% positives", positives=0.01),
-        replace(row, words="scores in steps of 0.1", decimals=1),
+        replace(row, words="40 slices", min_rows=50, equal=400, slices=many),
+        replace(row, words="200 tiny slices", min_rows=10, slices=tiny),
+        replace(row, words="scores in steps of 0.1", decimals=1, equal=240),
     )
 
 
@@ -205,7 +203,7 @@ def committed() -> dict[tuple[str, str, str], list[str]]:
 
 def canary() -> str:
     """What the guard of a canary does, which may be looked at any time."""
-    options = simulate_canary.Options(hours=1.0, canaries=1000)
+    options = simulate_canary.Options(hours=0.5, canaries=300)
     return "\n".join(simulate_canary.report(options, Guard()))
 
 
