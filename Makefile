@@ -98,7 +98,7 @@ bench: env ## Measure everything the README gives a figure for, side by side wit
 run-lengths: env ## How long the monitor and its peers stay quiet and how soon they speak, into docs/monitoring.md: a quarter of an hour
 	@python -m ci_scripts.run_lengths --write
 
-simulate: env ## How often the gates let equal and worse candidates pass, from seeds, into docs/gates.md: a quarter of an hour
+simulate: env ## How often the gates let equal and worse candidates pass, from seeds, into docs/gates.md: ten minutes
 	@python -m ci_scripts.operating --write
 
 bake: env ## Write every combination of options into build/bakes

@@ -71,8 +71,8 @@ def _settings() -> tuple[Setting, ...]:
         found += [
             replace(row, words=alone, rows=200, equal=1000 if binary else 400),
             replace(row, words=alone, rows=1000, equal=1000 if binary else 400, worse=100),
-            replace(row, words=alone, equal=200),
-            replace(row, words=alone, rows=25_000),
+            replace(row, words=alone, equal=400 if binary else 200),
+            *([replace(row, words=alone, rows=25_000)] if binary else []),
             replace(
                 row, words="28 days", unit="days", units=28, common=0.01,
                 equal=600 if problem == "multiclass" else 200, worse=60,
