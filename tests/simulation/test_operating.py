@@ -44,14 +44,11 @@ def test_equal_candidates_fail_no_oftener_than_is_promised(name: tuple[str, str,
     assert upper(failed, count) <= FALSE_BLOCKS
 
 
-@pytest.mark.parametrize("name", ROWS, ids=" ".join)
+@pytest.mark.parametrize("name", [name for name in ROWS if ROWS[name][6] != "-"], ids=" ".join)
 def test_candidates_at_the_margin_pass_no_oftener_than_is_promised(
     name: tuple[str, str, str],
 ) -> None:
-    size = ROWS[name][6]
-    if size == "-":
-        pytest.skip("not measured")
-    passed, count = map(int, size.split(" of "))
+    passed, count = map(int, ROWS[name][6].split(" of "))
     assert stats.binomtest(passed, count, 0.05, alternative="greater").pvalue > 0.01
 
 
