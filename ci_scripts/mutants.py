@@ -159,6 +159,20 @@ DECIDE = (
         _unit("slices"),
     ),
     inside(
+        "evaluation/ranks.py",
+        "few rows of one class count as many",
+        "above**2 / (len(high) - 1) + below**2 / (len(low) - 1)",
+        "(above + below) ** 2 / (rows - 1)",
+        _unit("oracles"),
+    ),
+    inside(
+        "evaluation/trials.py",
+        "an undecided gate that blocks is counted as passed",
+        "elif any(each.blocks for each in chosen):",
+        "elif not chosen:",
+        _unit("trials"),
+    ),
+    inside(
         "evaluation/slices.py",
         "small slices judged like large ones",
         "if row.rows < min_rows or p_value(row) is None:",

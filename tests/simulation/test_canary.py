@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gitops_model.delivery import simulate
-from gitops_model.delivery.simulate import Options
+from gitops_model.delivery import simulate_canary as simulate
+from gitops_model.delivery.simulate_canary import Options
 from gitops_model.formats.serving import Guard
 from gitops_model.serving.evidence import EQUAL_WEIGHTS, Evidence, against_equal
 from gitops_model.serving.guard import acting

@@ -85,11 +85,11 @@ def test_a_a_verdicts_of_500_pull_requests_with_20_slices():
             "candidate": replace(kwargs["candidate"], scores=new),
             "production": replace(kwargs["production"], scores=old),
         }
-        result = verdict.evaluate(**kwargs)
+        result = verdict.evaluate(**kwargs, brief=True)
         failed += any(gate.state == "fail" for gate in result.gates)
         undecided += any(gate.state == "inconclusive" for gate in result.gates)
         if i < 5:
-            assert verdict.evaluate(**kwargs) == result
+            assert verdict.evaluate(**kwargs, brief=True) == result
     show(
         f"A/A, 500 PRs x 20 slices of 300: {failed} failed (upper bound "
         f"{upper_bound(failed, 500):.1%}), {undecided} inconclusive"
@@ -133,7 +133,7 @@ def test_the_guard_keeps_its_family_wise_error_on_every_metric(metric):
 
 def test_heavy_tails_do_not_make_the_guard_cry_wolf():
     # Squared errors of t(5) noise have no finite variance of their variance. There is no margin to hide behind.
-    trials, blocked, columns = 2000, 0, {"depot": np.arange(6000) % 20}
+    trials, blocked, columns = 1200, 0, {"depot": np.arange(6000) % 20}
     for i in range(trials):
         generator = np.random.default_rng([9, i])
         shared, first, second = generator.standard_t(5, size=(3, 6000))
@@ -239,7 +239,8 @@ def test_a_bound_holds_when_every_day_has_labels_of_its_own(effects, most):
     share = 0.5 if effects == "symmetric" else 0.3
     truth = share * (rates[0, 0] - rates[1, 0]) + (1 - share) * (rates[0, 1] - rates[1, 1])
     pieces = Resampler(len(day), seed=0, time=np.arange(len(day)))
-    missed = {"days": 0, "pieces": 0}
+    # That 40 equal blocks miss more needs fewer trials than that days do not.
+    missed, compared = {"days": 0, "pieces": 0}, 1000
     for i in range(trials):
         generator = np.random.default_rng([10, i])
         positive = (
@@ -257,7 +258,7 @@ def test_a_bound_holds_when_every_day_has_labels_of_its_own(effects, most):
         block = calendar.blocks(day, np.column_stack([wrong, wrong - was_wrong]))
         for kind, resampler in (
             ("days", Resampler(len(day), seed=0, block=block)),
-            ("pieces", pieces),
+            *([("pieces", pieces)] if i < compared else []),
         ):
             found = compare("accuracy", data, BINARY, resampler, alpha=0.05, resample=False)
             missed[kind] += found.lower > truth
@@ -265,10 +266,10 @@ def test_a_bound_holds_when_every_day_has_labels_of_its_own(effects, most):
     show(
         f"lower bound above the truth, {effects} effects of 28 days of 900 rows, {trials} trials: "
         f"{missed['days'] / trials:.1%} [{low:.1%}, {high:.1%}] with blocks of days, "
-        f"{missed['pieces'] / trials:.1%} with 40 equal blocks"
+        f"{missed['pieces'] / compared:.1%} with 40 equal blocks"
     )
     assert high <= most
-    assert missed["pieces"] / trials > 0.09
+    assert missed["pieces"] / compared > 0.08
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "log_loss"])

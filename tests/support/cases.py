@@ -220,7 +220,7 @@ def with_slice(found: Check, place: int, **fields: Any) -> Check:
 def delong(labels: Array, first: Array, second: Array) -> tuple[float, float, float]:
     """(AUC of first, AUC of second, standard error of their difference), as `comparison` puts it together."""
     (one, of_one), (other, of_other) = (ranks.roc_auc(labels, s) for s in (first, second))
-    return one, other, ranks.delong_error(labels, of_one - of_other)
+    return one, other, ranks.delong_error(labels, of_one - of_other)[0]
 
 
 def refused(kwargs: Any) -> str:

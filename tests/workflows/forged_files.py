@@ -72,7 +72,7 @@ def a_library_with_another_judge(court: Court, trained: Trained) -> None:
 def weaker_gates(court: Court, trained: Trained) -> None:
     edit(
         court, "gates.yaml",
-        lambda text: text.replace("margin: 0.01", "margin: 0.9").replace("margin: 3%", "margin: 90%"),
+        lambda text: text.replace("margin: 0.01", "margin: 0.9").replace("margin: 4%", "margin: 90%"),
     )  # fmt: skip
     court.open()
 

@@ -86,7 +86,7 @@ def test_weakened_gates_are_judged_by_mains(served: World, trained: Callable[...
     gates.write_text(
         gates.read_text()
         .replace("margin: 0.01", "margin: 0.9")
-        .replace("margin: 3%", "margin: 90%")
+        .replace("margin: 4%", "margin: 90%")
     )
     state, body = judged(served)
     assert state == "failure"

@@ -5,7 +5,7 @@ one-sided bounds at level alpha. Which method gives them:
 
 | metric | rows independent | groups or times given |
 |---|---|---|
-| ROC AUC | DeLong (Sun & Xu 2014) | t interval on summed influences of groups or blocks |
+| ROC AUC | DeLong (Sun & Xu 2014), t quantile by Welch | t interval on summed influences of groups or blocks |
 | accuracy | Tango's score interval (1998) | paired bootstrap of groups or blocks |
 | PR AUC | paired bootstrap up to 2,000 rows, beyond it of linearised rows | paired bootstrap, linearised |
 | all others | paired bootstrap | paired bootstrap of groups or blocks |
@@ -192,8 +192,14 @@ def _student(found: Comparison, *, alpha: float, method: str) -> Comparison:
 
 
 def _delong(found: Comparison, labels: Array, influence: Array, *, alpha: float) -> Comparison:
-    error = ranks.delong_error(labels, influence)
-    return _student(replace(found, error=error, null_error=error), alpha=alpha, method="DeLong")
+    error, degrees = ranks.delong_error(labels, influence)
+    found = replace(
+        found,
+        error=error,
+        null_error=error,
+        degrees=None if math.isinf(degrees) else degrees,
+    )
+    return _student(found, alpha=alpha, method="DeLong")
 
 
 def _percentile(

@@ -49,14 +49,21 @@ def roc_auc(labels: Array, scores: Array) -> tuple[float, Array]:
     return auc, influence
 
 
-def delong_error(labels: Array, influence: Array) -> float:
-    """DeLong's standard error of an AUC, or of a difference of AUCs, from the influences (n,) of `roc_auc`."""
+def delong_error(labels: Array, influence: Array) -> tuple[float, float]:
+    """DeLong's standard error of an AUC, or of a difference of AUCs, and its degrees of freedom.
+
+    `influence` (n,) is that of `roc_auc`. The variance is the sum of one of each class, so the degrees are those of
+    B. Welch (1947) and F. Satterthwaite (1946): few rows of one class are what counts.
+    """
     positive = labels == 1
     high, low, rows = influence[positive], influence[~positive], len(labels)
     # An influence is a centred placement value times rows / rows of its class.
-    above = high.var(ddof=1) * (len(high) / rows) ** 2 / len(high)
-    below = low.var(ddof=1) * (len(low) / rows) ** 2 / len(low)
-    return float(np.sqrt(above + below))
+    above = float(high.var(ddof=1)) * (len(high) / rows) ** 2 / len(high)
+    below = float(low.var(ddof=1)) * (len(low) / rows) ** 2 / len(low)
+    if not above + below:
+        return 0.0, float("inf")
+    degrees = (above + below) ** 2 / (above**2 / (len(high) - 1) + below**2 / (len(low) - 1))
+    return float(np.sqrt(above + below)), degrees
 
 
 def average_precision(labels: Array, scores: Array) -> tuple[float, Array]:

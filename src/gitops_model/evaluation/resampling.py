@@ -13,7 +13,7 @@ neighbouring rows when blocks or times are given, and the row otherwise.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -28,6 +28,8 @@ MAX_UNITS = 4000
 BLOCKS = 40
 # A percentile this far out still rests on 20 resamples.
 FINE = 0.01
+# How many sets of resamples are kept.
+SEEDS = 4
 _CHUNK = 250
 
 
@@ -192,15 +194,21 @@ class Resampler:
         places = np.random.default_rng([self.seed, 1]).permutation(self.units) % MAX_UNITS
         return places[self._unit]
 
-    @cached_property
+    @property
     def _counts(self) -> npt.NDArray[np.uint16]:
-        generator = np.random.default_rng(self.seed)
-        size = self._bucket_count
-        counts = np.empty((self.replicates, size), dtype=np.uint16)
-        for start in range(0, self.replicates, _CHUNK):
-            rows = min(_CHUNK, self.replicates - start)
-            drawn = generator.integers(size, size=(rows, size)) + np.arange(rows)[:, None] * size
-            counts[start : start + rows] = np.bincount(
-                drawn.ravel(), minlength=rows * size
-            ).reshape(rows, size)
-        return counts
+        return _counts(self.seed, self._bucket_count, self.replicates)
+
+
+# A simulation asks for the same few again and again; one is 16 MB at most.
+@lru_cache(maxsize=SEEDS)
+def _counts(seed: int, size: int, replicates: int) -> npt.NDArray[np.uint16]:
+    """(replicates, size) how often each of `size` units is drawn."""
+    generator = np.random.default_rng(seed)
+    counts = np.empty((replicates, size), dtype=np.uint16)
+    for start in range(0, replicates, _CHUNK):
+        rows = min(_CHUNK, replicates - start)
+        drawn = generator.integers(size, size=(rows, size)) + np.arange(rows)[:, None] * size
+        counts[start : start + rows] = np.bincount(drawn.ravel(), minlength=rows * size).reshape(
+            rows, size
+        )
+    return counts

@@ -7,6 +7,7 @@ Pure: the same inputs give the same check, whatever the order of rows. Files, Gi
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,7 @@ from gitops_model.formats.check import (
     CandidateModel,
     Check,
     ContractChange,
+    Curves,
     Latency,
     TestSummary,
 )
@@ -58,8 +60,9 @@ def evaluate(
     facts: Facts,
     best: Answers | None = None,
     line: Line | None = None,
+    brief: bool = False,
 ) -> Check:
-    """The verdict with everything it rests on, without sentences.
+    """The verdict with everything it rests on, without sentences. `brief`: without what decides nothing.
 
     Raises CannotEvaluate when the rows of test set and models do not match one to one, or a declared slice or key
     column is absent. `production=None` is the first release: limits and budgets alone decide, and a warning says so.
@@ -75,8 +78,7 @@ def evaluate(
     ctx = metrics.context(contract, gates.metrics)
     seed = int(test.sha256[:12], 16) ^ int(gates.digest[:12], 16)
     rows, columns = aligned(test, candidate, production if compared else None, contract, gates)
-    day = None if columns.time is None else calendar.days(columns.time)
-    block = None if day is None else calendar.blocks(day, _losses(rows, ctx))
+    day, block = days_and_blocks(columns.time, rows, ctx)
     first = _copies(rows, columns)
     group = columns.group
     if first is not None and group is None and columns.time is None:
@@ -161,11 +163,15 @@ def evaluate(
                 problems=tuple(facts.incompatible or ()),
             ),
             gates=decided.gates,
-            metrics=numbers.metric_table(rows, ctx, resampler, alpha=account.alpha),
+            metrics=()
+            if brief
+            else numbers.metric_table(rows, ctx, resampler, alpha=account.alpha),
             slices=decided.slices,
-            suspects=slice_finder.find(columns.explore, rows, ctx, seed=seed),
+            suspects=() if brief else slice_finder.find(columns.explore, rows, ctx, seed=seed),
             latency=timings,
-            curves=curves.all_curves(rows, ctx),
+            curves=Curves(candidate=None, production=None)
+            if brief
+            else curves.all_curves(rows, ctx),
             params_diff=tuple(facts.params_diff),
             data_diff=tuple(facts.data_diff),
             gates_digest=gates.digest,
@@ -179,6 +185,14 @@ def _is_excused(facts: Facts, gates: Gates) -> bool:
     return (
         bool(facts.incompatible) and facts.version_raised and gates.schema_change == "absolute_only"
     )
+
+
+def days_and_blocks(
+    time: npt.NDArray[Any] | None, rows: Rows, ctx: of_row.Context
+) -> tuple[Ints | None, Ints | None]:
+    """(day, block of days) of each row (n,); None where there are none."""
+    day = None if time is None else calendar.days(time)
+    return day, None if day is None else calendar.blocks(day, _losses(rows, ctx))
 
 
 def _losses(rows: Rows, ctx: of_row.Context) -> Array:

@@ -30,7 +30,7 @@ def line(check: Check) -> str:
         said += f" and of {loss}{named} at {found.slice}{which}"
     said += f" (8 times in 10, at {quantities.confidence(check.alpha)} confidence)"
     if found.assumed:
-        said += ", for a model that errs on other rows than this one, and less for a similar one"
+        said += ", for a model that errs on other rows than this one, and less for a similar one (see simulate gates)"
     if found.more is not None:
         goal = quantities.margin(found.margin, relative=found.relative)
         said += f"; about {found.more:,} more rows would see {goal} overall"

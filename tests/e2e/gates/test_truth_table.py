@@ -225,7 +225,7 @@ def test_a_stale_lock_is_not_evaluated(repository: Repository) -> None:
 def test_gates_weakened_on_the_branch_change_nothing(repository: Repository) -> None:
     repository.edit("params.yaml", ("trees: 5", "trees: 1"), ("depth: 2", "depth: 1"))
     repository.edit(
-        "gates.yaml", ("  margin: 0.01 ", "  margin: 0.4 "), ("  margin: 3%", "  margin: 300%")
+        "gates.yaml", ("  margin: 0.01 ", "  margin: 0.4 "), ("  margin: 4%", "  margin: 300%")
     )
     repository.train()
     found = repository.check()

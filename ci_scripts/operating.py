@@ -1,0 +1,236 @@
+"""What the gates let pass and what they stop, as a table; `--write` puts it into docs/gates.md.
+
+Each line is a setting: a problem with the template's own gates.yaml and contract.yaml, and test rows that are made up.
+Every figure comes from whole verdicts (`gitops_model.evaluation.trials`), from seed 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import jinja2
+
+from gitops_model.delivery import simulate_canary
+from gitops_model.evaluation import made_up, metrics, trials
+from gitops_model.evaluation.made_up import Pair, Unit
+from gitops_model.evaluation.trials import Counts, Trials
+from gitops_model.formats.check import GateKind
+from gitops_model.formats.contract import Contract
+from gitops_model.formats.gates import Gates
+from gitops_model.formats.serving import Guard
+
+ROOT: Final = Path(__file__).parent.parent
+TEMPLATE: Final = ROOT / "{{cookiecutter.project_slug}}"
+PAGE: Final = ROOT / "docs/gates.md"
+BEGIN: Final = "<!-- begin: python -m ci_scripts.operating --write -->"
+END: Final = "<!-- end: python -m ci_scripts.operating --write -->"
+
+SKILL: Final = {"binary": 1.1, "multiclass": 1.1, "regression": 0.5}
+ALIKE: Final = 0.9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One line. `common`: how much of what two models do not share moves whole days or groups."""
+
+    problem: str
+    rows: int
+    words: str = ""
+    unit: Unit = "rows"
+    units: int = 0
+    common: float = 0.0
+    positives: float = 0.2
+    decimals: int | None = None
+    slices: dict[str, int] = field(default_factory=lambda: {"origin": 3, "carrier": 16})
+    min_rows: int | None = None
+    equal: int
+    worse: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """Counts of one setting: equal candidates at all gates, and at the margin of primary; the loss that is caught."""
+
+    equal: Counts
+    at_margin: Counts | None
+    caught: float | None
+    relative: bool
+
+
+def _settings() -> tuple[Setting, ...]:
+    found = []
+    for problem in ("binary", "multiclass", "regression"):
+        # Where margins are small against the errors, about 4 in 100 equal candidates fail: that takes many trials.
+        binary = problem == "binary"
+        row, alone = Setting(problem=problem, rows=5000, equal=60), "each row by itself"
+        found += [
+            replace(row, words=alone, rows=200, equal=1000 if binary else 400),
+            replace(row, words=alone, rows=1000, equal=1000 if binary else 400, worse=100),
+            replace(row, words=alone, equal=400 if binary else 200),
+            *([replace(row, words=alone, rows=25_000)] if binary else []),
+            replace(
+                row, words="28 days", unit="days", units=28, common=0.01,
+                equal=600 if problem == "multiclass" else 200, worse=60,
+            ),
+            replace(
+                row, words="200 groups", unit="groups", units=200, common=0.05,
+                equal=400 if binary else 200, worse=60,
+            ),
+        ]  # fmt: skip
+    row = Setting(problem="binary", rows=5000, equal=60)
+    many, tiny = {"origin": 4, "carrier": 36}, {"origin": 2, "carrier": 198}
+    return (
+        *found,
+        replace(row, words="40 slices", min_rows=50, equal=400, slices=many),
+        replace(row, words="200 tiny slices", min_rows=10, slices=tiny),
+        replace(row, words="scores in steps of 0.1", decimals=1, equal=240),
+    )
+
+
+SETTINGS: Final = _settings()
+
+
+def rendered(name: str, problem: str) -> str:
+    """A file of the template as a new repository has it."""
+    answers = {"problem": problem, "task": "example", "project_slug": "example"}
+    raw = (TEMPLATE / name).read_text("utf-8")
+    found: str = jinja2.Template(raw, keep_trailing_newline=True).render(cookiecutter=answers)
+    return found
+
+
+def files(problem: str) -> tuple[Contract, Gates]:
+    """contract.yaml and gates.yaml as a new repository has them."""
+    contract = Contract.parse(rendered("contract.yaml", problem), name="contract.yaml")
+    return contract, Gates.parse(rendered("gates.yaml", problem), name="gates.yaml")
+
+
+def judged(setting: Setting) -> Trials:
+    """The trials of a setting."""
+    contract, gates = files(setting.problem)
+    if setting.min_rows is not None:
+        gates = replace(gates, slices=replace(gates.slices, min_rows=setting.min_rows))
+    ground = made_up.ground(
+        setting.problem,
+        rows=setting.rows,
+        classes=len(contract.output.classes or ()),
+        positives=setting.positives,
+        unit=setting.unit,
+        units=setting.units,
+        slices=setting.slices,
+    )
+    pair = Pair(
+        ctx=metrics.context(contract),
+        ground=ground,
+        skill=SKILL[setting.problem],
+        alike=ALIKE,
+        common=setting.common,
+        decimals=setting.decimals,
+    )
+    return Trials(pair=pair, contract=contract, gates=gates)
+
+
+def measure(setting: Setting) -> Line:
+    """The figures of one setting."""
+    tried = judged(setting)
+    equal = tried.run(setting.equal)
+    gate = next(gate for gate in equal[0].gates if gate.kind is GateKind.PRIMARY)
+    found = Line(equal=trials.counts(equal), at_margin=None, caught=None, relative=gate.relative)
+    if not setting.worse:
+        return found
+    worse = tried.at_limit(gate, setting.worse)
+    return replace(
+        found,
+        at_margin=None if worse is None else trials.counts(worse, gate.id),
+        caught=tried.caught_from(gate, equal[: setting.worse]),
+    )
+
+
+def cells(setting: Setting, line: Line) -> list[str]:
+    """One row of the table."""
+    equal, size = line.equal, line.at_margin
+    caught = (
+        "-"
+        if line.caught is None
+        else f"{line.caught:.1%}"
+        if line.relative
+        else f"{line.caught:.4f}"
+    )
+    return [
+        setting.problem,
+        f"{setting.rows:,}",
+        setting.words,
+        str(equal.passed),
+        str(equal.undecided),
+        f"{equal.failed} of {equal.trials}",
+        "-" if size is None else f"{size.passed} of {size.trials}",
+        caught,
+    ]
+
+
+HEAD: Final = [
+    "problem",
+    "test rows",
+    "they are",
+    "equal: passed",
+    "undecided",
+    "failed",
+    "at the margin: passed",
+    "fails 8 in 10 from",
+]
+
+
+def table(lines: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as Markdown."""
+    found = [HEAD, ["---"] * 3 + ["---:"] * 5, *lines]
+    return "\n".join(f"| {' | '.join(each)} |" for each in found)
+
+
+def committed() -> dict[tuple[str, str, str], list[str]]:
+    """The rows of the table in docs/gates.md by problem, rows and what they are."""
+    text = PAGE.read_text("utf-8").partition(BEGIN)[2].partition(END)[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("|")
+    ]
+    return {(row[0], row[1], row[2]): row for row in rows[2:]}
+
+
+def canary() -> str:
+    """What the guard of a canary does, which may be looked at any time."""
+    options = simulate_canary.Options(hours=0.5, canaries=300)
+    return "\n".join(simulate_canary.report(options, Guard()))
+
+
+def main() -> None:
+    """Measure every setting, and print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "--write", action="store_true", help=f"put it into {PAGE.relative_to(ROOT)}"
+    )
+    write = parser.parse_args().write
+    began, lines = time.monotonic(), []
+    for number, setting in enumerate(SETTINGS, start=1):
+        row = cells(setting, measure(setting))
+        lines.append(row)
+        print(
+            f"[{time.monotonic() - began:5.0f} s, {number} of {len(SETTINGS)}] {' | '.join(row)}",
+            flush=True,
+        )
+    found = f"{table(lines)}\n\n```\n{canary()}\n```"
+    if not write:
+        print(found)
+        return
+    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n{found}\n{END}{after}", "utf-8")
+    print(f"wrote {PAGE.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
