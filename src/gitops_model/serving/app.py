@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gitops_model.formats.serving import Settings
 from gitops_model.serving import api, docs, health, oip, page
+from gitops_model.serving.hot_path import HotPath
 from gitops_model.serving.replies import Problem, on_crash, on_http_exception, on_problem
 from gitops_model.serving.service import Service
 
@@ -41,7 +42,21 @@ ROUTES = (
 )
 
 
-def create_app(settings: Settings) -> Starlette:
+class App(Starlette):
+    """Starlette, and the hot path ahead of it."""
+
+    hot_path: HotPath
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == "/predict" and scope["method"] == "POST":
+            plain = await self.hot_path.take(scope, receive, send)
+            if plain is None:
+                return
+            receive = plain
+        await super().__call__(scope, receive, send)
+
+
+def create_app(settings: Settings) -> App:
     """The application. Watching the store and writing the prediction log begin and end with its lifespan."""
     service = Service(settings)
 
@@ -50,6 +65,7 @@ def create_app(settings: Settings) -> Starlette:
         tasks = [
             asyncio.create_task(service.watcher.run(settings.poll_seconds)),
             asyncio.create_task(service.guard.run()),
+            asyncio.create_task(service.metrics.run()),
         ]
         if service.log is not None:
             tasks.append(asyncio.create_task(service.log.run()))
@@ -62,7 +78,7 @@ def create_app(settings: Settings) -> Starlette:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    app = Starlette(
+    app = App(
         routes=list(ROUTES),
         lifespan=lifespan,
         middleware=[Middleware(_Counting, service=service)],
@@ -74,6 +90,7 @@ def create_app(settings: Settings) -> Starlette:
     )
     app.router.redirect_slashes = False
     app.state.service = service
+    app.hot_path = HotPath(service)
     return app
 
 

@@ -15,15 +15,18 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from gitops_model.files import size_words
 from gitops_model.serving import retention
 from gitops_model.serving.retention import Keep
+from gitops_model.serving.shadow_account import Copy
 
 logger = logging.getLogger("gitops_model.serving")
 
@@ -34,6 +37,8 @@ MAX_WAITING = 100_000
 BLOCK = 1 << 16
 
 Record = Mapping[str, Any]
+# Besides records of any kind: answered requests, of which the writing thread makes one record for each row.
+_Waiting = tuple[float, Record] | Copy
 
 
 class PredictionLog:
@@ -55,17 +60,30 @@ class PredictionLog:
         self._keep = keep
         self._on_deleted = on_deleted
         self._tidied = -TIDY_SECONDS
-        self._waiting: list[tuple[float, Record]] = []
+        self._waiting: list[_Waiting] = []
+        # Records that will become of them.
+        self._count = 0
         self._mended: set[Path] = set()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="log")
         self._failing = False
 
     def add(self, epoch: float, record: Record) -> None:
         """Take a record that happened at `epoch` seconds. Never blocks."""
-        if len(self._waiting) >= MAX_WAITING:
+        if self._count >= MAX_WAITING:
             self._on_dropped(1)
         else:
             self._waiting.append((epoch, record))
+            self._count += 1
+
+    def answered(self, copy: Copy) -> None:
+        """Take the rows of an answered request, or as many of them as there is room for. Never blocks."""
+        rows, room = len(copy.rows), MAX_WAITING - self._count
+        if rows > room:
+            self._on_dropped(rows - room)
+            rows, copy = room, copy._replace(answers=copy.answers[:room])
+        if rows:
+            self._waiting.append(copy)
+            self._count += rows
 
     async def run(self) -> None:
         """Write every half second, until cancelled; then write the rest."""
@@ -83,7 +101,7 @@ class PredictionLog:
 
     async def _flush(self) -> None:
         if self._waiting:
-            records, self._waiting = self._waiting, []
+            records, self._waiting, self._count = self._waiting, [], 0
             loop = asyncio.get_running_loop()
             writing = loop.run_in_executor(self._writer, self._write, records)
             try:
@@ -104,19 +122,28 @@ class PredictionLog:
             logger.info("the prediction log of %s was deleted: %s", one.day, size_words(one.size))
         return len(gone)
 
-    def _write(self, records: list[tuple[float, Record]]) -> int:
-        """In the writing thread: append `records`, and return how many were lost."""
-        by_day: dict[str, list[str]] = {}
-        for epoch, record in records:
-            at = datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds")
-            line = json.dumps({"time": at.replace("+00:00", "Z"), **record}, separators=(",", ":"))
-            by_day.setdefault(at[:10], []).append(line + "\n")
+    def _write(self, waiting: list[_Waiting]) -> int:
+        """In the writing thread: append what waited, and return how many records were lost."""
+        by_day: dict[str, list[bytes]] = {}
+        second, start = -1, ""
+        for one in waiting:
+            epoch = one[0]
+            # Records of one second share the text of their time up to it.
+            if int(epoch) != second:
+                second = int(epoch)
+                start = datetime.fromtimestamp(second, UTC).isoformat()[:19]
+            at = f"{start}.{min(999, round((epoch - second) * 1e6) // 1000):03d}Z"
+            lines = by_day.setdefault(start[:10], [])
+            if isinstance(one, Copy):
+                lines += _lines(at, one)
+            else:
+                lines.append(_line({"time": at, **one[1]}))
         return sum(len(lines) - self._append(day, lines) for day, lines in by_day.items())
 
-    def _append(self, day: str, lines: list[str]) -> int:
+    def _append(self, day: str, lines: list[bytes]) -> int:
         """Append `lines` to the day's file, and return how many of them are in it whole."""
         path = self._folder / f"date={day}" / f"part-{os.getpid()}.jsonl"
-        content = "".join(lines).encode()
+        content = b"".join(lines)
         taken = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -139,6 +166,37 @@ class PredictionLog:
                 self._failing = True
                 logger.error("the prediction log cannot be written: %s", error)
         return content.count(b"\n", 0, taken)
+
+
+def _lines(at: str, copy: Copy) -> Iterator[bytes]:
+    """A line for each row of an answered request, or for as many as have an answer here."""
+    latency, rows = round(copy.seconds * 1000, 3), len(copy.rows)
+    for number, (inputs, row) in enumerate(zip(copy.rows, copy.answers, strict=False)):
+        yield _line(
+            {
+                "time": at,
+                "request_id": copy.request_id,
+                "row": number,
+                "rows": rows,
+                "model": copy.ref.model,
+                "sha256": copy.ref.sha256,
+                # Of a batch with a fallback in it, the other rows are the model's all the same.
+                "route": "fallback" if row.fell_back else copy.route,
+                "key": copy.key,
+                "inputs": inputs,
+                "imputed": row.imputed,
+                "output": row.output,
+                "latency_ms": latency,
+            }
+        )
+
+
+def _line(record: Record) -> bytes:
+    try:
+        return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        # A whole number beyond 64 bits, which is as good as any for a model of float32.
+        return json.dumps(record, separators=(",", ":")).encode() + b"\n"
 
 
 def _drop_torn_line(path: Path) -> None:

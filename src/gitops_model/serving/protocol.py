@@ -151,6 +151,8 @@ class Protocol(HttpToolsProtocol):
                 self.transport.close()
             return
         super().on_message_complete()
+        # For the hot path, which takes no request whose body it would have to wait for.
+        self.scope["whole"] = True  # type: ignore[typeddict-unknown-key]
         if not self._busy and not self.cycle.response_complete:
             self._busy = True
             self._limits.busy += 1
