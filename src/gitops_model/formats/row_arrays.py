@@ -17,6 +17,8 @@ from gitops_model.formats.inputs import MISSING, Input, bounds, is_category
 
 # From here on a float64 cannot tell every whole number from the next.
 _EXACT = 2.0**53
+# Beyond it a float may be what orjson made of a whole number of more than 64 bits.
+_LONGEST = 9.2e18
 _NONE = type(None)
 _BOOLEANS, _NUMBERS, _TEXTS = {bool, _NONE}, {float, int, _NONE}, {str, _NONE}
 
@@ -66,6 +68,7 @@ def _rule(rules: Input) -> tuple[str, bool, float | str, float, float, frozenset
     if kind == "category" and not rules.values:
         kind = "any text"
     # A category that is not listed is counted, so it is left to the other check even where it is accepted.
+    low, high = max(low, -_LONGEST), min(high, _LONGEST)
     empty: float | str = MISSING if rules.type == "category" else math.nan
     return kind, rules.missing == "impute", empty, low, high, frozenset(rules.values or ())
 

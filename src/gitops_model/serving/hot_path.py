@@ -24,7 +24,6 @@ from gitops_model.serving import router
 from gitops_model.serving.limits import INLINE_BYTES
 from gitops_model.serving.metrics import Metrics
 from gitops_model.serving.predictor import RowAnswer
-from gitops_model.serving.replies import BEYOND_64_BITS
 from gitops_model.serving.router import Route
 from gitops_model.serving.service import Service, is_quick, key_in
 from gitops_model.serving.shadow_account import Copy
@@ -102,7 +101,7 @@ class HotPath:
         `given` is the header X-Request-Id. `arrived` is on the clock of time.perf_counter.
         """
         service = self._service
-        if service.limits.busy > service.limits.most or BEYOND_64_BITS.search(body):
+        if service.limits.busy > service.limits.most:
             return None
         try:
             data = orjson.loads(body)

@@ -2,8 +2,10 @@
 
     logs/predictions/date=2026-11-22/part-4711.jsonl
 
-Answering only appends to a list in memory; a worker thread turns records into text and writes them, twice a
-second and at the end. `gitops_model.log.read` reads everything; `gitops-model log close` makes days that are over
+Answering only appends to a list in memory; a worker thread writes to the disk, twice a second and at the end. What waits
+for it is text: to hold the objects of each request until then took three times as long as to make text of them, because
+their memory is new memory each time. A few at a time, for the same reason; the thread makes text of batches.
+`gitops_model.log.read` reads everything; `gitops-model log close` makes days that are over
 Parquet.
 """
 
@@ -15,11 +17,12 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -37,8 +40,15 @@ MAX_WAITING = 100_000
 BLOCK = 1 << 16
 
 Record = Mapping[str, Any]
-# Besides records of any kind: answered requests, of which the writing thread makes one record for each row.
-_Waiting = tuple[float, Record] | Copy
+# Answered rows that become text together.
+TOGETHER = 16
+
+
+class _Waiting(NamedTuple):
+    """What is to be written: lines by day, and answered batches that are no text yet."""
+
+    text: defaultdict[str, bytearray]
+    batches: list[Copy]
 
 
 class PredictionLog:
@@ -60,10 +70,12 @@ class PredictionLog:
         self._keep = keep
         self._on_deleted = on_deleted
         self._tidied = -TIDY_SECONDS
-        self._waiting: list[_Waiting] = []
+        self._waiting = _Waiting(defaultdict(bytearray), [])
+        self._fresh: list[Copy] = []
         # Records that will become of them.
         self._count = 0
         self._mended: set[Path] = set()
+        self._clock = _Clock()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="log")
         self._failing = False
 
@@ -72,7 +84,8 @@ class PredictionLog:
         if self._count >= MAX_WAITING:
             self._on_dropped(1)
         else:
-            self._waiting.append((epoch, record))
+            at = self._clock.text(epoch)
+            self._waiting.text[at[:10]] += _line({"time": at, **record})
             self._count += 1
 
     def answered(self, copy: Copy) -> None:
@@ -81,9 +94,13 @@ class PredictionLog:
         if rows > room:
             self._on_dropped(rows - room)
             rows, copy = room, copy._replace(answers=copy.answers[:room])
-        if rows:
-            self._waiting.append(copy)
-            self._count += rows
+        self._count += rows
+        if rows > 1:
+            self._waiting.batches.append(copy)
+        elif rows:
+            self._fresh.append(copy)
+            if len(self._fresh) >= TOGETHER:
+                self._make_text()
 
     async def run(self) -> None:
         """Write every half second, until cancelled; then write the rest."""
@@ -100,8 +117,10 @@ class PredictionLog:
             self._writer.shutdown(wait=False)
 
     async def _flush(self) -> None:
-        if self._waiting:
-            records, self._waiting, self._count = self._waiting, [], 0
+        self._make_text()
+        if self._count:
+            records, self._waiting = self._waiting, _Waiting(defaultdict(bytearray), [])
+            self._count = 0
             loop = asyncio.get_running_loop()
             writing = loop.run_in_executor(self._writer, self._write, records)
             try:
@@ -122,28 +141,26 @@ class PredictionLog:
             logger.info("the prediction log of %s was deleted: %s", one.day, size_words(one.size))
         return len(gone)
 
-    def _write(self, waiting: list[_Waiting]) -> int:
-        """In the writing thread: append what waited, and return how many records were lost."""
-        by_day: dict[str, list[bytes]] = {}
-        second, start = -1, ""
-        for one in waiting:
-            epoch = one[0]
-            # Records of one second share the text of their time up to it.
-            if int(epoch) != second:
-                second = int(epoch)
-                start = datetime.fromtimestamp(second, UTC).isoformat()[:19]
-            at = f"{start}.{min(999, round((epoch - second) * 1e6) // 1000):03d}Z"
-            lines = by_day.setdefault(start[:10], [])
-            if isinstance(one, Copy):
-                lines += _lines(at, one)
-            else:
-                lines.append(_line({"time": at, **one[1]}))
-        return sum(len(lines) - self._append(day, lines) for day, lines in by_day.items())
+    def _make_text(self) -> None:
+        for copy in self._fresh:
+            at = self._clock.text(copy.epoch)
+            _add_lines(self._waiting.text[at[:10]], at, copy)
+        self._fresh.clear()
 
-    def _append(self, day: str, lines: list[bytes]) -> int:
-        """Append `lines` to the day's file, and return how many of them are in it whole."""
+    def _write(self, waiting: _Waiting) -> int:
+        """In the writing thread: append what waited, and return how many records were lost."""
+        clock = _Clock()
+        for copy in waiting.batches:
+            at = clock.text(copy.epoch)
+            _add_lines(waiting.text[at[:10]], at, copy)
+        return sum(
+            text.count(b"\n") - self._append(day, text) for day, text in waiting.text.items()
+        )
+
+    def _append(self, day: str, text: bytearray) -> int:
+        """Append the lines of `text` to the day's file, and return how many of them are in it whole."""
         path = self._folder / f"date={day}" / f"part-{os.getpid()}.jsonl"
-        content = b"".join(lines)
+        content = memoryview(text)
         taken = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -165,25 +182,41 @@ class PredictionLog:
             if not self._failing:
                 self._failing = True
                 logger.error("the prediction log cannot be written: %s", error)
-        return content.count(b"\n", 0, taken)
+        return text.count(b"\n", 0, taken)
 
 
-def _lines(at: str, copy: Copy) -> Iterator[bytes]:
-    """A line for each row of an answered request, or for as many as have an answer here."""
-    latency, rows = round(copy.seconds * 1000, 3), len(copy.rows)
-    for number, (inputs, row) in enumerate(zip(copy.rows, copy.answers, strict=False)):
-        yield _line(
+class _Clock:
+    """Times as text, of which all within a second share most."""
+
+    def __init__(self) -> None:
+        self._second, self._start = -1, ""
+
+    def text(self, epoch: float) -> str:
+        """UTC with milliseconds: `2026-11-22T23:31:57.123Z`."""
+        second = int(epoch)
+        if second != self._second:
+            self._second = second
+            self._start = datetime.fromtimestamp(second, UTC).isoformat()[:19]
+        return f"{self._start}.{min(999, round((epoch - second) * 1e6) // 1000):03d}Z"
+
+
+def _add_lines(text: bytearray, at: str, copy: Copy) -> None:
+    """Add a line to `text` for each row of an answered request, or for as many as have an answer here."""
+    _epoch, request_id, key, rows, ref, route, answers, seconds = copy
+    latency = round(seconds * 1000, 3)
+    for number, row in enumerate(answers):
+        text += _line(
             {
                 "time": at,
-                "request_id": copy.request_id,
+                "request_id": request_id,
                 "row": number,
-                "rows": rows,
-                "model": copy.ref.model,
-                "sha256": copy.ref.sha256,
+                "rows": len(rows),
+                "model": ref.model,
+                "sha256": ref.sha256,
                 # Of a batch with a fallback in it, the other rows are the model's all the same.
-                "route": "fallback" if row.fell_back else copy.route,
-                "key": copy.key,
-                "inputs": inputs,
+                "route": "fallback" if row.fell_back else route,
+                "key": key,
+                "inputs": rows[number],
                 "imputed": row.imputed,
                 "output": row.output,
                 "latency_ms": latency,
