@@ -16,7 +16,9 @@ class Bento:
     def __init__(self) -> None:
         self.model = Onnx()
 
-    @bentoml.api
-    def predict(self, inputs: dict[str, Any] | None = None, rows: list[dict[str, Any]] | None = None) -> list[float]:  # fmt: skip
+    @bentoml.api  # type: ignore[untyped-decorator]
+    def predict(
+        self, inputs: dict[str, Any] | None = None, rows: list[dict[str, Any]] | None = None
+    ) -> list[float]:
         """Probabilities."""
         return self.model(rows or [inputs or {}])

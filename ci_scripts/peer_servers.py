@@ -72,16 +72,14 @@ class Sklearn:
 def bare(tuned: bool) -> Any:
     """ASGI without a framework. `tuned`: orjson, and arrays for one row that are there before."""
     model = Onnx()
+    loads: Any = json.loads
+    dumps: Any = lambda value: json.dumps(value).encode()  # noqa: E731
+    cells: dict[str, Any] = {}
     if tuned:
         import orjson
 
         loads, dumps = orjson.loads, orjson.dumps
         cells = {name: np.empty((1, 1), dtype) for name, dtype in model.columns.items()}
-    else:
-        loads = json.loads
-
-        def dumps(value: Any) -> bytes:
-            return json.dumps(value).encode()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -137,30 +135,30 @@ def litserve(port: int) -> None:
     """LitServe's own process beside its server's."""
     import litserve as server
 
-    class Api(server.LitAPI):  # type: ignore[misc]
-        def setup(self, device: str) -> None:
-            self.model = Onnx()
-
-        def decode_request(self, request: dict[str, Any], **_: Any) -> Any:
-            return request.get("rows") or [request["inputs"]]
-
-        def predict(self, rows: Any, **_: Any) -> Any:
-            return self.model(rows)
-
-        def encode_response(self, output: Any, **_: Any) -> Any:
-            return {"probabilities": output}
+    from ci_scripts.peer_litserve import Api
 
     served = server.LitServer(Api(), accelerator="cpu", workers_per_device=1)
-    served.run(host="127.0.0.1", port=port, num_api_servers=1, generate_client_file=False, log_level="error")  # fmt: skip
+    served.run(
+        host="127.0.0.1",
+        port=port,
+        num_api_servers=1,
+        generate_client_file=False,
+        log_level="error",
+    )
 
 
 def bentoml(port: int) -> None:
     """`bentoml serve`."""
     os.environ["BENTOML_CONFIG_OPTIONS"] = "api_server.logging.access.enabled=false"
-    os.execv(
-        Path(sys.executable).with_name("bentoml"),
-        ["bentoml", "serve", "ci_scripts.peer_bento:Bento", "--host", "127.0.0.1", "--port", str(port)],
-    )  # fmt: skip
+    _become(
+        "bentoml",
+        "serve",
+        "ci_scripts.peer_bento:Bento",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    )
 
 
 def mlserver(port: int) -> None:
@@ -169,14 +167,21 @@ def mlserver(port: int) -> None:
     place.mkdir(exist_ok=True)
     (place / "settings.json").write_text(
         json.dumps(
-            {"host": "127.0.0.1", "http_port": port, "grpc_port": port + 1, "metrics_port": port + 2, "parallel_workers": 0, "debug": False}
+            {
+                "host": "127.0.0.1",
+                "http_port": port,
+                "grpc_port": port + 1,
+                "metrics_port": port + 2,
+                "parallel_workers": 0,
+                "debug": False,
+            }
         )
     )  # fmt: skip
     model = {"name": "flight", "implementation": "mlserver_sklearn.SKLearnModel"}
     (place / "model-settings.json").write_text(
         json.dumps(model | {"parameters": {"uri": str(FOLDER / "model.joblib")}})
     )
-    os.execv(Path(sys.executable).with_name("mlserver"), ["mlserver", "start", str(place)])
+    _become("mlserver", "start", str(place))
 
 
 def mlflow(port: int) -> None:
@@ -192,10 +197,12 @@ def mlflow(port: int) -> None:
             pyfunc_predict_fn="predict_proba",
             serialization_format="cloudpickle",
         )
-    os.execv(
-        Path(sys.executable).with_name("mlflow"),
-        ["mlflow", "models", "serve", "-m", str(place), "--env-manager", "local", "-h", "127.0.0.1", "-p", str(port), "-w", "1"],
-    )  # fmt: skip
+    options = ("--env-manager", "local", "-h", "127.0.0.1", "-p", str(port), "-w", "1")
+    _become("mlflow", "models", "serve", "-m", str(place), *options)
+
+
+def _become(*command: str) -> None:
+    os.execv(Path(sys.executable).with_name(command[0]), command)  # noqa: S606
 
 
 def main(words: list[str]) -> int:
@@ -205,7 +212,9 @@ def main(words: list[str]) -> int:
     FOLDER = Path(folder)
     os.environ["PEER_FOLDER"] = folder
     if name in ("litserve", "bentoml", "mlserver", "mlflow"):
-        {"litserve": litserve, "bentoml": bentoml, "mlserver": mlserver, "mlflow": mlflow}[name](port)  # fmt: skip
+        {"litserve": litserve, "bentoml": bentoml, "mlserver": mlserver, "mlflow": mlflow}[name](
+            port
+        )
         return 0
     import uvicorn
 

@@ -53,7 +53,10 @@ class Peers:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 why = (done.stderr.strip().splitlines() or ["no reason given"])[-1].strip()
-                print(f"The peers cannot be installed here, so ours stands alone: {why}", file=sys.stderr)  # fmt: skip
+                print(
+                    f"The peers cannot be installed here, so ours stands alone: {why}",
+                    file=sys.stderr,
+                )
                 return False
         mark.touch()
         return True

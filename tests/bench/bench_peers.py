@@ -9,11 +9,9 @@ runs with everything on: contract, routing of a canary of 10 %, its guard, metri
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import json
 import os
-import re
 import signal
 import socket
 import statistics
@@ -21,13 +19,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import uvloop
 
 from ci_scripts import peers
 from tests.bench import peer_picture, peer_requests
@@ -51,7 +46,7 @@ KINDS = {"one": (1, 1), "sixteen": (16, 1), "batch": (1, 1000)}
 SECONDS = 1.0
 PATIENCE = 90.0
 _cores = sorted(os.sched_getaffinity(0))
-SERVERS, CALLERS = {_cores[0]}, {_cores[-1]}
+SERVERS = {_cores[0]}
 
 
 @dataclass
@@ -65,58 +60,11 @@ class Peer:
     memory: float = 0.0
 
 
-class Caller(asyncio.Protocol):
-    """One connection that sends the same request again and again."""
-
-    def __init__(self, request: bytes, done: list[bytes]) -> None:
-        self.request, self.done, self.begun = request, done, b""
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-        transport.write(self.request)
-
-    def data_received(self, data: bytes) -> None:
-        self.begun += data
-        head, found, body = self.begun.partition(b"\r\n\r\n")
-        if not found:
-            return
-        length = re.search(rb"(?i)content-length: *(\d+)", head)
-        if len(body) < int(length[1]) if length else not body.endswith(b"0\r\n\r\n"):
-            return
-        self.done.append(self.begun)
-        self.begun = b""
-        self.transport.write(self.request)
-
-
-async def _call(port: int, connections: int, request: bytes, seconds: float) -> list[bytes]:
-    loop, done = asyncio.get_running_loop(), list[bytes]()
-    made = await asyncio.gather(
-        *(
-            loop.create_connection(lambda: Caller(request, done), "127.0.0.1", port)
-            for _ in range(connections)
-        )
-    )
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until or not done:
-        await asyncio.sleep(0.05)
-    for transport, _ in made:
-        transport.abort()
-    return done
-
-
-def client(port: int, connections: int, seconds: float) -> None:
-    """In a process of its own: how many requests were answered, and the last answer."""
-    os.sched_setaffinity(0, CALLERS)
-    done = uvloop.run(_call(port, connections, sys.stdin.buffer.read(), seconds))
-    wrong = sum(not answer.startswith(b"HTTP/1.1 200") for answer in done)
-    print(json.dumps([len(done), wrong, done[-1].decode()]))
-
-
 def ask(port: int, connections: int, request: bytes, seconds: float) -> tuple[int, str]:
     """Answered requests, and an answer. Raises AssertionError when one was not 200."""
     words = [str(port), str(connections), str(seconds)]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.bench_peers", "--client", *words],
+        [sys.executable, "-m", "tests.bench.peer_callers", *words],
         input=request,
         capture_output=True,
         cwd=ROOT,
@@ -172,12 +120,13 @@ def started(name: str, folder: Path) -> Iterator[Peer | None]:
     """A peer that answers; None, after a sentence, when it does not."""
     port = free_port()
     log = (folder / f"{name}.log").open("w")
+    path = f"{peers.SERVERS.python.parent}:{os.environ['PATH']}"
+    own = {"PYTHONPATH": str(ROOT), "MLFLOW_DISABLE_TELEMETRY": "true", "PATH": path}
     process = subprocess.Popen(
         [str(peers.SERVERS.python), "-W", "ignore", "-m", "ci_scripts.peer_servers", name, str(folder), str(port)],
         cwd=ROOT, stdout=log, stderr=log, start_new_session=True,
-        env=os.environ | peers.QUIET | peers.ONE_THREAD | {"PYTHONPATH": str(ROOT), "MLFLOW_DISABLE_TELEMETRY": "true",
-                                                           "PATH": f"{peers.SERVERS.python.parent}:{os.environ['PATH']}"},
-        preexec_fn=lambda: os.sched_setaffinity(0, SERVERS),
+        env=os.environ | peers.QUIET | peers.ONE_THREAD | own,
+        preexec_fn=lambda: os.sched_setaffinity(0, SERVERS),  # noqa: PLW1509  no thread runs here
     )  # fmt: skip
     try:
         request = peer_requests.wire(name, 1)
@@ -237,7 +186,9 @@ def measure(running: list[Peer], rounds: int, seconds: float, expected: float) -
                     peer.cpu[kind].append(1e6 * used / count)
                 else:
                     found = peer_requests.probability(peer.name, answer.partition("\r\n\r\n")[2])
-                    assert abs(found - expected) < 1e-4, f"{peer.name} answers another number: {answer[-300:]}"  # fmt: skip
+                    assert abs(found - expected) < 1e-4, (
+                        f"{peer.name} answers another number: {answer[-300:]}"
+                    )
     for peer in running:
         peer.memory = memory(peer.process.pid)
 
@@ -251,7 +202,8 @@ def ratio(peer: Peer, other: Peer, kind: str) -> float:
 def table(running: list[Peer]) -> str:
     """Markdown."""
     lines = [
-        "| server | CPU µs, 1 caller | × bare | CPU µs, 16 callers | × bare | × this service | rows a CPU second, batches of 1,000 | × bare | memory MB |",
+        "| server | CPU µs, 1 caller | × bare | CPU µs, 16 callers | × bare | × this service "
+        "| rows a CPU second, batches of 1,000 | × bare | memory MB |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     known = {peer.name: peer for peer in running}
@@ -273,13 +225,16 @@ def bars(running: list[Peer]) -> Iterator[str]:
     known = {peer.name: peer for peer in running}
     own = known["ours"]
     for kind, words in (("one", "1 caller"), ("sixteen", "16 callers")):
-        yield f"one row, {words}: {ratio(own, known['bare'], kind):.2f} x bare (bar: 1.15), {ratio(own, known['tuned'], kind):.2f} x tuned (bar: 1.6)"  # fmt: skip
-    yield f"batches: {1 / ratio(own, known['bare'], 'batch'):.2f} x bare's rows a CPU second (bar: 0.8)"
+        bare, tuned = (ratio(own, known[name], kind) for name in ("bare", "tuned"))
+        yield f"one row, {words}: {bare:.2f} x bare (bar: 1.15), {tuned:.2f} x tuned (bar: 1.6)"
+    batch = 1 / ratio(own, known["bare"], "batch")
+    yield f"batches: {batch:.2f} x bare's rows a CPU second (bar: 0.8)"
     for kind, rows in (("sixteen", 1), ("batch", 1000)):
         pairs = zip(own.cpu[kind], known["silent"].cpu[kind], strict=True)
         more = statistics.median(a - b for a, b in pairs) / rows
         yield f"the log, a row{' of a batch' if rows > 1 else ''}: {more:.1f} us (bar: 5)"
-    wanted = {"fastapi-onnx": 1.8, "litserve": 3, "bentoml": 3, "fastapi-sklearn": 15, "mlserver": 15, "mlflow": 15}  # fmt: skip
+    wanted = {"fastapi-onnx": 1.8, "litserve": 3, "bentoml": 3}
+    wanted |= dict.fromkeys(("fastapi-sklearn", "mlserver", "mlflow"), 15)
     for name, least in wanted.items():
         if name in known:
             found = [ratio(known[name], own, kind) for kind in ("one", "sixteen")]
@@ -293,12 +248,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of each measurement")
     parser.add_argument("--only", nargs="*", help="names of peers; bare, tuned and ours are there")
     parser.add_argument("--picture", type=Path, help="draw it into this SVG file")
-    parser.add_argument("--client", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.client:
-        port, connections, seconds = options.client
-        client(int(port), int(connections), float(seconds))
-        return
     there = peers.SERVERS.ready()
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
@@ -311,7 +261,9 @@ def main() -> None:
                 peer: Peer | None = stack.enter_context(
                     ours(folder, store, commit, log=one == "ours")
                 )
-            elif not there or (options.only is not None and one not in {"bare", "tuned", *options.only}):  # fmt: skip
+            elif not there or (
+                options.only is not None and one not in {"bare", "tuned", *options.only}
+            ):
                 continue
             else:
                 peer = stack.enter_context(started(one, folder))
@@ -323,7 +275,11 @@ def main() -> None:
         print()
         print("\n".join(bars(running)))
         if options.picture:
-            drawn = [(NAMES[p.name].strip("*"), statistics.median(p.cpu["sixteen"])) for p in running if p.name != "silent"]  # fmt: skip
+            drawn = [
+                (NAMES[p.name].strip("*"), statistics.median(p.cpu["sixteen"]))
+                for p in running
+                if p.name != "silent"
+            ]
             options.picture.write_text(peer_picture.svg(drawn), encoding="utf-8")
 
 

@@ -39,7 +39,9 @@ def svg(costs: Sequence[tuple[str, float]]) -> str:
     for place, (name, cost) in enumerate(costs):
         y, own = TOP + STEP * place, ' class="own"' if name.startswith("this service") else ""
         width = scale * math.log(cost / low)
-        parts.append(f'<text{own} x="{LEFT - 10}" y="{y + 15}" text-anchor="end">{escape(name)}</text>')  # fmt: skip
+        parts.append(
+            f'<text{own} x="{LEFT - 10}" y="{y + 15}" text-anchor="end">{escape(name)}</text>'
+        )
         parts.append(f'<rect{own} x="{LEFT}" y="{y}" width="{width:.1f}" height="20" rx="2"/>')
         parts.append(f'<text{own} x="{LEFT + width + 8:.1f}" y="{y + 15}">{cost:,.0f}</text>')
     return "\n".join([*parts, "</svg>", ""])

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.support.factories import contract_dict, make_bundle
+from tests.support.factories import contract_dict
 from tests.support.server import Ref, Store
 
 # As the example of the template has them.
@@ -25,8 +25,9 @@ NUMBERS = {
 }  # fmt: skip
 WHOLE = ("minute", "traffic")
 ROW: dict[str, Any] = {
-    "origin": "JFK", "carrier": "UA", "dest": "D17", "weekday": "thu", "minute": 1065, "distance": 1089.0, "traffic": 31,
-    "recent_delay": 12.5, "temp": 71.06, "humid": 55.34, "wind_speed": 9.2062, "precip": 0.01, "visib": 10.0,
+    "origin": "JFK", "carrier": "UA", "dest": "D17", "weekday": "thu", "minute": 1065, "distance": 1089.0,
+    "traffic": 31, "recent_delay": 12.5, "temp": 71.06, "humid": 55.34, "wind_speed": 9.2062, "precip": 0.01,
+    "visib": 10.0,
 }  # fmt: skip
 _PATHS = {"mlserver": "/v2/models/flight/infer", "mlflow": "/invocations"}
 
@@ -44,7 +45,8 @@ def write_model(folder: Path, store: Store) -> tuple[float, Ref, Ref]:
     (folder / "columns.json").write_text(json.dumps({name: name in TEXTS for name in ROW}))
     refs = []
     for number in (1, 2):
-        golden = {"inputs": ROW, "score": probability, "output": {"delayed": probability >= 0.5, "probability": probability}}  # fmt: skip
+        output = {"delayed": probability >= 0.5, "probability": probability}
+        golden = {"inputs": ROW, "score": probability, "output": output}
         data = _contract()
         refs.append(
             store.add(
@@ -84,7 +86,9 @@ def _fitted() -> tuple[Any, bytes, float]:
         {name: rng.choice(values, 4000) for name, values in TEXTS.items()}
         | {name: rng.uniform(*span, 4000).astype(np.float32) for name, span in NUMBERS.items()}
     )[list(ROW)]
-    late = (table["minute"] / 1439 + table["precip"] / 40 + rng.normal(0, 0.3, 4000) > 0.9).astype(int)  # fmt: skip
+    late = (table["minute"] / 1439 + table["precip"] / 40 + rng.normal(0, 0.3, 4000) > 0.9).astype(
+        int
+    )
     encode = OneHotEncoder(handle_unknown="ignore", dtype="float32")
     columns = ColumnTransformer(
         [("numbers", SimpleImputer(strategy="median"), list(NUMBERS)), ("categories", encode, list(TEXTS))],
@@ -98,7 +102,7 @@ def _fitted() -> tuple[Any, bytes, float]:
     ]
     options = {id(pipeline): {"zipmap": False}}
     onnx = convert_sklearn(pipeline, initial_types=types, options=options, target_opset=17)
-    row = pd.DataFrame([ROW]).astype({name: np.float32 for name in NUMBERS})
+    row = pd.DataFrame([ROW]).astype(dict.fromkeys(NUMBERS, np.float32))
     return pipeline, onnx.SerializeToString(), float(pipeline.predict_proba(row)[0, 1])
 
 
@@ -116,7 +120,8 @@ def _body(peer: str, rows: int) -> Mapping[str, Any]:
         tensors = []
         for name, value in ROW.items():
             text = name in TEXTS
-            tensor = {"name": name, "shape": [rows, 1], "datatype": "BYTES" if text else "FP32", "data": [value] * rows}  # fmt: skip
+            kind = "BYTES" if text else "FP32"
+            tensor = {"name": name, "shape": [rows, 1], "datatype": kind, "data": [value] * rows}
             tensors.append(tensor | ({"parameters": {"content_type": "str"}} if text else {}))
         wanted = [{"name": "predict_proba"}]
         return {"parameters": {"content_type": "pd"}, "inputs": tensors, "outputs": wanted}

@@ -84,7 +84,9 @@ class HotPath:
         body = message.get("body", b"")
         if message["type"] != "http.request" or message.get("more_body") or len(body) > self._most:
             return _again(message, receive)
-        found = self.answer(body, None if given is None else given.decode("latin-1"), scope["arrived"])  # fmt: skip
+        found = self.answer(
+            body, None if given is None else given.decode("latin-1"), scope["arrived"]
+        )
         if found is None:
             return _again(message, receive)
         headers, content = found
@@ -215,7 +217,11 @@ class HotPath:
         self._snapshot, self._ready = snapshot, {}
         routes: dict[Route, Served | None] = {"stable": snapshot.stable, "canary": snapshot.canary}
         for way, served in routes.items():
-            if served is not None and isinstance(served.loaded.model, OnnxModel) and is_quick(served):  # fmt: skip
+            if (
+                served is not None
+                and isinstance(served.loaded.model, OnnxModel)
+                and is_quick(served)
+            ):
                 self._ready[way] = _Ready(served, way, served.loaded.model, self._metrics)
 
 

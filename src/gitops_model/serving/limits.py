@@ -7,7 +7,9 @@ caller sends from delaying another: what is counted is what it costs to look at 
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -53,6 +55,8 @@ class Limits:
         self.most_pooled = (threads or os.cpu_count() or 1) * (1 + WAITING_PER_THREAD)
         # Bytes of bodies that are still arriving.
         self.held = 0
+        # Connections that are not listened to for a moment, each with its end on the event loop's clock.
+        self.deaf: deque[tuple[float, Any]] = deque()
         self._refused = dict.fromkeys(REASONS, 0)
 
     @property

@@ -2,9 +2,9 @@
 
     logs/predictions/date=2026-11-22/part-4711.jsonl
 
-Answering only appends to a list in memory; a worker thread writes to the disk, twice a second and at the end. What waits
-for it is text: to hold the objects of each request until then took three times as long as to make text of them, because
-their memory is new memory each time. A few at a time, for the same reason; the thread makes text of batches.
+Answering only appends to a list in memory; a worker thread writes to the disk, twice a second and at the end. What
+waits for it is text, made of a few rows at a time: to hold the objects of each request until then took three times as
+long, because their memory is new memory each time. The thread makes text of batches.
 `gitops_model.log.read` reads everything; `gitops-model log close` makes days that are over
 Parquet.
 """

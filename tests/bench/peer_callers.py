@@ -1,0 +1,65 @@
+"""Callers of one server, in a process of their own: PORT CONNECTIONS SECONDS, the request on stdin."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import sys
+import time
+from typing import Any
+
+import uvloop
+
+
+class Caller(asyncio.Protocol):
+    """One connection that sends the same request again and again."""
+
+    def __init__(self, request: bytes, done: list[bytes]) -> None:
+        self.request, self.done, self.begun = request, done, b""
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        transport.write(self.request)
+
+    def data_received(self, data: bytes) -> None:
+        self.begun += data
+        head, found, body = self.begun.partition(b"\r\n\r\n")
+        if not found:
+            return
+        length = re.search(rb"(?i)content-length: *(\d+)", head)
+        if len(body) < int(length[1]) if length else not body.endswith(b"0\r\n\r\n"):
+            return
+        self.done.append(self.begun)
+        self.begun = b""
+        self.transport.write(self.request)
+
+
+async def _call(port: int, connections: int, request: bytes, seconds: float) -> list[bytes]:
+    loop, done = asyncio.get_running_loop(), list[bytes]()
+    made = await asyncio.gather(
+        *(
+            loop.create_connection(lambda: Caller(request, done), "127.0.0.1", port)
+            for _ in range(connections)
+        )
+    )
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until or not done:
+        await asyncio.sleep(0.05)
+    for transport, _ in made:
+        transport.abort()
+    return done
+
+
+def main(words: list[str]) -> None:
+    """Print how many were answered, how many of them not by 200, and the last answer."""
+    port, connections, seconds = int(words[0]), int(words[1]), float(words[2])
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    done = uvloop.run(_call(port, connections, sys.stdin.buffer.read(), seconds))
+    wrong = sum(not answer.startswith(b"HTTP/1.1 200") for answer in done)
+    print(json.dumps([len(done), wrong, done[-1].decode()]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
