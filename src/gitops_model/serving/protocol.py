@@ -57,7 +57,7 @@ _BUSY_CLOSE = refusal(b"429 Too Many Requests", _SENTENCE, close=True)
 _ODD = re.compile(
     rb"(?i)\r\n(?:transfer-encoding|expect|connection|upgrade)[ \t]*:|\n[ \t]|[^\r]\n"
 )
-_LENGTH = re.compile(rb"(?i)\r\ncontent-length: ?([0-9]{1,9})\r\n")
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length: ?([0-9]{1,9})(?:\r\n|$)")
 
 
 def is_simple(data: bytes) -> bool:
@@ -65,9 +65,10 @@ def is_simple(data: bytes) -> bool:
     head, end, body = data.partition(b"\r\n\r\n")
     if not data.startswith(b"POST /") or not end or _ODD.search(head):
         return False
-    lengths = _LENGTH.findall(head + b"\r\n")
-    line = head[: head.find(b"\r\n")]
-    return len(lengths) == 1 and int(lengths[0]) == len(body) and line.endswith(b" HTTP/1.1")
+    length = _LENGTH.search(head)
+    if length is None or head.lower().count(b"content-length") != 1:
+        return False
+    return int(length[1]) == len(body) and head.partition(b"\r\n")[0].endswith(b" HTTP/1.1")
 
 
 class TooMuch(Exception):
