@@ -28,15 +28,40 @@ def _outcome(body: bytes) -> Any:
 
 
 _PIECES = st.sampled_from(
-    [b"{", b"}", b"[", b"]", b",", b":", b'"a"', b'"\\ud83d\\ude00"', b'"\\ud800"', b'"\xed\xa0\x80"', b"\xff", b"1e400",
-     b"-0", b"-0.0", b"1E5", b"01", b"1.", b"NaN", b"Infinity", b"18446744073709551615", b"18446744073709551616",
-     b"-9223372036854775809", b"0.1234567890123456789", b"9" * 400, b"null", b"true", b" ", b"\n", b"\xef\xbb\xbf",
-     b"\x00", b"\x0c", b'"\\u0000"', b'"\t"', b'"\x7f"', b"5e-324", b"1.7976931348623159e308"]
-)  # fmt: skip
+    [
+        *(b"{", b"}", b"[", b"]", b",", b":", b" ", b"\n", b"null", b"true", b'"a"'),
+        *(
+            b'"\\ud83d\\ude00"',
+            b'"\\ud800"',
+            b'"\xed\xa0\x80"',
+            b"\xff",
+            b"\xef\xbb\xbf",
+            b"\x00",
+            b"\x0c",
+        ),
+        *(
+            b'"\\u0000"',
+            b'"\t"',
+            b'"\x7f"',
+            b"1e400",
+            b"-0",
+            b"-0.0",
+            b"1E5",
+            b"01",
+            b"1.",
+            b"NaN",
+            b"Infinity",
+        ),
+        *(b"18446744073709551615", b"18446744073709551616", b"-9223372036854775809", b"9" * 400),
+        *(b"0.1234567890123456789", b"5e-324", b"1.7976931348623159e308"),
+    ]
+)
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-)  # fmt: skip
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+)
 
 
 @given(pieces=st.lists(_PIECES, max_size=5))
