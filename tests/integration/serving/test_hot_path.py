@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gitops_model.runtime.models import OneRow
@@ -230,9 +230,12 @@ _ROWS = st.builds(
     st.dictionaries(st.sampled_from(list(REQUEST)), _VALUES | st.just("out"), max_size=3),
     st.dictionaries(st.sampled_from(["houry", "x"]), _VALUES, max_size=1),
 )
+# On a busy machine the first example alone takes seconds: the table of all characters is made for it.
+_PATIENT = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 _FIELDS = st.dictionaries(st.sampled_from(["request_id", "key", "extra"]), _VALUES, max_size=2)
 
 
+@_PATIENT
 @given(
     row=_ROWS,
     fields=_FIELDS,
@@ -244,6 +247,7 @@ def test_any_request_is_answered_the_same_on_both_paths(
     both(apps[name], json.dumps({"inputs": row, **fields}).encode())
 
 
+@_PATIENT
 @given(data=st.binary(max_size=40) | st.text(max_size=40).map(str.encode))
 def test_any_bytes_are_answered_the_same_on_both_paths(apps: Apps, data: bytes) -> None:
     both(apps["binary"], data)
