@@ -45,6 +45,13 @@ LONGEST_KEY = 500
 SHORT = 12
 _PREDICT = ("/predict", "POST", 200)
 
+# A head as the grammar of HTTP has it, so that what the parser would refuse gets there.
+_HEAD = re.compile(
+    rb"POST /predict HTTP/1\.1(?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*){1,50}"
+)
+_KIND = re.compile(rb"(?i)\r\ncontent-type:[ \t]*([^\r]*)")
+_GIVEN = re.compile(rb"(?i)\r\nx-request-id:[ \t]*([^\r]*)")
+
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -77,6 +84,26 @@ class HotPath:
         self._most = min(INLINE_BYTES, service.settings.max_body_kb * 1024)
         self._snapshot: Snapshot | None = None
         self._ready: dict[Route, _Ready] = {}
+
+    def whole(self, data: bytes, headers: Headers) -> bytes | None:
+        """The answer to a request that is one piece (`protocol.is_simple`), after the server's own `headers`.
+
+        None unless all of its head is well-formed and about nothing but /predict, JSON and an id.
+        """
+        arrived = time.perf_counter()
+        head, _, body = data.partition(b"\r\n\r\n")
+        if len(body) > self._most or not _HEAD.fullmatch(head):
+            return None
+        kind = _KIND.search(head)
+        if kind is not None and kind[1] != b"application/json":
+            return None
+        given = _GIVEN.search(head)
+        found = self.answer(body, None if given is None else given[1].decode("latin-1"), arrived)
+        if found is None:
+            return None
+        self._metrics.https.counts[_PREDICT] += 1
+        lines = [b"%b: %b\r\n" % header for header in (*headers, *found[0])]
+        return b"".join((b"HTTP/1.1 200 OK\r\n", *lines, b"\r\n", found[1]))
 
     async def take(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
         """Answer a POST to /predict whose body is here, or return what the plain path is to receive it by."""

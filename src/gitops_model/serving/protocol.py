@@ -17,6 +17,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from gitops_model.serving.hot_path import HotPath
 from gitops_model.serving.limits import (
     HEAD_SECONDS,
     MOST_HEAD_BYTES,
@@ -78,9 +79,12 @@ class TooMuch(Exception):
 class Protocol(HttpToolsProtocol):
     """One connection. `due` is when it is closed unless something happens, on the event loop's clock."""
 
-    def __init__(self, *arguments: Any, limits: Limits, **named: Any) -> None:
+    def __init__(
+        self, *arguments: Any, limits: Limits, hot_path: HotPath | None = None, **named: Any
+    ) -> None:
         super().__init__(*arguments, **named)
         self._limits = limits
+        self._hot_path = hot_path
         self._busy = False
         self._active: RequestResponseCycle | None = None
         # While what is left of a refused request arrives: how much it was, and whether the connection ends with it.
@@ -115,19 +119,29 @@ class Protocol(HttpToolsProtocol):
             self.send_400_response("The head of the request is too long.")
             return
         # Set to zero where a head ends, so it grows only while one arrives.
-        if (
-            self._between
-            and self._limits.busy >= self._limits.most
-            and self.idle
-            and is_simple(data)
-        ):
-            self._refuse()
-            return
+        if self._between and self.idle and is_simple(data):
+            if self._limits.busy >= self._limits.most:
+                self._refuse()
+                return
+            if self._hot_path is not None and self._answered(self._hot_path, data):
+                return
         self._head += len(data)
         self._pieces = 0
         super().data_received(data)
         if self.transport.is_closing():
             self._abandon()
+
+    def _answered(self, hot_path: HotPath, data: bytes) -> bool:
+        """Whether the hot path answered a whole request; neither the parser nor a task has anything to do then."""
+        if self.flow.write_paused or self.transport.is_closing():
+            return False
+        answer = hot_path.whole(data, self.server_state.default_headers)
+        if answer is None:
+            return False
+        self.transport.write(answer)
+        self.server_state.total_requests += 1
+        self.due = self.loop.time() + self.timeout_keep_alive
+        return True
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._active = cycle

@@ -20,6 +20,7 @@ from gitops_model.errors import BadInput
 from gitops_model.formats.serving import Settings
 from gitops_model.serving.app import create_app
 from gitops_model.serving.door import Door
+from gitops_model.serving.hot_path import HotPath
 from gitops_model.serving.limits import MOST_CONNECTIONS, SPARE_FILES, Limits
 from gitops_model.serving.protocol import Protocol
 
@@ -75,6 +76,7 @@ def serve(settings: Settings) -> None:
     app = create_app(settings)
     server = _Server(
         app.state.service.limits,
+        app.hot_path,
         uvicorn.Config(
             app,
             access_log=False,
@@ -95,9 +97,10 @@ def serve(settings: Settings) -> None:
 class _Server(uvicorn.Server):
     """Accepts connections itself, and says where it listens: a line that people and scripts can wait for."""
 
-    def __init__(self, limits: Limits, config: uvicorn.Config) -> None:
+    def __init__(self, limits: Limits, hot_path: HotPath, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._limits = limits
+        self._hot_path = hot_path
         self._doors: list[Door] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -109,6 +112,7 @@ class _Server(uvicorn.Server):
             server_state=self.server_state,
             app_state=self.lifespan.state,
             limits=self._limits,
+            hot_path=self._hot_path,
         )
         for listener in sockets or ():
             door = Door(

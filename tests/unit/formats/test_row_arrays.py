@@ -74,6 +74,9 @@ def test_one_row(row: dict[str, Any]) -> None:
     assert all(_same(name, CELLS[name][0, 0], slow.values[name]) for name in INPUTS)
 
 
+@example(rows=[GOOD, GOOD | {"number": 0.31}])
+@example(rows=[GOOD, GOOD | {"number": -5.1}])
+@example(rows=[GOOD, GOOD | {"whole": 1.5}])
 @given(rows=st.lists(ROWS | st.just(GOOD), min_size=1, max_size=4))
 def test_many_rows(rows: list[dict[str, Any]]) -> None:
     found, slow = COLUMNS(rows), [VALIDATE(row) for row in rows]
