@@ -2,7 +2,7 @@
 
 It answers good requests only. Whatever else a request is (a batch, a wrong input, a fallback, a service that is busy),
 `HotPath.answer` gives None before it has counted anything, and `api.predict` answers from the start: one place for each
-rule and each message. Both answer the same bytes (tests/integration/serving/test_hot_path.py).
+rule and each message. A request that came in one piece gets here before it is parsed (`whole`), others as ASGI (`take`). Both answer the same bytes (tests/integration/serving/test_hot_path.py).
 
 The budget, in microseconds of CPU, of a request of 13 inputs with a canary routed (warm, on one quiet core of an AMD
 EPYC). What is added here has to be worth its line:
@@ -15,7 +15,7 @@ EPYC). What is added here has to be worth its line:
     output, its JSON, headers                    2.5
     guard 1.0, metrics 0.6, history 0.5          2.1
     log                                          4      with its thread; the text is made of 16 rows at a time
-    besides: uvicorn, asyncio, sockets          50
+    besides: sockets and the event loop         40      with the parser, a task and ASGI: 100
 """
 
 from __future__ import annotations
