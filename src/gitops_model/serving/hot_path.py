@@ -2,7 +2,8 @@
 
 It answers good requests only. Whatever else a request is (a batch, a wrong input, a fallback, a service that is busy),
 `HotPath.answer` gives None before it has counted anything, and `api.predict` answers from the start: one place for each
-rule and each message. A request that came in one piece gets here before it is parsed (`whole`), others as ASGI (`take`). Both answer the same bytes (tests/integration/serving/test_hot_path.py).
+rule and each message. A request that came in one piece gets here before it is parsed (`whole`), others as ASGI
+(`take`). Both paths answer the same bytes (tests/integration/serving/test_hot_path.py and test_http.py).
 
 The budget, in microseconds of CPU, of a request of 13 inputs with a canary routed (warm, on one quiet core of an AMD
 EPYC). What is added here has to be worth its line:
