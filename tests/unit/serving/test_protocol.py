@@ -68,3 +68,11 @@ def test_what_clients_send_is_simple() -> None:
     assert is_simple(PLAIN)
     assert is_simple(PLAIN.replace(b"content-length", b"Content-Length"))
     assert not is_simple(PLAIN[:-1]) and not is_simple(PLAIN + b"P") and not is_simple(PLAIN[:30])
+
+
+def test_what_changes_how_a_request_is_read_is_left_to_the_parser() -> None:
+    for line in (
+        *(b"content-length: 2", b"transfer-encoding: chunked", b"Transfer-Encoding : x"),
+        *(b"expect: 100-continue", b"connection: close", b"upgrade: h2c", b" folded"),
+    ):
+        assert not is_simple(PLAIN.replace(b"host: x", line)), line
