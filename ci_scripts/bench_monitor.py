@@ -169,7 +169,7 @@ def costs(folder: Path, rows: int, *, short: bool) -> Iterator[Cost]:
     print("|---|---|---|---|---|---|---|")
     rows_of_training = folder / "training.parquet"
     pq.write_table(pa.table(training), rows_of_training)
-    there = peers.ready()
+    there = peers.MONITORS.ready()
     for size in (rows // 10, rows):
         for kind in ("parquet", "jsonl"):
             write(folder / f"{kind}-{size}", kind, size)

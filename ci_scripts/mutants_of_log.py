@@ -122,10 +122,10 @@ LOG = (
         "tests/integration/serving/test_prediction_log.py::test_the_end_waits_for_a_write_that_has_begun",
     ),
     inside(
-        "serving/service.py",
+        "serving/prediction_log.py",
         "log: all rows of a batch with one fallback are logged as fallbacks",
-        '"route": "fallback" if row.fell_back else way,',
-        '"route": "fallback" if row.fell_back else answered.route,',
+        '"route": "fallback" if row.fell_back else route,',
+        '"route": "fallback" if any(one.fell_back for one in answers) else route,',
         f"{REPLAY}::test_the_releases_that_answered_answer_the_same_bytes",
     ),
     inside(

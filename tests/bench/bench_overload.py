@@ -196,6 +196,8 @@ def main() -> None:
                 spent = _cpu(server) - cpu
                 answered = server.metric("model_requests_total", status="200")
                 refused = server.metric("requests_refused_total") - refused
+                # What the goodput would be of the peak if nobody else used this machine.
+                share = each * (answered - seen) / spent
                 no = (spent - each * (answered - seen)) / max(1.0, refused)
                 grown = server.metric("process_resident_memory_bytes") - before
                 print(
@@ -204,7 +206,8 @@ def main() -> None:
                 )
                 seen = answered
                 print(
-                    f"  processor time: {1e6 * each:.0f} us an answer at the peak, {1e6 * no:.0f} us a refusal"
+                    f"  processor time: {1e6 * each:.0f} us an answer at the peak, {1e6 * no:.0f} us a refusal; "
+                    f"{100 * share:.0f} % of it went to answers"
                 )
                 for status, found in sorted(times.items()):
                     print(f"  {status}: {found}")

@@ -194,7 +194,7 @@ def _unknown_names(row: Mapping[str, Any], known: frozenset[str]) -> list[str]:
     return sentences
 
 
-def _is_category(text: str) -> bool:
+def is_category(text: str) -> bool:
     """Whether a text that is not listed may be a category."""
     return 0 < len(text) <= LONGEST_TEXT and text != MISSING and NUL not in text
 
@@ -215,7 +215,7 @@ def _category(rules: Input) -> Callable[[Any], _Checked]:
         if type(value) is str:
             if value in listed:
                 return value, None, False
-            if not closed and _is_category(value):
+            if not closed and is_category(value):
                 return value, None, False
         return "", f"{name} is {shown(value)}; allowed: {words}.", False
 
@@ -223,7 +223,7 @@ def _category(rules: Input) -> Callable[[Any], _Checked]:
 
 
 def _number(rules: Input) -> Callable[[Any], _Checked]:
-    low, high = _bounds(rules)
+    low, high = bounds(rules)
     name, words = rules.name, allowed(rules)
     boolean, whole = rules.type == "boolean", rules.type == "integer"
 
@@ -248,7 +248,7 @@ def _number(rules: Input) -> Callable[[Any], _Checked]:
     return check
 
 
-def _bounds(rules: Input) -> tuple[float, float]:
+def bounds(rules: Input) -> tuple[float, float]:
     """The outermost float64 that round to `min` and `max` in float32; beyond float32 itself nothing is accepted."""
     import numpy as np
 
@@ -310,16 +310,14 @@ def _category_column(rules: Input, values: NDArray[Any], missing: NDArray[np.boo
     column = values.astype(object)
     column[missing] = MISSING
     closed, listed = rules.closed, frozenset(rules.values or ())
-    good = (
-        isinstance(v, str) and (v in listed or (not closed and _is_category(v))) for v in column
-    )
+    good = (isinstance(v, str) and (v in listed or (not closed and is_category(v))) for v in column)
     return column, ~np.fromiter(good, dtype=bool, count=len(column))
 
 
 def _number_column(rules: Input, values: NDArray[Any], missing: NDArray[np.bool_]) -> _Checks:
     import numpy as np
 
-    low, high = _bounds(rules)
+    low, high = bounds(rules)
     if rules.type == "boolean":
         numbers = np.array(
             [float(v) if isinstance(v, (bool, np.bool_)) else np.nan for v in values]

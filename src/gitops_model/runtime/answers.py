@@ -57,6 +57,18 @@ def answer(contract: Contract, score: Score) -> dict[str, Any]:
     return value if output.unit is None else value | {"unit": output.unit}
 
 
+def answers(contract: Contract, scores: NDArray[np.float64]) -> list[dict[str, Any]] | None:
+    """`answer` for each of n scores; None where one of them is none, which `answer` then says of it."""
+    width = len(contract.output.classes or ()) if contract.problem == "multiclass" else 0
+    if scores.shape[1:] != ((width,) if width else ()) or not np.isfinite(scores).all():
+        return None
+    name, numbers = contract.output.name, scores.tolist()
+    if contract.problem == "binary":
+        threshold = 0.5 if contract.output.threshold is None else contract.output.threshold
+        return [{name: number >= threshold, "probability": number} for number in numbers]
+    return [answer(contract, score) for score in numbers]
+
+
 def score_difference(score: Score, expected: Score) -> float:
     """Largest absolute difference between two scores; infinite when their shapes differ or one is not finite.
 

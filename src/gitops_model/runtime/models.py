@@ -98,6 +98,37 @@ class OnnxModel:
         raw = self._session.run(self._output, feed, run_options())[0]
         return shaped(raw, problem=self._problem, classes=self._classes)
 
+    def one_row(self, contract: Contract) -> OneRow:
+        """The same model for one row at a time, without making an array for each input of each row."""
+        return OneRow(self, contract)
+
+
+class OneRow:
+    """One row through an ONNX model: write its values into `cells`, then call `score`.
+
+    `cells` has an array of shape (1, 1) for each input. There is one row at a time, so one thread uses it.
+    """
+
+    def __init__(self, model: OnnxModel, contract: Contract) -> None:
+        self.cells: dict[str, NDArray[Any]] = {
+            name: np.zeros((1, 1), dtype=object if rules.type == "category" else np.float32)
+            for name, rules in contract.inputs.items()
+        }
+        self._run = model._session.run
+        self._output = model._output
+        self._regression = contract.problem == "regression"
+        self._binary = contract.problem == "binary"
+        self._shape = (1, model._classes)
+
+    def score(self) -> float | list[float] | None:
+        """What `answers.score_of` gives for `predict`'s first row; None for a result of another shape."""
+        raw = self._run(self._output, self.cells, run_options())[0]
+        if self._regression:
+            return float(raw.item()) if raw.size == 1 else None
+        if raw.shape != self._shape:
+            return None
+        return float(raw[0, 1]) if self._binary else list(map(float, raw[0].tolist()))
+
 
 class SklearnModel:
     """The scikit-learn pipeline itself, for estimators ONNX cannot express (`runtime: sklearn`). Slower."""

@@ -7,7 +7,8 @@
 | `shared`, `merging`, `pooled` | what workers share, and how it becomes one view; one verdict on the canary for all |
 | `watcher`, `desired`, `loader` | from a changed pointer to loaded models and the next routing table |
 | `snapshot`, `router` | the immutable routing table, and who answers a request |
-| `service`, `predictor`, `answers` | from inputs to a counted and logged answer |
+| `service`, `predictor` | from inputs to a counted and logged answer |
+| `hot_path`, `tallies` | the same for one good row, fast; how it is counted |
 | `guard`, `evidence`, `guarding` | the verdict on a canary, and the test it rests on; how it is fed and obeyed |
 | `api`, `oip`, `docs`, `openapi`, `replies` | HTTP: plain JSON, Open Inference Protocol v2 |
 | `health`, `page`, `history`, `picture` | the state, for programs and for people |

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gitops_model.formats.serving import Settings
 from gitops_model.serving import api, docs, health, oip, page
+from gitops_model.serving.hot_path import HotPath
 from gitops_model.serving.member import Member
 from gitops_model.serving.replies import Problem, on_crash, on_http_exception, on_problem
 from gitops_model.serving.service import Service
@@ -43,9 +44,23 @@ ROUTES = (
 )
 
 
+class App(Starlette):
+    """Starlette, and the hot path ahead of it."""
+
+    hot_path: HotPath
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == "/predict" and scope["method"] == "POST":
+            plain = await self.hot_path.take(scope, receive, send)
+            if plain is None:
+                return
+            receive = plain
+        await super().__call__(scope, receive, send)
+
+
 def create_app(
     settings: Settings, member: Member | None = None, channel: socket.socket | None = None
-) -> Starlette:
+) -> App:
     """The application. Watching the store and writing the prediction log begin and end with its lifespan.
 
     One of several workers is a `member`, and talks with its supervisor through `channel`.
@@ -58,6 +73,7 @@ def create_app(
             asyncio.create_task(service.watcher.run(settings.poll_seconds)),
             asyncio.create_task(service.guard.run()),
             asyncio.create_task(service.watchdog.run()),
+            asyncio.create_task(service.metrics.run()),
         ]
         if service.log is not None:
             tasks.append(asyncio.create_task(service.log.run()))
@@ -75,7 +91,7 @@ def create_app(
                     task.cancel()
                 await asyncio.gather(*ending, return_exceptions=True)
 
-    app = Starlette(
+    app = App(
         routes=list(ROUTES),
         lifespan=lifespan,
         middleware=[Middleware(_Counting, service=service)],
@@ -87,6 +103,7 @@ def create_app(
     )
     app.router.redirect_slashes = False
     app.state.service = service
+    app.hot_path = HotPath(service)
     return app
 
 

@@ -26,7 +26,7 @@ OTHER = "(other)"
 COMMIT = 40
 
 
-class _Tally:
+class ScoreTally:
     """Rows by answer and bucket, of one model and route."""
 
     def __init__(self, contract: Contract, edges: tuple[float, ...]) -> None:
@@ -67,7 +67,7 @@ class Scores(Collector):
     def __init__(self) -> None:
         # Not the release itself: it would keep a model in memory that nobody asks any more.
         self._known: dict[str, tuple[Contract, tuple[float, ...]]] = {}
-        self._tallies: dict[tuple[str, str], _Tally] = {}
+        self._tallies: dict[tuple[str, str], ScoreTally] = {}
 
     def expect(self, model: str, contract: Contract, edges: tuple[float, ...]) -> None:
         """From now on count the answers of this release, in buckets that end at `edges`."""
@@ -81,12 +81,16 @@ class Scores(Collector):
 
     def add(self, model: str, route: str, rows: Sequence[RowAnswer]) -> None:
         """Count the scores of answered rows."""
+        tally = self.tally(model, route)
+        if tally is not None:
+            tally.add(rows)
+
+    def tally(self, model: str, route: str) -> ScoreTally | None:
+        """Where they are counted; None for a release that is not expected."""
         tally = self._tallies.get((model, route))
-        if tally is None:
-            if model not in self._known:
-                return
-            tally = self._tallies[(model, route)] = _Tally(*self._known[model])
-        tally.add(rows)
+        if tally is None and model in self._known:
+            tally = self._tallies[model, route] = ScoreTally(*self._known[model])
+        return tally
 
     def collect(self) -> Iterator[Metric]:
         """Called at each scrape."""

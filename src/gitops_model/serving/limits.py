@@ -7,7 +7,9 @@ caller sends from delaying another: what is counted is what it costs to look at 
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -55,6 +57,8 @@ class Limits:
         self.held = 0
         # So many connections are to end with their next answer: another worker has fewer, or this one leaves.
         self.parting = 0
+        # Connections that are not listened to for a moment, each with its end on the event loop's clock.
+        self.deaf: deque[tuple[float, Any]] = deque()
         self._refused = dict.fromkeys(REASONS, 0)
 
     @property

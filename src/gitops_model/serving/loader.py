@@ -11,6 +11,7 @@ from gitops_model.errors import BadArtifact
 from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.inputs import RowValidator, as_sent
 from gitops_model.formats.pointer import Ref
+from gitops_model.formats.row_arrays import column_writer
 from gitops_model.formats.store import Layout
 from gitops_model.runtime import models
 from gitops_model.runtime.answers import GOLDEN_TOLERANCE, answer, score_difference, score_of
@@ -62,6 +63,7 @@ def ready(bundle: Bundle, *, trusted: Collection[str] = ()) -> Loaded:
         example=as_sent(bundle.golden[0]["inputs"]),
         loaded_at=now(),
         detail=detail.of(bundle),
+        columns=column_writer(bundle.contract.inputs),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter as Tally
+import asyncio
 from collections import deque
 from concurrent.futures import Future
 from typing import Any
@@ -17,12 +17,12 @@ from gitops_model.serving.predictor import RowAnswer
 from gitops_model.serving.shadow import Shadows
 from gitops_model.serving.shadow_metrics import ShadowState
 from gitops_model.serving.snapshot import Served, Snapshot
+from gitops_model.serving.tallies import BUCKETS, Https, Names, Tally
 from gitops_model.serving.watcher import Watcher
 
-# A small model answers in a fraction of a millisecond; the usual first bucket of 5 ms would hide all of it.
-BUCKETS = tuple(ms / 1000 for ms in (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 2000))
 # Series of this many dropped releases stay, so that their last counts are still scraped.
 RETIRED = 2
+FLUSH_SECONDS = 1.0
 CONTENT_TYPE = prometheus.CONTENT_TYPE_LATEST
 # A series that is born with its first failure shows no increase, so these are there at zero from the start.
 _STATUSES = ("200", "422", "500", "504")
@@ -130,22 +130,43 @@ class Metrics:
         self._threads = Gauge(
             "model_pool_threads", "Worker threads for large requests.", registry=self.registry
         )
-        self._scores = Scores()
-        self.registry.register(self._scores)
+        self.scores = Scores()
+        self.registry.register(self.scores)
         for reason in _FAILURES:
             self._load_failures.labels(reason)
-        # Looking a label set up costs more than counting.
-        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram, Counter]] = {}
-        self._ended: dict[tuple[str, str, int], Counter] = {}
+        self._tallies: dict[tuple[str, str, int], Tally] = {}
+        self.https = Https(self._http)
+        self.imputed, self.unlisted = Names(self._imputed), Names(self._unlisted)
+        self._open = 0
         self._retired: deque[str] = deque()
         self._live: set[str] = set()
 
     def exposition(self) -> bytes:
         """The text Prometheus reads."""
+        self.flush()
         return prometheus.generate_latest(self.registry)
+
+    def flush(self) -> None:
+        """Hand what was counted since the last time to the registry. On the event loop, which counts."""
+        self._in_progress.set(self._open)
+        for tally in self._tallies.values():
+            tally.flush()
+        self.https.flush()
+        self.imputed.flush()
+        self.unlisted.flush()
+
+    async def run(self) -> None:
+        """Flush every second, until cancelled; then once more."""
+        try:
+            while True:
+                await asyncio.sleep(FLUSH_SECONDS)
+                self.flush()
+        finally:
+            self.flush()
 
     def families(self) -> Families:
         """The same as values, to be added to those of other workers."""
+        self.flush()
         return merging.families(self.registry.collect())
 
     def watch(self, watcher: Watcher) -> None:
@@ -167,46 +188,41 @@ class Metrics:
 
     def began(self) -> None:
         """A request arrived."""
-        self._in_progress.inc()
+        self._open += 1
 
     def ended(self, *, route: str, method: str, status: int) -> None:
         """A request was answered, or broke off (status 499)."""
-        self._in_progress.dec()
-        known = method if method in _METHODS else "other"
-        child = self._ended.get((route, known, status))
-        if child is None:
-            child = self._http.labels(route, known, str(status))
-            self._ended[(route, known, status)] = child
-        child.inc()
+        self._open -= 1
+        self.https.counts[route, method if method in _METHODS else "other", status] += 1
 
     def answered(
         self, *, model: str, route: str, status: int, seconds: float, rows: list[RowAnswer]
     ) -> None:
         """A prediction request ended. `rows` is empty when it was refused or failed."""
-        children = self._answered.get((model, route, status))
-        if children is None:
-            children = self._answered[(model, route, status)] = (
-                self._requests.labels(model, route, str(status)),
-                self._duration.labels(model, route),
-                self._rows.labels(model, route),
-            )
-        requests, duration, row_count = children
-        requests.inc()
-        duration.observe(seconds)
+        self.tally(model, route, status).add(seconds, len(rows))
         if rows:
-            row_count.inc(len(rows))
-            self._scores.add(model, route, rows)
-            if missing := [name for row in rows for name in row.imputed]:
-                for name, count in Tally(missing).items():
-                    self._imputed.labels(model, name).inc(count)
-            if unlisted := [name for row in rows for name in row.unlisted]:
-                for name, count in Tally(unlisted).items():
-                    self._unlisted.labels(model, name).inc(count)
+            self.scores.add(model, route, rows)
+            for row in rows:
+                if row.imputed:
+                    self.imputed.add(model, row.imputed)
+                if row.unlisted:
+                    self.unlisted.add(model, row.unlisted)
             fell_back = sum(row.fell_back for row in rows)
             if fell_back:
                 self._fallbacks.labels(model).inc(fell_back)
         elif status == 422:
             self._refused.labels(model).inc()
+
+    def tally(self, model: str, route: str, status: int) -> Tally:
+        """Where requests of this kind are counted, until another routing table is in effect."""
+        tally = self._tallies.get((model, route, status))
+        if tally is None:
+            tally = self._tallies[model, route, status] = Tally(
+                self._requests.labels(model, route, str(status)),
+                self._duration.labels(model, route),
+                self._rows.labels(model, route),
+            )
+        return tally
 
     def load_failed(self, reason: str) -> None:
         """A pointer or a bundle was not taken; see BadArtifact for the reasons."""
@@ -243,7 +259,7 @@ class Metrics:
         """Have the series at zero that a release answering by `route` may count."""
         model = served.ref.model
         contract, detail = served.loaded.contract, served.loaded.detail
-        self._scores.expect(model, contract, detail.edges)
+        self.scores.expect(model, contract, detail.edges)
         for status in _STATUSES:
             self._requests.labels(model, route, status)
         self._duration.labels(model, route)
@@ -260,6 +276,8 @@ class Metrics:
 
     def _retire(self, gone: set[str]) -> None:
         self._retired.extend(sorted(gone))
+        # What is counted and not handed over yet would bring the series of a dropped release back.
+        self.flush()
         while len(self._retired) > RETIRED:
             model = self._retired.popleft()
             if model in self._live or model in self._retired:
@@ -270,6 +288,6 @@ class Metrics:
                 *(self._unlisted, self._trained_without),
             ):
                 metric.remove_by_labels({"model": model})
-            self._scores.forget(model)
-            for key in [key for key in self._answered if key[0] == model]:
-                del self._answered[key]
+            self.scores.forget(model)
+            for key in [key for key in self._tallies if key[0] == model]:
+                del self._tallies[key]

@@ -2,8 +2,10 @@
 
     logs/predictions/date=2026-11-22/part-4711.jsonl
 
-Answering only appends to a list in memory; a worker thread turns records into text and writes them, twice a
-second and at the end. `gitops_model.log.read` reads everything; `gitops-model log close` makes days that are over
+Answering only appends to a list in memory; a worker thread writes to the disk, twice a second and at the end. What
+waits for it is text, made of a few rows at a time: to hold the objects of each request until then took three times as
+long, because their memory is new memory each time. The thread makes text of batches.
+`gitops_model.log.read` reads everything; `gitops-model log close` makes days that are over
 Parquet.
 """
 
@@ -15,15 +17,19 @@ import json
 import logging
 import os
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import orjson
 
 from gitops_model.files import size_words
 from gitops_model.serving import retention
 from gitops_model.serving.retention import Keep
+from gitops_model.serving.shadow_account import Copy
 
 logger = logging.getLogger("gitops_model.serving")
 
@@ -34,6 +40,15 @@ MAX_WAITING = 100_000
 BLOCK = 1 << 16
 
 Record = Mapping[str, Any]
+# Answered rows that become text together.
+TOGETHER = 16
+
+
+class _Waiting(NamedTuple):
+    """What is to be written: lines by day, and answered batches that are no text yet."""
+
+    text: defaultdict[str, bytearray]
+    batches: list[Copy]
 
 
 class PredictionLog:
@@ -58,18 +73,39 @@ class PredictionLog:
         self._keep = keep
         self._on_deleted = on_deleted
         self._tidied = -TIDY_SECONDS
-        self._waiting: list[tuple[float, Record]] = []
+        self._waiting = _Waiting(defaultdict(bytearray), [])
+        self._fresh: list[Copy] = []
+        # Records that will become of them.
+        self._count = 0
         self._mended: set[Path] = set()
+        self._clock = _Clock()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="log")
         self._failing = False
 
     def add(self, epoch: float, record: Record) -> None:
         """Take a record that happened at `epoch` seconds. Never blocks."""
-        if len(self._waiting) >= MAX_WAITING:
+        if self._count >= MAX_WAITING:
             self._on_dropped(1)
         else:
-            self._waiting.append((epoch, record))
+            at = self._clock.text(epoch)
+            self._waiting.text[at[:10]] += _line({"time": at, **record})
+            self._count += 1
             self._owed[0] += 1
+
+    def answered(self, copy: Copy) -> None:
+        """Take the rows of an answered request, or as many of them as there is room for. Never blocks."""
+        rows, room = len(copy.rows), MAX_WAITING - self._count
+        if rows > room:
+            self._on_dropped(rows - room)
+            rows, copy = room, copy._replace(answers=copy.answers[:room])
+        self._count += rows
+        self._owed[0] += rows
+        if rows > 1:
+            self._waiting.batches.append(copy)
+        elif rows:
+            self._fresh.append(copy)
+            if len(self._fresh) >= TOGETHER:
+                self._make_text()
 
     async def run(self) -> None:
         """Write every half second, until cancelled; then write the rest."""
@@ -86,8 +122,10 @@ class PredictionLog:
             self._writer.shutdown(wait=False)
 
     async def _flush(self) -> None:
-        if self._waiting:
-            records, self._waiting = self._waiting, []
+        self._make_text()
+        if self._count:
+            records, self._waiting = self._waiting, _Waiting(defaultdict(bytearray), [])
+            self._count = 0
             loop = asyncio.get_running_loop()
             writing = loop.run_in_executor(self._writer, self._write, records)
             try:
@@ -108,23 +146,29 @@ class PredictionLog:
             logger.info("the prediction log of %s was deleted: %s", one.day, size_words(one.size))
         return len(gone)
 
-    def _write(self, records: list[tuple[float, Record]]) -> int:
-        """In the writing thread: append `records`, and return how many were lost."""
-        by_day: dict[str, list[str]] = {}
-        for epoch, record in records:
-            at = datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds")
-            line = json.dumps({"time": at.replace("+00:00", "Z"), **record}, separators=(",", ":"))
-            by_day.setdefault(at[:10], []).append(line + "\n")
+    def _make_text(self) -> None:
+        for copy in self._fresh:
+            at = self._clock.text(copy.epoch)
+            _add_lines(self._waiting.text[at[:10]], at, copy)
+        self._fresh.clear()
+
+    def _write(self, waiting: _Waiting) -> int:
+        """In the writing thread: append what waited, and return how many records were lost."""
+        clock = _Clock()
+        for copy in waiting.batches:
+            at = clock.text(copy.epoch)
+            _add_lines(waiting.text[at[:10]], at, copy)
         lost = 0
-        for day, lines in by_day.items():
-            lost += len(lines) - self._append(day, lines)
-            self._owed[1] += len(lines)
+        for day, text in waiting.text.items():
+            lines = text.count(b"\n")
+            lost += lines - self._append(day, text)
+            self._owed[1] += lines
         return lost
 
-    def _append(self, day: str, lines: list[str]) -> int:
-        """Append `lines` to the day's file, and return how many of them are in it whole."""
+    def _append(self, day: str, text: bytearray) -> int:
+        """Append the lines of `text` to the day's file, and return how many of them are in it whole."""
         path = self._folder / f"date={day}" / part(os.getpid())
-        content = "".join(lines).encode()
+        content = memoryview(text)
         taken = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,7 +190,54 @@ class PredictionLog:
             if not self._failing:
                 self._failing = True
                 logger.error("the prediction log cannot be written: %s", error)
-        return content.count(b"\n", 0, taken)
+        return text.count(b"\n", 0, taken)
+
+
+class _Clock:
+    """Times as text, of which all within a second share most."""
+
+    def __init__(self) -> None:
+        self._second, self._start = -1, ""
+
+    def text(self, epoch: float) -> str:
+        """UTC with milliseconds: `2026-11-22T23:31:57.123Z`."""
+        second = int(epoch)
+        if second != self._second:
+            self._second = second
+            self._start = datetime.fromtimestamp(second, UTC).isoformat()[:19]
+        return f"{self._start}.{min(999, round((epoch - second) * 1e6) // 1000):03d}Z"
+
+
+def _add_lines(text: bytearray, at: str, copy: Copy) -> None:
+    """Add a line to `text` for each row of an answered request, or for as many as have an answer here."""
+    _epoch, request_id, key, rows, ref, route, answers, seconds = copy
+    latency = round(seconds * 1000, 3)
+    for number, row in enumerate(answers):
+        text += _line(
+            {
+                "time": at,
+                "request_id": request_id,
+                "row": number,
+                "rows": len(rows),
+                "model": ref.model,
+                "sha256": ref.sha256,
+                # Of a batch with a fallback in it, the other rows are the model's all the same.
+                "route": "fallback" if row.fell_back else route,
+                "key": key,
+                "inputs": rows[number],
+                "imputed": row.imputed,
+                "output": row.output,
+                "latency_ms": latency,
+            }
+        )
+
+
+def _line(record: Record) -> bytes:
+    try:
+        return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        # A whole number beyond 64 bits, which is as good as any for a model of float32.
+        return json.dumps(record, separators=(",", ":")).encode() + b"\n"
 
 
 def part(pid: int) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gitops_model.errors import GitopsError, shorten
 from gitops_model.formats.inputs import Row
-from gitops_model.runtime.answers import answer, score_of
+from gitops_model.runtime.answers import answer, answers, score_of
 from gitops_model.runtime.models import columns_of
 from gitops_model.serving.snapshot import Loaded
 
@@ -19,8 +18,7 @@ MAX_PROBLEMS = 100
 MOST_CAUSE = 300
 
 
-@dataclass(frozen=True, kw_only=True)
-class RowAnswer:
+class RowAnswer(NamedTuple):
     """The answer to one row: its output, the inputs that were missing and imputed, whether it is the fallback.
 
     `unlisted` are the categories whose value the contract accepts and does not list. `cause` is why it fell back.
@@ -55,6 +53,8 @@ def evaluate(loaded: Loaded, rows: Sequence[Mapping[str, Any]], *, batch: bool) 
     In a batch (`batch`), problems are named by the row's place: `rows[3]: …`. Raises Refused with their
     problems, or ModelFailed.
     """
+    if batch and (found := _all_good(loaded, rows)) is not None:
+        return found
     checked: list[Row] = []
     problems: list[str] = []
     for number, inputs in enumerate(rows):
@@ -74,16 +74,36 @@ def evaluate(loaded: Loaded, rows: Sequence[Mapping[str, Any]], *, batch: bool) 
         # The model is foreign code: whatever it raises, callers get the contract's fallback or one sentence.
         cause = f"it raised {type(error).__name__}: {shorten(str(error), MOST_CAUSE)}"
         return [_fallback(loaded, row, cause) for row in checked]
-    answers = []
+    found = []
     for number, row in enumerate(checked):
         try:
             output = answer(contract, score_of(scores, number))
         except (ValueError, IndexError) as error:
             cause = f"it gave no usable score: {shorten(str(error), MOST_CAUSE)}"
-            answers.append(_fallback(loaded, row, cause))
+            found.append(_fallback(loaded, row, cause))
         else:
-            answers.append(_answered(loaded, row, output))
-    return answers
+            found.append(_answered(loaded, row, output))
+    return found
+
+
+def _all_good(loaded: Loaded, rows: Sequence[Mapping[str, Any]]) -> list[RowAnswer] | None:
+    """The answers to rows of which none breaks the contract or makes the model fail; None of others.
+
+    Columns instead of rows: a tenth of the time. It gives what `evaluate` gives without it.
+    """
+    written = loaded.columns(rows) if loaded.columns is not None else None
+    if written is None:
+        return None
+    columns, imputed = written
+    try:
+        scores = loaded.model.predict(columns)
+    except Exception:
+        # Once more, row by row: who failed, and why, is found and logged there.
+        return None
+    outputs = answers(loaded.contract, scores) if len(scores) == len(rows) else None
+    if outputs is None:
+        return None
+    return [RowAnswer(output, names, False) for output, names in zip(outputs, imputed, strict=True)]
 
 
 def _answered(loaded: Loaded, row: Row, output: dict[str, Any], *, cause: str = "") -> RowAnswer:

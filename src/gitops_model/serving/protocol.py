@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 import time
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from gitops_model.serving.hot_path import HotPath
 from gitops_model.serving.limits import (
     HEAD_SECONDS,
     MOST_HEAD_BYTES,
@@ -90,6 +93,24 @@ class WholeAnswers:
         return getattr(self._transport, name)
 
 
+# What may change how a request is read, or what becomes of its connection, is left to the parser.
+_ODD = re.compile(
+    rb"(?i)\r\n(?:transfer-encoding|expect|connection|upgrade)[ \t]*:|\n[ \t]|[^\r]\n"
+)
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length: ?([0-9]{1,9})(?:\r\n|$)")
+
+
+def is_simple(data: bytes) -> bool:
+    """Whether `data` is one whole POST request, as ordinary clients send it: it can be refused without parsing it."""
+    head, end, body = data.partition(b"\r\n\r\n")
+    if not data.startswith(b"POST /") or not end or _ODD.search(head):
+        return False
+    length = _LENGTH.search(head)
+    if length is None or head.lower().count(b"content-length") != 1:
+        return False
+    return int(length[1]) == len(body) and head.partition(b"\r\n")[0].endswith(b" HTTP/1.1")
+
+
 class TooMuch(Exception):
     """More than one request's head, or one connection, may hold. The parser answers it with 400."""
 
@@ -97,9 +118,12 @@ class TooMuch(Exception):
 class Protocol(HttpToolsProtocol):
     """One connection. `due` is when it is closed unless something happens, on the event loop's clock."""
 
-    def __init__(self, *arguments: Any, limits: Limits, **named: Any) -> None:
+    def __init__(
+        self, *arguments: Any, limits: Limits, hot_path: HotPath | None = None, **named: Any
+    ) -> None:
         super().__init__(*arguments, **named)
         self._limits = limits
+        self._hot_path = hot_path
         self._busy = False
         self._active: RequestResponseCycle | None = None
         # While what is left of a refused request arrives: how much it was, and whether the connection ends with it.
@@ -112,6 +136,8 @@ class Protocol(HttpToolsProtocol):
         self._head = 0
         # Pieces of a body in one read.
         self._pieces = 0
+        # Whether the parser is at the end of a request, and what arrives is the beginning of one.
+        self._between = True
         self.due = math.inf
         self.stuck = math.inf
 
@@ -132,11 +158,30 @@ class Protocol(HttpToolsProtocol):
             self.send_400_response("The head of the request is too long.")
             return
         # Set to zero where a head ends, so it grows only while one arrives.
+        if self._between and self.idle and is_simple(data):
+            if self._limits.busy >= self._limits.most:
+                self._refuse()
+                return
+            if self._hot_path is not None and self._answered(self._hot_path, data):
+                return
         self._head += len(data)
         self._pieces = 0
         super().data_received(data)
         if self.transport.is_closing():
             self._abandon()
+
+    def _answered(self, hot_path: HotPath, data: bytes) -> bool:
+        """Whether the hot path answered a whole request; neither the parser nor a task has anything to do then."""
+        # A connection that is to end learns so from the plain path.
+        if self.flow.write_paused or self.transport.is_closing() or self._limits.parting > 0:
+            return False
+        answer = hot_path.whole(data, self.server_state.default_headers)
+        if answer is None:
+            return False
+        self.transport.write(answer)
+        self.server_state.total_requests += 1
+        self.due = self.loop.time() + self.timeout_keep_alive
+        return True
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._active = cycle
@@ -144,6 +189,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._between = False
         if len(self.pipeline) >= MOST_PIPELINED:
             self._limits.refused("head")
             raise TooMuch
@@ -164,6 +210,8 @@ class Protocol(HttpToolsProtocol):
         self.scope["arrived"] = time.perf_counter()  # type: ignore[typeddict-unknown-key]
         full = self._limits.busy >= self._limits.most
         if full and self.idle and self.parser.get_method() == b"POST":
+            self._last = self.expect_100_continue or not self.parser.should_keep_alive()
+            self._refusing, self._drained = True, 0
             self._refuse()
             return
         super().on_headers_complete()
@@ -186,7 +234,7 @@ class Protocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._head = 0
+        self._head, self._between = 0, True
         if self._refusing:
             self._refusing = False
             self.due = self.loop.time() + self.timeout_keep_alive
@@ -194,6 +242,8 @@ class Protocol(HttpToolsProtocol):
                 self.transport.close()
             return
         super().on_message_complete()
+        # For the hot path, which takes no request whose body it would have to wait for.
+        self.scope["whole"] = True  # type: ignore[typeddict-unknown-key]
         if not self._busy and not self.cycle.response_complete:
             self._busy = True
             self._limits.busy += 1
@@ -225,20 +275,17 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self) -> None:
         """Answer before the body is read; what is left of it is thrown away."""
         self._limits.refused("busy")
-        self._last = self.expect_100_continue or not self.parser.should_keep_alive()
-        self._refusing, self._drained = True, 0
         now = self.loop.time()
         self.due = now + HEAD_SECONDS
         if now < self._asked_to_wait:
             # Even refusals add up. Who does not wait as it was asked to is not listened to for a moment.
             self.flow.pause_reading()
-            self.loop.call_later(DEAF_SECONDS, self._listen)
+            deaf = self._limits.deaf
+            if not deaf:
+                self.loop.call_later(DEAF_SECONDS, _listen, self.loop, deaf)
+            deaf.append((now + DEAF_SECONDS, self))
         self._asked_to_wait = now + 1.0
         self.transport.write(_BUSY_CLOSE if self._last else _BUSY)
-
-    def _listen(self) -> None:
-        if not self.transport.is_closing():
-            self.flow.resume_reading()
 
     def _abandon(self) -> None:
         """Nobody is there to be answered: uvicorn tells so to the newest request, which need not be the one at work."""
@@ -266,6 +313,18 @@ class Protocol(HttpToolsProtocol):
             if self._head or self.cycle is None:
                 self._limits.refused("head")
             self.transport.close()
+
+
+def _listen(loop: asyncio.AbstractEventLoop, deaf: deque[tuple[float, Any]]) -> None:
+    """Listen again to the connections whose moment is over: one timer for all of them."""
+    # Those that follow within a hundredth of a second come along.
+    soon = loop.time() + 0.01
+    while deaf and deaf[0][0] <= soon:
+        connection = deaf.popleft()[1]
+        if not connection.transport.is_closing():
+            connection.flow.resume_reading()
+    if deaf:
+        loop.call_later(deaf[0][0] - loop.time(), _listen, loop, deaf)
 
 
 def expire(connections: Iterable[Any], now: float) -> None:

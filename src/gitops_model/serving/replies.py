@@ -7,6 +7,7 @@ import json
 import re
 from typing import Any, NoReturn
 
+import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -121,6 +122,8 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON; send null for a missing value")
 
 
+# orjson reads what is beyond 64 bits as a float, so bodies that may hold such a number are not given to it.
+BEYOND_64_BITS = re.compile(rb"[0-9]{19}")
 _decoder = json.JSONDecoder(parse_constant=_no_constant)
 
 
@@ -151,6 +154,12 @@ def parse_json(body: bytes, *, most_values: int = MOST_VALUES) -> Any:
     # Each value is two bytes at least.
     if len(body) > 2 * most_values:
         _bound(body, most_values)
+    if not BEYOND_64_BITS.search(body):
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError:
+            # Not for long: it is wrong, and this parser's words are for programmers; or nested deeper than it likes.
+            pass
     try:
         value = _decoder.decode(body.decode("utf-8"))
         if _has_half(body):

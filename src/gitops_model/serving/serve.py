@@ -57,4 +57,4 @@ def serve(settings: Settings) -> None:
     """Serve until a signal, in this process. Raises BadInput when the address cannot be taken."""
     listener = listen(settings.host, settings.port)
     app = create_app(settings)
-    answer(Server(app.state.service.limits, config(app, settings)), listener)
+    answer(Server(app, config(app, settings)), listener)

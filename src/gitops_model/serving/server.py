@@ -12,10 +12,10 @@ import sys
 from typing import NoReturn
 
 import uvicorn
-from starlette.applications import Starlette
 
 from gitops_model.errors import BadInput
 from gitops_model.formats.serving import Settings
+from gitops_model.serving.app import App
 from gitops_model.serving.door import Door
 from gitops_model.serving.limits import MOST_CONNECTIONS, SPARE_FILES, Limits
 from gitops_model.serving.protocol import Protocol
@@ -32,7 +32,7 @@ def end() -> NoReturn:
     os._exit(0)
 
 
-def config(app: Starlette, settings: Settings) -> uvicorn.Config:
+def config(app: App, settings: Settings) -> uvicorn.Config:
     """How uvicorn runs the application."""
     return uvicorn.Config(
         app,
@@ -65,9 +65,10 @@ def answer(server: Server, listener: socket.socket) -> None:
 class Server(uvicorn.Server):
     """Accepts connections itself, and says where it listens."""
 
-    def __init__(self, limits: Limits, config: uvicorn.Config) -> None:
+    def __init__(self, app: App, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self._limits = limits
+        self._hot_path = app.hot_path
+        self._limits: Limits = app.state.service.limits
         self._doors: list[Door] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -79,6 +80,7 @@ class Server(uvicorn.Server):
             server_state=self.server_state,
             app_state=self.lifespan.state,
             limits=self._limits,
+            hot_path=self._hot_path,
         )
         for listener in sockets or ():
             door = Door(

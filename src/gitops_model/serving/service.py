@@ -220,21 +220,18 @@ class Service:
             )
             missing = [name for row in rows for name in row.imputed]
             self.history.add(status=status, seconds=seconds, rows=len(rows), missing=missing)
-        answered = Answered(served=served, route=route, rows=rows)
-        if self.log is not None and not ask.request_id.startswith(GOLDEN_ID):
-            self._write(self.log, ask, answered, seconds, way=way)
-        if (shadow := self.watcher.snapshot.shadow) is not None:
-            copy = Copy(
-                epoch=time.time(),
-                request_id=ask.request_id,
-                key=ask.key,
-                rows=ask.rows,
-                ref=served.ref,
-                route=answered.route,
-                answers=rows,
+        if not ask.request_id.startswith(GOLDEN_ID):
+            self.keep(
+                Copy(time.time(), ask.request_id, ask.key, ask.rows, served.ref, way, rows, seconds)
             )
+        return Answered(served=served, route=route, rows=rows)
+
+    def keep(self, copy: Copy) -> None:
+        """Log what was answered, and show it to the shadow."""
+        if self.log is not None:
+            self.log.answered(copy)
+        if (shadow := self.watcher.snapshot.shadow) is not None:
             self.shadows.offer(shadow.ref, copy)
-        return answered
 
     async def _evaluate(
         self, served: Served, ask: Ask, until: float, *, pooled: bool
@@ -288,27 +285,6 @@ class Service:
             call.end()
             raise
 
-    def _write(
-        self, log: PredictionLog, ask: Ask, answered: Answered, seconds: float, *, way: Route
-    ) -> None:
-        epoch = time.time()
-        for number, (inputs, row) in enumerate(zip(ask.rows, answered.rows, strict=True)):
-            record = {
-                "request_id": ask.request_id,
-                "row": number,
-                "rows": len(ask.rows),
-                "model": answered.served.ref.model,
-                "sha256": answered.served.ref.sha256,
-                # Of a batch with a fallback in it, the other rows are the model's all the same.
-                "route": "fallback" if row.fell_back else way,
-                "key": ask.key,
-                "inputs": inputs,
-                "imputed": row.imputed,
-                "output": row.output,
-                "latency_ms": round(seconds * 1000, 3),
-            }
-            log.add(epoch, record)
-
 
 def _say_failed(served: Served, ask: Ask, cause: str, *, route: Route) -> None:
     then = " The fallback was answered." if route == "fallback" else ""
@@ -323,8 +299,12 @@ def _is_work(served: Served, ask: Ask) -> bool:
     """Whether answering `ask` on the event loop would delay others."""
     if len(ask.rows) > INLINE_ROWS or ask.size > INLINE_BYTES:
         return True
-    expected = len(ask.rows) * (served.loaded.row_seconds + ROW_OVERHEAD_SECONDS)
-    return expected > INLINE_SECONDS
+    return not is_quick(served, rows=len(ask.rows))
+
+
+def is_quick(served: Served, *, rows: int = 1) -> bool:
+    """Whether so many rows may be answered on the event loop."""
+    return rows * (served.loaded.row_seconds + ROW_OVERHEAD_SECONDS) <= INLINE_SECONDS
 
 
 def sticky_key(snapshot: Snapshot, ask: Ask) -> str:
@@ -335,11 +315,16 @@ def sticky_key(snapshot: Snapshot, ask: Ask) -> str:
 
 def own_key(snapshot: Snapshot, ask: Ask) -> str | None:
     """Whose the request is, so far as it can be told."""
-    if ask.key is not None:
-        return ask.key
+    return key_in(snapshot, ask.key, ask.rows[0])
+
+
+def key_in(snapshot: Snapshot, key: str | None, row: Mapping[str, Any]) -> str | None:
+    """The request's own key, else what its first row says: the input that the pointer names."""
+    if key is not None:
+        return key
     rule = snapshot.canary_rule
     if rule is not None and rule.key is not None:
-        value = ask.rows[0].get(rule.key)
+        value = row.get(rule.key)
         # Anything else breaks the contract, and turning it into text may take long.
         if isinstance(value, (str, int, float)):
             return str(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from gitops_model.formats.pointer import Ref
 from gitops_model.runtime.compared import Compared, Spread, Tally
@@ -18,9 +18,11 @@ DURATIONS = tuple(
 Record = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Copy:
-    """An answered request, as the shadow is to see it: the rows asked, who answered by which route, and each answer."""
+class Copy(NamedTuple):
+    """An answered request as log and shadow are told of it: the rows asked, who answered by which route, each answer.
+
+    A row whose answer fell back has the route `fallback`, whatever `route` says.
+    """
 
     epoch: float
     request_id: str
@@ -29,6 +31,7 @@ class Copy:
     ref: Ref
     route: str
     answers: Sequence[RowAnswer]
+    seconds: float = 0.0
 
 
 @dataclass

@@ -9,6 +9,7 @@ from typing import Any
 from gitops_model.formats.contract import Contract
 from gitops_model.formats.inputs import RowValidator
 from gitops_model.formats.pointer import Canary, Ref
+from gitops_model.formats.row_arrays import ColumnWriter
 from gitops_model.runtime.models import Model
 from gitops_model.serving.detail import NO_DETAIL, Detail
 
@@ -17,7 +18,8 @@ from gitops_model.serving.detail import NO_DETAIL, Detail
 class Loaded:
     """A verified bundle in memory, warmed and checked against its golden requests.
 
-    `row_seconds` is what one row takes on a warm model; `example` is the first golden request's inputs.
+    `row_seconds` is what one row takes on a warm model; `example` is the first golden request's inputs. `columns` is
+    the fast check of many rows, which says what `validate` says or nothing.
     """
 
     sha256: str
@@ -29,6 +31,7 @@ class Loaded:
     example: Mapping[str, Any]
     loaded_at: str
     detail: Detail = NO_DETAIL
+    columns: ColumnWriter | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -18,7 +18,7 @@ import uvicorn
 
 from gitops_model.formats.serving import Settings
 from gitops_model.serving import event_log
-from gitops_model.serving.app import create_app
+from gitops_model.serving.app import App, create_app
 from gitops_model.serving.member import LEAVE_SECONDS, Member
 from gitops_model.serving.server import Server, answer, config, end
 from gitops_model.serving.service import Service
@@ -41,7 +41,7 @@ def main(words: Sequence[str]) -> None:
         began=float(began),
     )
     app = create_app(settings, member, socket.socket(fileno=int(channel)))
-    server = WorkerServer(app.state.service, member, config(app, settings))
+    server = WorkerServer(app, member, config(app, settings))
     answer(server, socket.socket(fileno=int(listener)))
     end()
 
@@ -49,9 +49,9 @@ def main(words: Sequence[str]) -> None:
 class WorkerServer(Server):
     """Opens its doors when it may, and closes them when it is to leave."""
 
-    def __init__(self, service: Service, member: Member, config: uvicorn.Config) -> None:
-        super().__init__(service.limits, config)
-        self._service = service
+    def __init__(self, app: App, member: Member, config: uvicorn.Config) -> None:
+        super().__init__(app, config)
+        self._service: Service = app.state.service
         self._member = member
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import time
 from typing import Any
 
 import pandas as pd
@@ -298,3 +299,36 @@ def test_the_documentation_page_needs_nothing_from_elsewhere(server: Server) -> 
     assert "http://" not in page.text
     assert "https://" not in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"x-request-id: w-1\r\n", 200),
+        (b"X-Request-ID:  w-2\r\nAccept: */*\r\nContent-Type: application/json\r\n", 200),
+        (b"x-request-id: w-10 \r\n", 422),
+        (b"x-request-id: w-3\r\nx-request-id: w-4\r\n", 200),
+        (b"content-type: text/plain\r\nx-request-id: w-5\r\n", 415),
+        (b"x-request-id: w-6\r\ncontent-type: application/json \r\n", 200),
+        (b"x-request-id:\r\n", 422),
+        (b"no header\r\nx-request-id: w-7\r\n", 400),
+        (b"x y: 1\r\nx-request-id: w-8\r\n", 400),
+        (b"connection: close\r\nx-request-id: w-9\r\n", 200),
+    ],
+)
+def test_in_one_piece_or_in_two_a_request_gets_the_same_bytes(
+    server: Server, head: bytes, status: int
+) -> None:
+    """One piece goes past the parser; two do not."""
+    body = json.dumps({"inputs": REQUEST, "key": "k"}).encode()
+    start = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n" % len(body) + head
+    answers = []
+    for pieces in ([start + b"\r\n" + body], [start + b"\r\n", body]):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(0.05)
+            answers.append(re.sub(rb"date: [^\r]*", b"", connection.recv(65536)))
+    assert answers[0] == answers[1]
+    assert answers[0].startswith(b"HTTP/1.1 %d " % status)

@@ -209,7 +209,8 @@ def test_more_at_once_than_allowed_are_refused_at_once_and_told_when_to_come_bac
     tmp_path: Path,
 ) -> None:
     with _serving(tmp_path, max_requests=2) as server, contextlib.ExitStack() as stack:
-        body = json.dumps({"inputs": REQUEST}).encode()
+        # A batch: good single rows are answered at once, and never wait.
+        body = json.dumps({"rows": [REQUEST]}).encode()
         wire = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body) + body
         connections = [
             stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))

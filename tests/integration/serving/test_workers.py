@@ -66,7 +66,11 @@ def test_any_worker_speaks_for_all(store: Store, tmp_path: Path) -> None:
         assert "2 of 2 workers serve" in server.get("/").text
 
         server.until_synced(store.point(new))
-        assert {one["stable"] for one in server.status()["workers"]["each"]} == {new["model"]}
+        # Whoever answers knows of itself at once, and of the others what they wrote last.
+        _until(
+            lambda: {one["stable"] for one in server.status()["workers"]["each"]} == {new["model"]},
+            "the new release at each worker",
+        )
         assert {server.predict().json["model"] for _ in range(12)} == {new["model"]}
 
         # One is killed: its callers go to the other, which says so, and what it counted stays.
