@@ -23,9 +23,10 @@ from ci_scripts.mutants_of_delivery import DELIVER
 from ci_scripts.mutants_of_guard import GUARD
 from ci_scripts.mutants_of_log import LOG
 from ci_scripts.mutants_of_monitor import MONITOR
+from ci_scripts.mutants_of_upgrade import UPGRADING
 
 ROOT = Path(__file__).parents[1]
-MUTATIONS = JUDGE + DELIVER + MONITOR + GUARD + LOG
+MUTATIONS = JUDGE + DELIVER + MONITOR + GUARD + LOG + UPGRADING
 COPIED = ("src", "tests", "ci_scripts", "hooks", "cookiecutter.json", "pyproject.toml")
 
 

@@ -61,6 +61,7 @@ COMMANDS: Mapping[str, Command] = {
         "delivery.compare", "what a shadow would have answered, or two days of the log"
     ),
     "observe": Command("monitoring.observe", "watch the service with a Prometheus of your own"),
+    "upgrade": Command("delivery.upgrade", "bring in a newer template and library, on a branch"),
     "doctor": Command("actions.doctor", "which protections this repository lacks on GitHub"),
 }
 

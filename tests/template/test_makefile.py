@@ -261,6 +261,8 @@ def test_every_value_that_a_recipe_uses_travels_as_text(project: Project):
         ("doctor", "gitops-model doctor"),
         ("doctor REPOSITORY=acme/model", "gitops-model doctor --repository acme/model"),
         ("eject STAGE=train", "gitops-model eject train"),
+        ("upgrade", "gitops-model upgrade"),
+        ("upgrade TO=1.4.0 FROM=1.3.0", "gitops-model upgrade --from 1.3.0 --to 1.4.0"),
         ("test", "python -m pytest -q"),
     ],
 )
