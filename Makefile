@@ -29,7 +29,7 @@ $(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
 export $(VALUES)
 
 .DEFAULT_GOAL := help
-.PHONY: help env prometheus demo demo-drift test test-library test-template test-workflows test-slow test-mutations lint wheel bench run-lengths bake golden pictures lock
+.PHONY: help env prometheus demo demo-drift test test-library test-template test-workflows test-slow test-mutations lint wheel compat bench run-lengths bake golden pictures lock
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -61,13 +61,13 @@ demo-drift: env ## A year of flights passes: the summer is found, a question ask
 	@python -m ci_scripts.demo_drift $${KEEP:+--keep} $${DIR:+--dir "$$DIR"} $${PICTURE:+--picture "$$PICTURE"}
 
 # Long stories first, so that they do not end the run alone.
-TESTS := tests/e2e tests/workflows tests/template tests/simulation tests/integration tests/unit
+TESTS := tests/e2e tests/workflows tests/template tests/simulation tests/integration tests/unit tests/compat
 
 test: lint ## All that must hold before a merge: style, types, layers, and every test that is not marked slow
 	python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" $(TESTS)
 
 test-library: env ## The library's own tests
-	python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" tests/unit tests/integration
+	python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" tests/unit tests/integration tests/compat
 
 test-template: env ## Bakes, workflows and stories, without those marked slow
 	python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" tests/template tests/workflows tests/e2e tests/simulation
@@ -90,6 +90,9 @@ lint: env ## Style, types, layers, and whether the wheel in the template is the 
 
 wheel: env ## Build src/ into the template: wheel, library.lock, stages.json
 	@python -m ci_scripts.wheel
+
+compat: env ## Keep one of each format as this release writes it, in tests/compat
+	@python -m ci_scripts.compat
 
 bench: env ## Measure everything the README gives a figure for, side by side with its peers
 	@python -m ci_scripts.bench

@@ -10,7 +10,6 @@ import json
 import re
 import subprocess
 import sys
-import tarfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -178,9 +177,7 @@ class Template:
         Settings of the user's home play no part, so the same answers give the same files on every machine.
         """
         folder.mkdir()
-        self.git.out("archive", "--format=tar", f"--output={folder}/template.tar", release.commit)
-        with tarfile.open(folder / "template.tar") as archive:
-            archive.extractall(folder / "template", filter="data")
+        self.git.out("worktree", "add", "--detach", str(folder / "template"), release.commit)
         places = {"cookiecutters_dir": f"{folder}/cache", "replay_dir": f"{folder}/replay"}
         (folder / "settings.yaml").write_text(json.dumps(places), encoding="utf-8")
         words = ("--no-input", "--config-file", "settings.yaml", "--output-dir", "out", "template")
