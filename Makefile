@@ -23,13 +23,13 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.cache/hypothesis
 export PYTEST_ADDOPTS := -o cache_dir='$(CURDIR)/.cache/pytest'
 export DVC_NO_ANALYTICS := 1
 
-# KEEP, DIR and PICTURE reach the demos letter by letter, whatever characters they hold.
-VALUES := KEEP DIR PICTURE
+# Values reach the commands letter by letter, whatever characters they hold.
+VALUES := KEEP DIR PICTURE TAG
 $(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
 export $(VALUES)
 
 .DEFAULT_GOAL := help
-.PHONY: help env prometheus demo demo-drift test test-library test-template test-workflows test-slow test-mutations lint wheel compat bench run-lengths bake golden pictures lock
+.PHONY: help env prometheus demo demo-drift test test-library test-template test-workflows test-slow test-mutations lint wheel compat bench run-lengths bake golden pictures lock dist publish release-page
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -114,3 +114,17 @@ lock: env ## Resolve all requirements anew; [UPGRADE=1] takes newer versions
 	@$(MAKE) -C '$(TEMPLATE)' --no-print-directory VENV='$(CURDIR)/$(VENV)' CI=1 lock
 	@uv -q pip compile --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
 	    requirements-dev.in -o requirements-dev.txt
+
+# A release: raise the version in pyproject.toml and requirements*.in of the template, `make wheel compat`, a section in
+# CHANGELOG.md, and push the tag. .github/workflows/release.yml does the rest with these three.
+dist: env ## Build what is released into dist/, if version, tag, wheel, formats and changelog agree: [TAG=v1.4.0]
+	@python -m ci_scripts.release $${TAG:+"$$TAG"}
+
+publish: ## In GitHub Actions: send the wheel in dist/ to the package index, by trusted publishing
+	@$(PYTHON) -m venv $(VENV) && awk '/^uv==/ {on = 1} on {print} on && !/\\$$/ {exit}' '$(TEMPLATE)/requirements.txt' > $(VENV)/uv.txt
+	@'$(PY)' -m pip --disable-pip-version-check install -q --require-hashes -r $(VENV)/uv.txt
+	@uv publish --trusted-publishing always dist/*.whl
+
+release-page: ## In GitHub Actions: the GitHub Release of the tag, with wheel, sha256 and notes
+	@gh release create "$$GITHUB_REF_NAME" dist/*.whl dist/SHA256SUMS --repo "$$GITHUB_REPOSITORY" --verify-tag \
+	    --title "$$GITHUB_REF_NAME" --notes-file dist/notes.md

@@ -27,7 +27,7 @@ from ci_scripts.mutants_of_upgrade import UPGRADING
 
 ROOT = Path(__file__).parents[1]
 MUTATIONS = JUDGE + DELIVER + MONITOR + GUARD + LOG + UPGRADING
-COPIED = ("src", "tests", "ci_scripts", "hooks", "cookiecutter.json", "pyproject.toml")
+COPIED = ("src", "tests", "ci_scripts", "hooks", "cookiecutter.json", "pyproject.toml", "LICENSE")
 
 
 def main() -> int:

@@ -113,6 +113,8 @@ def upstream(exported: Path, folder: Path) -> Path:
     questions = json.loads((folder / "cookiecutter.json").read_text())
     questions["colour"] = "blue"
     (folder / "cookiecutter.json").write_text(json.dumps(questions, indent=2) + "\n")
+    url = 'remote_url = "{{ cookiecutter.remote_url }}"'
+    edit(inside / "pyproject.toml", url, url + ', colour = "{{ cookiecutter.colour }}"')
     commit(folder, "The second version")
     git(folder, "tag", "-a", "v0.2.0", "-m", "0.2.0")
 
