@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, Command] = {
     "host": Command("delivery.host", "write the systemd units of service and agent"),
     "serve": Command("serving.serve", "answer requests with the models in the store"),
     "status": Command("delivery.status", "what is desired, what is live, what a rollback brings"),
+    "history": Command("delivery.history", "every deployment and rollback, from Git alone"),
     "monitor": Command("delivery.monitor", "is the model that serves the one that should?"),
     "simulate": Command(
         "delivery.simulate", "what the guard of the canary does: false alarms, time"

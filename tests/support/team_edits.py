@@ -29,6 +29,8 @@ RENAMES = {
     "serving.yaml": "service.yaml",
 }
 DELETIONS = ("compose.yaml", "Dockerfile", "docs/SERVING.md", "monitoring/dashboard.json")
+# What an upgrade starts from; without it there is none.
+NEEDED = ("[tool.gitops-model]", "template = ", "answers = ")
 NEW = (
     ".github/workflows/nightly.yml",
     ".github/workflows/ours.yml",
@@ -77,7 +79,9 @@ def _change(repository: Path, name: str, chance: random.Random, done: Edits, wor
     if not path.exists() or name in done.files:
         return
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    free = [i for i, line in enumerate(lines) if "OURS_" not in line]
+    free = [
+        i for i, line in enumerate(lines) if "OURS_" not in line and not line.startswith(NEEDED)
+    ]
     if not free:
         return
     place = chance.choice(free)

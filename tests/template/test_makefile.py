@@ -238,6 +238,8 @@ def test_every_value_that_a_recipe_uses_travels_as_text(project: Project):
         ("serve PORT=0", "gitops-model serve --port 0"),
         ("status", "gitops-model status"),
         ("status STORE=s REF=HEAD", "gitops-model status --store s --ref HEAD"),
+        ("history", "gitops-model history"),
+        ("history LAST=20", "gitops-model history --last 20"),
         ("monitor", "gitops-model monitor"),
         (
             "monitor LOG=s3://logs/flights LAST=2026-11-28",
