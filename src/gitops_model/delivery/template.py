@@ -22,7 +22,7 @@ from gitops_model.progress import waiting
 SETTINGS = "pyproject.toml"
 LOCK = "library.lock"
 CLONE_SECONDS = 600.0
-BAKE_SECONDS = 120.0
+BAKE_SECONDS = 600.0
 _INSIDE = "{{cookiecutter.project_slug}}"
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _SHORT = {
@@ -44,6 +44,11 @@ class Origin:
     written: str
     address: str
     answers: Mapping[str, str]
+
+    @property
+    def shown(self) -> str:
+        """The address without a token that may stand in it."""
+        return re.sub(r"://[^/@\s]+@", "://***@", self.address)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,23 +112,23 @@ class Template:
     """A clone of the template, in a folder that nobody else uses."""
 
     git: Git
-    address: str
+    shown: str
 
     @staticmethod
-    def clone(address: str, folder: Path) -> Template:
+    def clone(origin: Origin, folder: Path) -> Template:
         """Bring the template here. Raises BadInput when there is none."""
         try:
-            with waiting(f"fetching the template from {address}"):
+            with waiting(f"fetching the template from {origin.shown}"):
                 Git(root=folder).out(
-                    *("clone", "--quiet", "--bare", "--", address, "template.git"),
+                    *("clone", "--quiet", "--bare", "--", origin.address, "template.git"),
                     timeout=CLONE_SECONDS,
                 )
         except ExternalFailure as error:
             raise BadInput(
-                f"the template cannot be fetched from {shorten(address, 200)}: {error} Its address stands in "
+                f"the template cannot be fetched from {shorten(origin.shown, 200)}: {error} Its address stands in "
                 f"{SETTINGS}: template under [tool.gitops-model]."
             ) from None
-        return Template(git=Git(root=folder / "template.git"), address=address)
+        return Template(git=Git(root=folder / "template.git"), shown=origin.shown)
 
     def releases(self) -> list[Release]:
         """What the tags such as v1.4.0 name, oldest first."""
@@ -138,7 +143,7 @@ class Template:
         found = self.releases()
         if not found:
             raise BadInput(
-                f"the template at {self.address} has no release yet: no tag such as v1.4.0."
+                f"the template at {self.shown} has no release yet: no tag such as v1.4.0."
             )
         if version is None:
             return found[-1]
@@ -167,7 +172,7 @@ class Template:
                     version=library(lock), commit=commit, tagged=False
                 )
         raise BadInput(
-            f"no version of the template at {self.address} has the {LOCK} of this repository. Say which one it was "
+            f"no version of the template at {self.shown} has the {LOCK} of this repository. Say which one it was "
             "generated from, or last upgraded to. Example: make upgrade FROM=1.3.0"
         )
 
@@ -177,22 +182,35 @@ class Template:
         Settings of the user's home play no part, so the same answers give the same files on every machine.
         """
         folder.mkdir()
-        self.git.out("worktree", "add", "--detach", str(folder / "template"), release.commit)
+        words = ("worktree", "add", "--detach", str(folder / "template"), release.commit)
+        self.git.out(*words, timeout=CLONE_SECONDS)
         places = {"cookiecutters_dir": f"{folder}/cache", "replay_dir": f"{folder}/replay"}
         (folder / "settings.yaml").write_text(json.dumps(places), encoding="utf-8")
-        words = ("--no-input", "--config-file", "settings.yaml", "--output-dir", "out", "template")
-        done = subprocess.run(
-            [
-                *(sys.executable, "-P", "-m", "cookiecutter", *words),
-                *(f"{name}={value}" for name, value in origin.answers.items()),
-            ],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=BAKE_SECONDS,
-            check=False,
+        options = (
+            "--no-input",
+            "--config-file",
+            "settings.yaml",
+            "--output-dir",
+            "out",
+            "template",
         )
+        try:
+            done = subprocess.run(
+                [
+                    *(sys.executable, "-P", "-m", "cookiecutter", *options),
+                    *(f"{name}={value}" for name, value in origin.answers.items()),
+                ],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=BAKE_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise ExternalFailure(
+                f"the template {release.version} was not generated within {BAKE_SECONDS:g} s."
+            ) from None
         if done.returncode:
             said = " · ".join(done.stderr.strip().splitlines()[-5:])
             if "No module named cookiecutter" in said:

@@ -90,7 +90,7 @@ def upgrade(git: Git, options: Options) -> Upgrade | None:
     lock = (git.root / template.LOCK).read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="upgrade-") as name:
         scratch = Path(name)
-        source = Template.clone(origin.address, scratch)
+        source = Template.clone(origin, scratch)
         new = source.release(options.to)
         old = source.release(options.base) if options.base else source.made(lock)
         if new.key < old.key or (new.key == old.key and old.tagged):
@@ -99,7 +99,7 @@ def upgrade(git: Git, options: Options) -> Upgrade | None:
         branch = f"upgrade-{new.version}"
         _require_free(git, branch)
         print(
-            f"upgrade: {origin.address}, {old.version} -> {new.version}. Generating both runs the template's hooks, "
+            f"upgrade: {origin.shown}, {old.version} -> {new.version}. Generating both runs the template's hooks, "
             "which is its owners' code."
         )
         if not old.tagged:
@@ -117,7 +117,7 @@ def upgrade(git: Git, options: Options) -> Upgrade | None:
                 for side, release in (("old", old), ("new", new))
             ]
         changes = source.changes(old, new, origin.answers)
-        message = f"Upgrade the template from {old.version} to {new.version}\n\n{origin.address} {new.commit}\n"
+        message = f"Upgrade the template from {old.version} to {new.version}\n\n{origin.shown} {new.commit}\n"
         base = trees.commit(git, baked[0], f"Template {old.version}\n")
         theirs = trees.commit(git, baked[1], message, base)
         ours, restored = _with_its_library(git, base, index=scratch / "index-ours")
