@@ -17,8 +17,8 @@ UPGRADING: tuple[Mutation, ...] = (
     inside(
         "delivery/upgrade.py",
         "upgrade: a wheel that was moved by hand takes part in the merge",
-        "        return head, False\n    return trees.commit(",
-        "        return head, False\n    return (head, True) or trees.commit(",
+        "    if trees.replaced(git, before, source=base, paths=LIBRARY, index=index) == before:\n",
+        "    if True:\n",
         f"{UPGRADE}::test_the_library_is_never_merged",
     ),
     inside(

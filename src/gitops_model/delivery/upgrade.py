@@ -20,8 +20,9 @@ from gitops_model.delivery.template import Changes, Release, Template
 from gitops_model.errors import BadInput, Blocked
 from gitops_model.progress import waiting
 
-# What `make wheel` writes: it belongs together, and is never merged line by line.
-LIBRARY = ("vendor/gitops_model-*.whl", template.LOCK, "stages.json")
+# What `make wheel` writes: wheel and lock are never merged line by line, and stages.json goes with them.
+LIBRARY = ("vendor/gitops_model-*.whl", template.LOCK)
+STAGES = "stages.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -226,18 +227,17 @@ def _with_its_library(git: Git, base: str, *, index: Path) -> tuple[str, bool]:
     A wheel cannot be merged, so it never takes part in a conflict: it is the template's.
     """
     head = git.need("HEAD")
-    tree = trees.replaced(git, f"{head}^{{tree}}", source=base, paths=LIBRARY, index=index)
-    if tree == git.out("rev-parse", f"{head}^{{tree}}"):
+    before = git.out("rev-parse", f"{head}^{{tree}}")
+    if trees.replaced(git, before, source=base, paths=LIBRARY, index=index) == before:
         return head, False
+    tree = trees.replaced(git, before, source=base, paths=(*LIBRARY, STAGES), index=index)
     return trees.commit(git, tree, "Put back the library that the template came with\n", head), True
 
 
 def _stages(git: Git, ours: str, theirs: str) -> tuple[str, ...]:
     """Stages of the pipeline whose version changes."""
     try:
-        before, after = (
-            json.loads(git.text(commit, "stages.json") or "{}") for commit in (ours, theirs)
-        )
+        before, after = (json.loads(git.text(commit, STAGES) or "{}") for commit in (ours, theirs))
         return tuple(stage for stage in after if before.get(stage) != after[stage])
     except (ValueError, AttributeError, TypeError):
         return ()
