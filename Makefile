@@ -23,13 +23,13 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.cache/hypothesis
 export PYTEST_ADDOPTS := -o cache_dir='$(CURDIR)/.cache/pytest'
 export DVC_NO_ANALYTICS := 1
 
-# KEEP, DIR and PICTURE reach the demos letter by letter, whatever characters they hold.
-VALUES := KEEP DIR PICTURE
+# Values reach the commands letter by letter, whatever characters they hold.
+VALUES := KEEP DIR PICTURE TAG
 $(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
 export $(VALUES)
 
 .DEFAULT_GOAL := help
-.PHONY: help env prometheus demo demo-drift test test-library test-template test-workflows test-slow test-mutations lint wheel bench run-lengths simulate bake golden pictures lock
+.PHONY: help env prometheus demo demo-drift test test-library test-template test-workflows test-slow test-mutations lint wheel compat bench run-lengths simulate bake golden pictures lock newest newest-issue dist publish release-page
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -64,13 +64,13 @@ demo-drift: env ## A year of flights passes: the summer is found, a question ask
 test test-library test-template test-workflows test-slow test-mutations: export OPENBLAS_NUM_THREADS := 1
 
 # Long stories first, so that they do not end the run alone.
-TESTS := tests/e2e tests/workflows tests/template tests/simulation tests/integration tests/unit
+TESTS := tests/e2e tests/workflows tests/template tests/simulation tests/integration tests/unit tests/compat
 
 test: lint ## All that must hold before a merge: style, types, layers, and every test that is not marked slow
 	python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" $(TESTS)
 
 test-library: env ## The library's own tests
-	python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" tests/unit tests/integration
+	python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" tests/unit tests/integration tests/compat
 
 test-template: env ## Bakes, workflows and stories, without those marked slow
 	python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" tests/template tests/workflows tests/e2e tests/simulation
@@ -93,6 +93,9 @@ lint: env ## Style, types, layers, and whether the wheel in the template is the 
 
 wheel: env ## Build src/ into the template: wheel, library.lock, stages.json
 	@python -m ci_scripts.wheel
+
+compat: env ## Keep one of each format as this release writes it, in tests/compat
+	@python -m ci_scripts.compat
 
 bench: env ## Measure everything the README gives a figure for, side by side with its peers
 	@python -m ci_scripts.bench
@@ -117,3 +120,23 @@ lock: env ## Resolve all requirements anew; [UPGRADE=1] takes newer versions
 	@$(MAKE) -C '$(TEMPLATE)' --no-print-directory VENV='$(CURDIR)/$(VENV)' CI=1 lock
 	@uv -q pip compile --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
 	    requirements-dev.in -o requirements-dev.txt
+
+newest: env ## Generate a repository and build it with the newest version of every package: a quarter of an hour
+	@python -m ci_scripts.newest
+
+newest-issue: env ## In GitHub Actions: one open issue says that `make newest` fails
+	@python -m ci_scripts.newest --issue
+
+# A release: raise the version in pyproject.toml and requirements*.in of the template, `make wheel compat`, a section in
+# CHANGELOG.md, and push the tag. .github/workflows/release.yml does the rest with these three.
+dist: env ## Build what is released into dist/, if version, tag, wheel, formats and changelog agree: [TAG=v1.4.0]
+	@python -m ci_scripts.release $${TAG:+"$$TAG"}
+
+publish: ## In GitHub Actions: send the wheel in dist/ to the package index, by trusted publishing
+	@$(PYTHON) -m venv $(VENV) && awk '/^uv==/ {on = 1} on {print} on && !/\\$$/ {exit}' '$(TEMPLATE)/requirements.txt' > $(VENV)/uv.txt
+	@'$(PY)' -m pip --disable-pip-version-check install -q --require-hashes -r $(VENV)/uv.txt
+	@uv publish --trusted-publishing always dist/*.whl
+
+release-page: ## In GitHub Actions: the GitHub Release of the tag, with wheel, sha256 and notes
+	@gh release create "$$GITHUB_REF_NAME" dist/*.whl dist/SHA256SUMS --repo "$$GITHUB_REPOSITORY" --verify-tag \
+	    --title "$$GITHUB_REF_NAME" --notes-file dist/notes.md

@@ -8,6 +8,7 @@ POINTER = "tests/unit/formats/test_pointer.py"
 SHIP = "tests/integration/delivery/test_ship.py"
 ROLLBACK = "tests/integration/delivery/test_rollback.py"
 DEPLOY = "tests/integration/delivery/test_deploy.py"
+HISTORY = "tests/integration/delivery/test_history.py"
 VERIFY = "tests/integration/delivery/test_verify.py"
 
 DELIVER: tuple[Mutation, ...] = (
@@ -144,5 +145,26 @@ DELIVER: tuple[Mutation, ...] = (
         "        elif found is not None:\n",
         "        elif False:\n",
         DEPLOY,
+    ),
+    inside(
+        "delivery/history.py",
+        "history: a way back counts as a deployment",
+        'return "rollback" if wanted.stable is None or wanted.stable in line else "deploy"',
+        'return "deploy"',
+        HISTORY,
+    ),
+    inside(
+        "delivery/history.py",
+        "history: a release that is shipped again counts as a way back",
+        'line = line[: line.index(wanted.stable)] if kind == "rollback" else line',
+        "line = list(line)",
+        HISTORY,
+    ),
+    inside(
+        "delivery/history.py",
+        "history: it serves since the last change, not since its own",
+        "        first = event\n    return first",
+        "        return event\n    return first",
+        HISTORY,
     ),
 )

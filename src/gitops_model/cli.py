@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, Command] = {
     "host": Command("delivery.host", "write the systemd units of service and agent"),
     "serve": Command("serving.serve", "answer requests with the models in the store"),
     "status": Command("delivery.status", "what is desired, what is live, what a rollback brings"),
+    "history": Command("delivery.history", "every deployment and rollback, from Git alone"),
     "monitor": Command("delivery.monitor", "is the model that serves the one that should?"),
     "simulate": Command(
         "delivery.simulate", "what the guard of the canary does: false alarms, time"
@@ -61,6 +62,7 @@ COMMANDS: Mapping[str, Command] = {
         "delivery.compare", "what a shadow would have answered, or two days of the log"
     ),
     "observe": Command("monitoring.observe", "watch the service with a Prometheus of your own"),
+    "upgrade": Command("delivery.upgrade", "bring in a newer template and library, on a branch"),
     "doctor": Command("actions.doctor", "which protections this repository lacks on GitHub"),
 }
 

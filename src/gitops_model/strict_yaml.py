@@ -84,10 +84,13 @@ def load(path: Path, kind: str) -> Json:
     return parse(text, kind=kind, name=str(path))
 
 
-def parse(text: str, *, kind: str, name: str) -> Json:
-    """Parse YAML `text` and validate it as `kind`; `name` is what messages call the file. Raises BadInput."""
+def parse(text: str, *, kind: str, name: str, newer: bool = False) -> Json:
+    """Parse YAML `text` and validate it as `kind`; `name` is what messages call the file. Raises BadInput.
+
+    `newer`: see `validation.problems`.
+    """
     data: Json = read(text, name=name)
-    check(data, kind=kind, name=name)
+    check(data, kind=kind, name=name, newer=newer)
     return data
 
 
@@ -175,8 +178,8 @@ def dump(data: Any, *, width: int = 100) -> str:
     return text
 
 
-def check(data: Any, *, kind: str, name: str) -> None:
+def check(data: Any, *, kind: str, name: str, newer: bool = False) -> None:
     """Validate already parsed data (JSON or YAML) as `kind`. Raises BadInput with all problems."""
-    found = problems(data, kind=kind, name=name)
+    found = problems(data, kind=kind, name=name, newer=newer)
     if found:
         raise BadInput(found)

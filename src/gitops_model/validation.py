@@ -42,8 +42,22 @@ def schema(kind: str) -> Json:
 
 
 @functools.cache
-def _validator(kind: str) -> Any:
-    return validator_class()(schema(kind))
+def _validator(kind: str, newer: bool) -> Any:
+    rules = schema(kind)
+    return validator_class()(_open(rules) if newer else rules)
+
+
+def _open(rules: Any) -> Any:
+    """The same rules, but for keys that they do not know."""
+    if isinstance(rules, list):
+        return [_open(rule) for rule in rules]
+    if not isinstance(rules, dict):
+        return rules
+    return {
+        key: _open(rule)
+        for key, rule in rules.items()
+        if not (key == "additionalProperties" and rule is False)
+    }
 
 
 @functools.cache
@@ -92,9 +106,19 @@ def validator_class() -> Any:
     return extend(Draft202012Validator, rules, type_checker=types)  # type: ignore[no-untyped-call]
 
 
-def problems(data: Any, *, kind: str, name: str) -> list[str]:
-    """What is wrong with `data` as a file of `kind`: one sentence each; `name` is what they call the file."""
-    errors = list(itertools.islice(_validator(kind).iter_errors(data), MOST_PROBLEMS + 1))
+def problems(data: Any, *, kind: str, name: str, newer: bool = False) -> list[str]:
+    """What is wrong with `data` as a file of `kind`: one sentence each; `name` is what they call the file.
+
+    `newer`: a later release of the library may have written it, so keys that this one does not know are passed over.
+    """
+    if newer and isinstance(data, dict):
+        known, found_number = schema(kind)["properties"]["schema"]["const"], data.get("schema")
+        if type(found_number) is int and found_number > known:
+            return [
+                f"{name}: schema is {found_number}, and this library reads {known}: a newer one wrote it. Run: make "
+                "upgrade"
+            ]
+    errors = list(itertools.islice(_validator(kind, newer).iter_errors(data), MOST_PROBLEMS + 1))
     more = len(errors) > MOST_PROBLEMS
     ordered = sorted(
         _leaves(errors[:MOST_PROBLEMS]),

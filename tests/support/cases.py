@@ -116,7 +116,8 @@ class World:
             return 1 / (1 + np.exp(-(self.signal + amount * error)))
         logits = np.stack([-self.signal, np.zeros_like(self.signal), self.signal], axis=1)
         raised = np.exp(logits + amount[:, None] * error)
-        return raised / raised.sum(axis=1, keepdims=True)
+        shares: Array = raised / raised.sum(axis=1, keepdims=True)
+        return shares
 
 
 def world(problem: str = "binary", rows: int = 4000, *, seed: int = 0, depots: int = 5) -> World:

@@ -238,6 +238,8 @@ def test_every_value_that_a_recipe_uses_travels_as_text(project: Project):
         ("serve PORT=0", "gitops-model serve --port 0"),
         ("status", "gitops-model status"),
         ("status STORE=s REF=HEAD", "gitops-model status --store s --ref HEAD"),
+        ("history", "gitops-model history"),
+        ("history LAST=20", "gitops-model history --last 20"),
         ("monitor", "gitops-model monitor"),
         (
             "monitor LOG=s3://logs/flights LAST=2026-11-28",
@@ -261,6 +263,8 @@ def test_every_value_that_a_recipe_uses_travels_as_text(project: Project):
         ("doctor", "gitops-model doctor"),
         ("doctor REPOSITORY=acme/model", "gitops-model doctor --repository acme/model"),
         ("eject STAGE=train", "gitops-model eject train"),
+        ("upgrade", "gitops-model upgrade"),
+        ("upgrade TO=1.4.0 FROM=1.3.0", "gitops-model upgrade --from 1.3.0 --to 1.4.0"),
         ("test", "python -m pytest -q"),
     ],
 )

@@ -112,9 +112,15 @@ class Git:
                 f"`git {_verb(words)}` gave no answer within {timeout:g} s."
             ) from None
 
-    def out(self, *words: str, timeout: float | None = 60.0, stdin: bytes | None = None) -> str:
+    def out(
+        self,
+        *words: str,
+        timeout: float | None = 60.0,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> str:
         """What a git command prints, without the final newline. Raises ExternalFailure with what git said."""
-        done = self._run(*words, timeout=timeout, stdin=stdin)
+        done = self._run(*words, timeout=timeout, stdin=stdin, env=env)
         if done.returncode != 0:
             raise ExternalFailure(f"`git {_verb(words)}` failed: {_said(done)}")
         return done.stdout.decode(errors="replace").removesuffix("\n")
@@ -176,6 +182,16 @@ class Git:
             "--no-optional-locks", "status", "--porcelain", "--untracked-files=no", "--", *paths
         )
         return text.splitlines()
+
+    def merge_tree(self, ours: str, theirs: str, *, rules: Sequence[str]) -> str:
+        """Merge two commits in memory: the tree's hash, then the files in conflict, each ended by NUL."""
+        words = (*rules, "merge-tree", "--write-tree", "--name-only", "--no-messages", "-z")
+        done = self._run(*words, ours, theirs)
+        if done.returncode not in (0, 1):
+            raise ExternalFailure(
+                f"`git merge-tree` failed: {_said(done)} It needs Git 2.38 or newer; this is {self.out('version')}."
+            )
+        return done.stdout.decode(errors="replace")
 
     def pointer_commits(self, rev: str, path: str, *, limit: int | None = None) -> list[str]:
         """First-parent commits of `rev` that changed `path`, newest first. A merge counts as one commit."""
@@ -346,6 +362,12 @@ class Git:
             "commit", "--quiet", *skip, "--only", "-F", "-", "--", path, stdin=message.encode()
         )
         return self.need("HEAD")
+
+    def pick(self, commit: str, *, rules: Sequence[str]) -> None:
+        """Apply what `commit` changed; a conflict stays in the files and the index, to be resolved."""
+        done = self._run(*rules, "cherry-pick", commit)
+        if self.commit("CHERRY_PICK_HEAD") is None and done.returncode:
+            raise ExternalFailure(f"`git cherry-pick` failed: {_said(done)}")
 
 
 def _verb(words: Sequence[str]) -> str:

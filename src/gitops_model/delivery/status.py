@@ -10,12 +10,22 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from gitops_model.delivery import canary, deploy, fetch, monitor, releases, rollback, service
+from gitops_model.delivery import (
+    canary,
+    deploy,
+    fetch,
+    history,
+    monitor,
+    releases,
+    rollback,
+    service,
+)
 from gitops_model.delivery.desired import Desired, resolve
 from gitops_model.delivery.git import Git
 from gitops_model.delivery.pointer_file import describe
 from gitops_model.delivery.store import Store
 from gitops_model.errors import BadArtifact, BadInput, ExternalFailure, shorten
+from gitops_model.formats.contract import Contract
 from gitops_model.formats.pointer import Pointer, Ref
 from gitops_model.formats.watch import Watch
 
@@ -59,14 +69,32 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Serving:
+    """What Git says of the stable release: since when, by whom and by which commit, of which data, how good.
+
+    Each is None, or empty, where Git does not say. `metrics` are those that the contract calls primary and risk.
+    """
+
+    since: str | None
+    by: str | None
+    commit: str | None
+    data: str | None
+    metrics: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
-    """Everything `status` knows. `problems` is empty exactly when the command exits with 0."""
+    """Everything `status` knows. `problems` is empty exactly when the command exits with 0.
+
+    `serving` is None before the first release ships.
+    """
 
     commit: str
     desired: str
     stored: str
     live: str
     freeze: str | None
+    serving: Serving | None
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
     problems: tuple[str, ...]
@@ -105,10 +133,57 @@ def look(git: Git, goal: deploy.Target, *, ref: str | None = None) -> Report:
         stored=describe(stored.pointer) if stored else "nothing",
         live=live,
         freeze=pointer.freeze,
+        serving=None if pointer.stable is None else _serving(git, wanted.commit, pointer.stable),
         lines=lines,
         notes=(*wanted.notes, *notes, *_watched(git, pointer)),
         problems=tuple(problems),
     )
+
+
+def _serving(git: Git, commit: str, stable: Ref) -> Serving:
+    first = None if history.is_shallow(git) else history.since(history.events(git, commit), stable)
+    try:
+        record = releases.promised(git, stable).record
+    except BadArtifact:
+        record = {}
+    return Serving(
+        since=None if first is None else first.when,
+        by=None if first is None else first.by,
+        commit=None if first is None else first.commit,
+        data=_data(record.get("data")),
+        metrics=_metrics(git, commit, record.get("metrics")),
+    )
+
+
+def _data(found: object) -> str | None:
+    """The rows, the days and the snapshot, in words; a record may lack any of them."""
+    if not isinstance(found, Mapping):
+        return None
+    said = []
+    for part in ("train", "test"):
+        rows, frame = (
+            entry.get(part) if isinstance(entry := found.get(key), Mapping) else None
+            for key in ("rows", "timeframe")
+        )
+        days = (
+            f" of {frame[0]} to {frame[1]}" if isinstance(frame, list) and len(frame) == 2 else ""
+        )
+        said.append(f"{part} {rows:,} rows{days}" if isinstance(rows, int) else "")
+    said.append(f"snapshot {shorten(str(found.get('snapshot')), 13)}")
+    return ", ".join(filter(None, said))
+
+
+def _metrics(git: Git, commit: str, found: object) -> tuple[tuple[str, float], ...]:
+    """The primary and the risk metric by the contract that stands there."""
+    if not isinstance(found, Mapping):
+        return ()
+    try:
+        contract = Contract.parse(git.text(commit, "contract.yaml") or "", name="contract.yaml")
+    except BadInput:
+        return ()
+    names = dict.fromkeys((contract.success.primary, contract.success.risk))
+    values = ((name, found.get(name)) for name in names if name is not None)
+    return tuple((name, float(value)) for name, value in values if isinstance(value, (int, float)))
 
 
 def _roles(pointer: Pointer, back: Ref | None) -> list[tuple[str, Ref]]:
@@ -219,6 +294,8 @@ def text(report: Report) -> str:
         ("live", report.live),
         ("freeze", shorten(report.freeze, 200) if report.freeze else "none"),
     ]
+    if report.serving is not None:
+        rows[3:3] = _serving_rows(report.serving)
     lines = [f"{name:<17}{value}" for name, value in rows]
     lines.append("")
     if report.lines:
@@ -236,3 +313,15 @@ def text(report: Report) -> str:
         more = f"; `make rollback` brings {back} back" if back else ""
         lines.append(f"All is well: what is desired is live{more}.")
     return "\n".join(lines)
+
+
+def _serving_rows(found: Serving) -> list[tuple[str, str]]:
+    since = "unknown: this clone lacks the commit"
+    if found.since and found.commit:
+        since = f"{found.since} UTC, by {found.by} ({found.commit[:12]})"
+    metrics = ", ".join(f"{name} {value:.4g}" for name, value in found.metrics)
+    return [
+        ("since", since),
+        ("data", found.data or "unknown: its tag is not here"),
+        ("metrics", metrics or "none that contract.yaml asks for"),
+    ]

@@ -115,7 +115,7 @@ def _members(data: bytes, name: str) -> dict[str, bytes]:
 def _manifest(data: bytes, name: str) -> Mapping[str, Any]:
     try:
         found = strict_json.parse(data, name="manifest.json", most_bytes=MANIFEST_BYTES)
-        strict_yaml.check(found, kind="manifest", name="manifest.json")
+        strict_yaml.check(found, kind="manifest", name="manifest.json", newer=True)
     except BadInput as error:
         raise BadArtifact(f"{name}: {_first(error)}") from error
     manifest: Mapping[str, Any] = found

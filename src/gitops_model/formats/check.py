@@ -385,7 +385,7 @@ Outcome = Check | NotEvaluated
 def read(data: object, *, name: str = "check.json") -> Outcome:
     """What a check.json says. Raises BadInput for anything that does not fit the schema, in bounded time."""
     values.require_bounds(data, name=name, keys=MOST_KEYS, levels=DEEPEST)
-    strict_yaml.check(data, kind="check", name=name)
+    strict_yaml.check(data, kind="check", name=name, newer=True)
     assert isinstance(data, dict)
     if data["state"] == State.NOT_EVALUATED:
         return NotEvaluated(sentence=data["sentence"], hint=data.get("hint"))

@@ -14,6 +14,7 @@ from typing import Any
 
 from gitops_model import strict_json
 from gitops_model.errors import BadArtifact, BadInput
+from gitops_model.formats import values
 
 SCHEMA = 2
 MOST_BYTES = 32_000_000
@@ -97,6 +98,8 @@ class Profile:
             found = strict_json.parse(data, name=name, most_bytes=MOST_BYTES)
             if found["schema"] == 1:
                 return _first_schema(found)
+            if found["schema"] != SCHEMA:
+                raise ValueError(f"schema is {found['schema']}; allowed: at most {SCHEMA}")
             return Profile(
                 rows=found["rows"],
                 days=found["days"],
@@ -129,9 +132,7 @@ def _read(data: Mapping[str, Any]) -> Column:
 
 
 def _levels(data: Mapping[str, Any]) -> dict[str, Level]:
-    return {
-        name: Level(**{**level, "day_sd": tuple(level["day_sd"])}) for name, level in data.items()
-    }
+    return {name: values.from_json(Level, level) for name, level in data.items()}
 
 
 def _number(data: Mapping[str, Any]) -> Number:

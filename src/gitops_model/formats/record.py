@@ -68,4 +68,4 @@ def parse_record(message: str, *, name: str) -> dict[str, Any]:
         )
     # git appends the signature of a signed tag to the message.
     body = body.partition("-----BEGIN ")[0]
-    return strict_yaml.parse(body, kind="record", name=f"tag {name}")
+    return strict_yaml.parse(body, kind="record", name=f"tag {name}", newer=True)

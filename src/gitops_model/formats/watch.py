@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from gitops_model import strict_json
 from gitops_model.errors import BadInput
+from gitops_model.formats import values
 
 SCHEMA = 1
 MOST_BYTES = 20_000_000
@@ -95,23 +95,13 @@ class Watch:
     def load(path: Path) -> Watch:
         """Read reports/monitor.json. Raises BadInput when it is not one."""
         try:
-            found: Mapping[str, Any] = strict_json.parse(
+            found: dict[str, Any] = strict_json.parse(
                 path.read_bytes(), name=str(path), most_bytes=MOST_BYTES
             )
-            return Watch(
-                made=found["made"],
-                model=found["model"],
-                windows=tuple(Window(**window) for window in found["windows"]),
-                signals=tuple(
-                    Signal(**{**signal, "evidence": tuple(signal["evidence"])})
-                    for signal in found["signals"]
-                ),
-                causes=tuple(found["causes"]),
-                advice=tuple(found["advice"]),
-                notes=tuple(found["notes"]),
-                retrain=Retrain(**found.get("retrain", {})),
-            )
-        except (OSError, LookupError, TypeError, ValueError) as error:
+            if found["schema"] != SCHEMA:
+                raise ValueError(f"schema is {found['schema']}; allowed: {SCHEMA}")
+            return values.from_json(Watch, found)
+        except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise BadInput(
                 f"{path} is not what `make monitor` writes ({error}). Run: make monitor"
             ) from None
