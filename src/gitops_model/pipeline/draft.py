@@ -6,6 +6,7 @@ a line that begins with `# ?`.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -102,23 +103,26 @@ def text(found: Draft, *, source: str) -> str:
 
 
 def build_lines(found: Draft) -> list[str]:
-    """The body of `build` in pipeline/features.py that makes the draft's columns of the file's."""
-    label = found.label
-    raw = "raw" if not label.missing else f"raw[raw[{label.header!r}].notna()]"
+    """The body of `build` in pipeline/features.py that makes the draft's columns of the file's, as ruff writes it."""
+    label, name = found.label, _quoted(found.label.name)
+    raw = "raw" if not label.missing else f"raw[raw[{_quoted(label.header)}].notna()]"
     columns = [label, *found.inputs, *(c for c in (found.key, found.time) if c)]
-    renamed = {c.header: c.name for c in columns if c.header != c.name}
-    lines = [f"table = {raw}.rename(columns={renamed!r})" if renamed else f"table = {raw}.copy()"]
+    renamed = [
+        f"        {_quoted(c.header)}: {_quoted(c.name)}," for c in columns if c.header != c.name
+    ]
+    lines = [f"table = {raw}.copy()"]
+    if renamed:
+        lines = [f"table = {raw}.rename(", "    columns={", *renamed, "    }", ")"]
     if found.key is None:
         lines.append(f'table["{MADE_KEY}"] = [f"row-{{n}}" for n in table.index]')
     if found.problem == "binary" and label.kind == "boolean":
-        lines.append(f'table["{label.name}"] = table["{label.name}"].astype(int)')
+        lines.append(f"table[{name}] = table[{name}].astype(int)")
     elif found.positive is not None and set(label.values) != {"0", "1"}:
-        value = repr(found.positive)
-        if label.kind in ("integer", "number"):
-            value = found.positive.strip()
-        lines.append(f'table["{label.name}"] = (table["{label.name}"] == {value}).astype(int)')
+        numeric = label.kind in ("integer", "number")
+        value = f"{float(found.positive):g}" if numeric else _quoted(found.positive)
+        lines.append(f"table[{name}] = (table[{name}] == {value}).astype(int)")
     elif found.problem == "multiclass" and label.kind != "category":
-        lines.append(f'table["{label.name}"] = table["{label.name}"].astype(str)')
+        lines.append(f"table[{name}] = table[{name}].astype(str)")
     return [*lines, "return table"]
 
 
@@ -303,6 +307,11 @@ def _key_lines(found: Draft) -> Iterator[str]:
     yield f"{QUESTION} Do rows belong together, such as visits of one patient? Then name that column as group."
     time = None if found.time is None else found.time.name
     yield f"keys: {_flow({'request': key, 'time': time, 'sticky': None, 'group': None})}"
+
+
+def _quoted(text: str) -> str:
+    """A text as Python source, in double quotes."""
+    return json.dumps(text)
 
 
 def _flow(value: object) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -59,6 +61,15 @@ def test_what_a_person_reads(
     parsed = Contract.load(Path("contract.draft.yaml"))
     assert parsed.problem == {"tumours": "binary", "digits": "multiclass"}.get(name, "regression")
     assert not check_table(parsed, pd.read_csv(f"{name}.csv")).problems
+
+
+def test_build_as_it_is_printed_is_written_as_ruff_writes(tmp_path: Path) -> None:
+    path = written(tmp_path, "Mean Radius,it's odd,y\n1,2,yes\n2,3,no\n3,1,yes\n")
+    body = "\n    ".join(draft.build_lines(drafted(path)[0]))
+    code = f"def build(raw):\n    {body}\n"
+    words = [sys.executable, "-m", "ruff", "format", "--isolated", "-"]
+    done = subprocess.run(words, input=code, capture_output=True, text=True, check=True)
+    assert done.stdout == code
 
 
 def test_missing_is_what_pandas_calls_missing() -> None:
@@ -147,7 +158,7 @@ def test_the_key_differs_in_every_row_and_is_no_input(
 @pytest.mark.parametrize(
     ("label", "problem", "lines"),
     [
-        ("yes,no,yes", "binary", 'table["y"] = (table["y"] == \'yes\').astype(int)'),
+        ("yes,no,yes", "binary", 'table["y"] = (table["y"] == "yes").astype(int)'),
         ("0,1,1", "binary", ""),
         ("True,False,True", "binary", 'table["y"] = table["y"].astype(int)'),
         ("2,1,2", "binary", 'table["y"] = (table["y"] == 1).astype(int)'),
