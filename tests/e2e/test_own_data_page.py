@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import subprocess
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,33 +12,12 @@ import pytest
 from ci_scripts.bake import export
 from tests.support.places import ROOT
 from tests.support.ports import free_port
-from tests.support.shell_blocks import Shell, blocks
+from tests.support.shell_blocks import Shell, blocks, in_a_terminal
 from tests.support.warm import Warm
 
 PAGE = ROOT / "docs/own_data.md"
 ANSWER = re.compile(r'^\{.*"output".*\}', re.MULTILINE)
 FILES = {"tumours": "binary", "digits": "multiclass", "visits": "regression"}
-
-
-@contextmanager
-def serving(shell: Shell, command: str, folder: Path, port: int) -> Iterator[None]:
-    """`command` in a terminal of its own, until the end of the block; it answers when the block begins."""
-    log = (folder.parent / "service.log").open("w")
-    with log, subprocess.Popen(
-        ["sh", "-c", command], cwd=folder, env=dict(shell.env), stdout=log, stderr=log, start_new_session=True
-    ) as service:  # fmt: skip
-        try:
-            deadline = time.monotonic() + 120
-            while True:
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5)
-                    break
-                except OSError:
-                    assert time.monotonic() < deadline, Path(log.name).read_text()
-                    time.sleep(0.1)
-            yield
-        finally:
-            os.killpg(service.pid, signal.SIGTERM)
 
 
 @pytest.mark.slow
@@ -76,7 +49,7 @@ def test_the_page_as_it_stands(name: str, warm: Warm, tmp_path: Path) -> None:
     assert f"live: {name}-v1" in said[-1] or f"{name}-v1" in said[-1]
     lint = "ruff check . && ruff format --check . && make config test"
     shell.type(lint, root)
-    with serving(shell, rest[place], root, port):
+    with in_a_terminal(shell, rest[place], root, port):
         ask, better, back = (shell.type(text, root) for text in typed[place + 1 :])
     one, two, again = (json.loads(ANSWER.findall(text)[-1]) for text in (ask, better, back))
     golden = json.loads((work / "golden.json").read_text())

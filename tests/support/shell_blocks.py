@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
-from collections.abc import Mapping
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,3 +72,32 @@ class Shell:
         )
         assert (done.returncode != 0) == fails, f"{commands}\n-> {done.returncode}\n{done.stdout}"
         return done.stdout
+
+
+@contextmanager
+def in_a_terminal(shell: Shell, command: str, folder: Path, port: int) -> Iterator[None]:
+    """`command`, a service, in a terminal of its own until the block ends; the block begins when it answers."""
+    log = (folder.parent / "service.log").open("w")
+    with (
+        log,
+        subprocess.Popen(
+            ["sh", "-c", command],
+            cwd=folder,
+            env=dict(shell.env),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        ) as service,
+    ):
+        try:
+            deadline = time.monotonic() + 120
+            while True:
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5)
+                    break
+                except OSError:
+                    assert time.monotonic() < deadline, Path(log.name).read_text()
+                    time.sleep(0.1)
+            yield
+        finally:
+            os.killpg(service.pid, signal.SIGTERM)
