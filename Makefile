@@ -29,7 +29,7 @@ $(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
 export $(VALUES)
 
 .DEFAULT_GOAL := help
-.PHONY: help env prometheus demo demo-drift test test-library test-template test-workflows test-slow test-mutations lint wheel bench run-lengths bake golden pictures lock
+.PHONY: help env prometheus demo demo-drift test test-library test-template test-workflows test-slow test-mutations lint wheel bench run-lengths estimators bake golden pictures lock
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -97,6 +97,9 @@ bench: env ## Measure everything the README gives a figure for, side by side wit
 
 run-lengths: env ## How long the monitor and its peers stay quiet and how soon they speak, into docs/monitoring.md: a quarter of an hour
 	@python -m ci_scripts.run_lengths --write
+
+estimators: env ## Which estimators can be served, how large and how fast they are, into docs/estimators.md: some minutes, 1.2 GB
+	@python -m ci_scripts.estimators
 
 bake: env ## Write every combination of options into build/bakes
 	@python -m ci_scripts.bake build/bakes
