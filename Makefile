@@ -29,7 +29,7 @@ $(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
 export $(VALUES)
 
 .DEFAULT_GOAL := help
-.PHONY: help env prometheus demo demo-drift test test-library test-template test-workflows test-slow test-mutations lint wheel compat bench run-lengths simulate bake golden pictures lock newest newest-issue dist publish release-page
+.PHONY: help env prometheus demo demo-drift test test-library test-template test-workflows test-slow test-mutations lint wheel compat bench run-lengths simulate estimators bake golden pictures lock newest newest-issue dist publish release-page
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -106,6 +106,9 @@ run-lengths: env ## How long the monitor and its peers stay quiet and how soon t
 
 simulate: env ## How often the gates let equal and worse candidates pass, from seeds, into docs/gates.md: ten minutes
 	@python -m ci_scripts.operating --write
+
+estimators: env ## Which estimators can be served, how large and how fast they are, into docs/estimators.md: some minutes, 1.2 GB
+	@python -m ci_scripts.estimators
 
 bake: env ## Write every combination of options into build/bakes
 	@python -m ci_scripts.bake build/bakes

@@ -14,6 +14,7 @@ print(f"""
 {answers["project_name"]} is ready. What comes next:
 
   cd {Path.cwd()}
+  git init -b main && git add --all && git commit -m "Generate the repository"
   make setup     the environment, git and DVC: about a minute, 760 MB
   make data      the raw data: three months of example flights
   make train     prepare, train, evaluate, package

@@ -29,6 +29,7 @@ class Command:
 
 
 COMMANDS: Mapping[str, Command] = {
+    "contract": Command("pipeline.contract", "draft contract.yaml from a CSV file: data.csv"),
     "data": Command("pipeline.data", "fetch the raw data with pipeline/source.py"),
     "prepare": Command("pipeline.prepare", "stage 1: build the features and split the rows"),
     "train": Command("pipeline.train", "stage 2: fit the model with pipeline/train.py"),

@@ -169,9 +169,9 @@ class Server:
                 total += float(value)
         return total
 
-    def until_serving(self, ref: Ref) -> dict[str, Any]:
+    def until_serving(self, ref: Ref, *, patience: float = PATIENCE) -> dict[str, Any]:
         """Wait until `ref` is the stable release, and return the status."""
-        return self.until(lambda s: s["live"]["stable"] == ref)
+        return self.until(lambda s: s["live"]["stable"] == ref, patience=patience)
 
     def until_synced(self, commit: str) -> dict[str, Any]:
         """Wait until everything the pointer of `commit` names is served."""
@@ -181,8 +181,10 @@ class Server:
         """Wait until the last error has this reason."""
         return self.until(lambda s: (s["last_error"] or {}).get("reason") == reason)
 
-    def until(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        deadline = time.monotonic() + PATIENCE
+    def until(
+        self, condition: Callable[[dict[str, Any]], bool], *, patience: float = PATIENCE
+    ) -> dict[str, Any]:
+        deadline = time.monotonic() + patience
         while True:
             state = self.status()
             if condition(state):

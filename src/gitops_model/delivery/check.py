@@ -173,3 +173,5 @@ def _tell(outcome: Outcome) -> None:
         "check: reports/check.html shows it; reports/check.md is what the pull request gets",
         file=stream,
     )
+    if outcome.state is State.PASS:
+        print("check: next: commit and push it; once it is on main: make release")

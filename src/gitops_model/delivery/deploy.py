@@ -119,6 +119,8 @@ def run(options: Options) -> int:
         finally:
             closer.stop()
     deploy(git, goal, ref=options.ref)
+    if goal.url is not None:
+        print(f"  Ask it: {goal.url}/docs    What serves, and the way back: make status")
     return 0
 
 

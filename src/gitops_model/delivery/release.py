@@ -94,7 +94,7 @@ def run(options: Options) -> int:
         print(
             f"  Only if you take the responsibility: make ship MODEL={outcome.model} ACCEPT='reason'"
         )
-    elif outcome.created:
+    else:
         print(f"  Ship it:            make ship MODEL={outcome.model}")
     return 0
 

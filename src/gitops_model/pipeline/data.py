@@ -28,7 +28,7 @@ def run() -> None:
         put_in_place(FETCHED, raw.FOLDER)
     finally:
         shutil.rmtree(FETCHED, ignore_errors=True)
-    print(f"data: {words} in {raw.FOLDER}, in {time.monotonic() - began:.1f} s")
+    print(f"data: {words} in {raw.FOLDER}, in {time.monotonic() - began:.1f} s. Next: make train")
 
 
 def put_in_place(new: Path, place: Path) -> None:

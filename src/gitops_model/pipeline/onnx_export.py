@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gitops_model.errors import BadArtifact
+from gitops_model.errors import BadArtifact, shorten
 from gitops_model.formats.contract import Contract
+from gitops_model.pipeline import onnx_converters
 
 # Largest accepted difference between the two on any test row. float32 inputs make them agree to about 2e-7.
 PARITY = 1e-5
@@ -27,19 +28,20 @@ def convert(estimator: Any, contract: Contract) -> bytes:
         for name, rules in contract.inputs.items()
     ]
     options = {} if contract.problem == "regression" else {id(estimator): {"zipmap": False}}
+    opsets = onnx_converters.register(estimator)
     try:
-        model = to_onnx(estimator, initial_types=types, options=options)
+        model = to_onnx(estimator, initial_types=types, options=options, target_opset=opsets)
     except Exception as error:
         # skl2onnx raises whatever its converters raise; each of them means that there is no ONNX of this estimator.
         raise BadArtifact(
-            f"skl2onnx cannot convert the estimator: {error}. Choose another estimator in pipeline/train.py, or set "
-            "model.runtime to sklearn in params.yaml.",
+            f"skl2onnx cannot convert the estimator: {shorten(str(error), 200)} Choose another estimator in "
+            "pipeline/train.py, or set model.runtime to sklearn in params.yaml.",
             reason="load",
         ) from error
     # skl2onnx lists the operator sets in the order of a Python set, which changes with the hash seed of the process.
-    opsets = sorted(model.opset_import, key=lambda opset: opset.domain)
+    ordered = sorted(model.opset_import, key=lambda opset: opset.domain)
     del model.opset_import[:]
-    model.opset_import.extend(opsets)
+    model.opset_import.extend(ordered)
     data: bytes = model.SerializeToString(deterministic=True)
     return data
 

@@ -24,14 +24,14 @@ def dump(estimator: Any) -> bytes:
     packed = skops.io.dumps(estimator)
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         text = archive.read("schema.json").decode()
-        # skops names objects by id(); they are renamed by the order in which they appear.
-        found = re.findall(r'"__id__": (\d+)|"file": "(\d+)\.', text)
+        # skops names objects by id(), and files of bytes at random; they are renamed by the order in which they appear.
+        found = re.findall(r'"__id__": (\d+)|"file": "([0-9a-f-]+)\.', text)
         order = {
             number: str(place)
             for place, number in enumerate(dict.fromkeys(a or b for a, b in found))
         }
         text = re.sub(r'"__id__": (\d+)', lambda m: f'"__id__": {order[m[1]]}', text)
-        text = re.sub(r'"file": "(\d+)\.', lambda m: f'"file": "{order[m[1]]}.', text)
+        text = re.sub(r'"file": "([0-9a-f-]+)\.', lambda m: f'"file": "{order[m[1]]}.', text)
         members = {"schema.json": text.encode()}
         for info in archive.infolist():
             stem, dot, ending = info.filename.partition(".")

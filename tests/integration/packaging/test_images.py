@@ -8,7 +8,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from gitops_model.delivery import programs
 from tests.support.dockerfile import Stage, stages
 from tests.support.isolation import isolation
 from tests.support.places import TEMPLATE
+from tests.support.ports import free_port
 from tests.support.server import Server, Store, running
 from tests.support.world import World
 
@@ -67,13 +67,6 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     installer = "pip" if request.param == "pip" else f"VIRTUAL_ENV={root / 'venv'} uv pip"
     build(stages()["service"], root, first=root / "venv/bin", installer=installer)
     return root
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def test_the_service_image_holds_no_training_stack(service: Path) -> None:
