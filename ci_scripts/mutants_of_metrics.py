@@ -111,8 +111,8 @@ METRICS = (
     inside(
         "evaluation/recheck.py",
         "custom metric: a forged gain is believed",
-        "GateKind.PRIMARY | GateKind.RISK | GateKind.METRIC | GateKind.SLICE_PROOF",
-        "GateKind.PRIMARY | GateKind.RISK | GateKind.SLICE_PROOF",
+        "            | GateKind.METRIC\n            | GateKind.ANCHOR\n",
+        "            | GateKind.ANCHOR\n",
         f"{CUSTOM}::test_whoever_reads_a_report_again_finds_a_wrong_gain",
     ),
     inside(
