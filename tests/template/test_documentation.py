@@ -25,6 +25,10 @@ WHOLE = {
 }
 # Blocks that no test types, by their first line: why, and what runs in their place.
 CANNOT = {
+    ("docs/more_than_one_model.md", "docker compose up -d --build service agent"): (
+        "no engine for containers runs in tests; the files are judged by",
+        "tests/template/test_containers.py",
+    ),
     ("README.md", "git clone <this repository> && cd cookiecutter-gitops-model"): (
         "the address is the reader's; `make demo` and `make demo-drift` are run by",
         "tests/e2e/test_demo.py",

@@ -11,7 +11,7 @@ from gitops_model.formats import inputs
 from tests.support.places import ROOT, TEMPLATE
 
 LONG = "x" * 2000
-EXAMPLE = re.compile(r"\bflights?\b(?!-delay|_id)", re.IGNORECASE)
+EXAMPLE = re.compile(r"(?<!in )\bflights?\b(?!-delay|_id)", re.IGNORECASE)
 
 
 @pytest.mark.parametrize("values", [["a", "b"], ["a", LONG[:100]]])

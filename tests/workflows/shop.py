@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gitops_model.delivery import looks
 from tests.support import trees
 from tests.support.once import once, shared_folder
 from tests.support.places import TEMPLATE
@@ -111,9 +112,8 @@ class Shop:
         assert files["model.tar"] == (self.judged / "release" / "model.tar").read_bytes()
         (pull,) = state.pulls.values()
         assert pull["title"] == "Ship flight-delay-v1" and pull["login"] == BOT
-        assert [b for b in self.git.refs("refs/heads/") if b != "refs/heads/main"] == [
-            f"refs/heads/{pull['head']}"
-        ]
+        branches = {*self.git.refs("refs/heads/")} - {f"refs/heads/{looks.BRANCH}"}
+        assert branches == {"refs/heads/main", f"refs/heads/{pull['head']}"}
         gate = self.fake.latest_status(pull["head_sha"])
         assert gate is not None and gate["state"] == "success"
         assert state.violations == []

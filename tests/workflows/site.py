@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from gitops_model.delivery import looks
 from tests.support import trees
 from tests.support.places import TEMPLATE
 from tests.workflows import filters
@@ -86,7 +87,9 @@ class Site:
         return loaded
 
     def branches(self) -> list[str]:
-        return [name.removeprefix("refs/heads/") for name in self.git.refs("refs/heads/")]
+        """Without the one that every check adds its look to."""
+        names = [name.removeprefix("refs/heads/") for name in self.git.refs("refs/heads/")]
+        return [name for name in names if name != looks.BRANCH]
 
     def summary(self) -> str:
         return (self.folder / "summary.md").read_text()

@@ -165,7 +165,7 @@ def forged(checks: dict[str, Any], kind: str) -> Any:
     ]
     spoken["warnings"] = ["@acme/team look\n\n# Approved\nhttp://evil.test <script>"]
     good = json.dumps(checks["pass"]).encode()
-    nan = json.dumps(checks["pass"]).replace('"alpha": 0.05', '"alpha": NaN').encode()
+    nan = re.sub('"alpha": [0-9.]+', '"alpha": NaN', json.dumps(checks["pass"])).encode()
     made: dict[str, Callable[[], Any]] = {
         "lie": lambda: lie,
         "speech": lambda: spoken,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gitops_model.delivery import looks
 from tests.workflows import scopes
 from tests.workflows.bare_git import put_workflow
 from tests.workflows.commands import Commands, Running
@@ -233,7 +234,8 @@ def test_actions_may_not_open_pull_requests(shop: Shop) -> None:
 
 
 def branches(shop: Shop) -> list[str]:
-    return sorted(name.removeprefix("refs/heads/") for name in shop.git.refs("refs/heads/"))
+    names = [name.removeprefix("refs/heads/") for name in shop.git.refs("refs/heads/")]
+    return sorted(name for name in names if name != looks.BRANCH)
 
 
 def change_workflows(shop: Shop) -> str:

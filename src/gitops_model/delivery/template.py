@@ -33,7 +33,7 @@ _SHORT = {
 _TABLE = """\
 [tool.gitops-model]
 template = "https://github.com/OWNER/cookiecutter-gitops-model"
-answers = {project_name = "Flight Delay", project_slug = "flight-delay", task = "flight-delay", problem = "binary", \
+answers = {project_name = "Churn", project_slug = "churn", task = "churn", problem = "binary", \
 owner = "acme", dvc_remote = "none", remote_url = ""}"""
 
 

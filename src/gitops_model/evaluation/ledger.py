@@ -15,8 +15,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from scipy.special import ndtri
-
 from gitops_model.evaluation import sketch as rows
 
 # The share of the first look: most test sets judge few candidates.
@@ -51,6 +49,9 @@ class Ledger:
     @property
     def luck(self) -> float:
         """Expected best of `looks` equally good candidates, in standard errors (Blom's approximation)."""
+        # Imported here, because what only shows a report does without scipy.
+        from scipy.special import ndtri
+
         return 0.0 if self.looks < 2 else float(ndtri((self.looks - 0.375) / (self.looks + 0.25)))
 
 
@@ -107,4 +108,6 @@ def _share(looks: int) -> float:
 
 def width(alpha: float, looks: int) -> float:
     """How much farther a bound of look number `looks`, at `alpha`, is from the estimate than the first look's."""
+    from scipy.special import ndtri
+
     return float(ndtri(alpha) / ndtri(declared(alpha, looks) * FIRST))

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 
 BLOCK = 512
 RECORD = tarfile.RECORDSIZE
+COPIED = 1 << 20
+
+Member = bytes | memoryview
 
 
 class NotAnArchive(ValueError):
@@ -28,12 +31,13 @@ def pack(members: Mapping[str, bytes]) -> bytes:
     return b"".join([*parts, bytes(_padding(size))])
 
 
-def unpack(data: bytes, *, limits: Mapping[str, int]) -> dict[str, bytes]:
+def unpack(data: bytes, *, limits: Mapping[str, int]) -> dict[str, Member]:
     """The members of bytes that `pack` wrote. `limits` says which names there may be, and how large each may be.
 
-    Raises NotAnArchive. Holds one copy of the members besides `data`.
+    Raises NotAnArchive. Small members are copies, large ones views of `data`.
     """
-    members: dict[str, bytes] = {}
+    members: dict[str, Member] = {}
+    view = memoryview(data)
     at = 0
     while at < len(data) and data[at] != 0:
         header = data[at : at + BLOCK]
@@ -51,7 +55,8 @@ def unpack(data: bytes, *, limits: Mapping[str, int]) -> dict[str, bytes]:
         at = start + size + -size % BLOCK
         if at > len(data) or any(data[start + size : at]):
             raise NotAnArchive(f"'{name}' is cut off, or followed by other bytes")
-        members[name] = data[start : start + size]
+        # A large model is not copied: no other thread of Python would run meanwhile, and callers would wait.
+        members[name] = data[start : start + size] if size <= COPIED else view[start : start + size]
     if len(data) != at + _padding(at) or data.count(0, at) != len(data) - at:
         raise NotAnArchive("other bytes follow the last member")
     return members

@@ -47,7 +47,7 @@ class Bundle:
     manifest: Mapping[str, Any]
     contract: Contract
     golden: tuple[Mapping[str, Any], ...]
-    members: Mapping[str, bytes]
+    members: Mapping[str, archive.Member]
 
     @staticmethod
     def read(path: Path, *, sha256: str) -> Bundle:
@@ -78,10 +78,12 @@ class Bundle:
                 reason="sha256",
             )
         members = _members(data, name)
-        manifest = _manifest(members["manifest.json"], name)
-        golden = _golden(members["golden.jsonl"], name)
+        manifest = _manifest(bytes(members["manifest.json"]), name)
+        golden = _golden(bytes(members["golden.jsonl"]), name)
         try:
-            contract = Contract.parse(members["contract.yaml"].decode(), name="contract.yaml")
+            contract = Contract.parse(
+                bytes(members["contract.yaml"]).decode(), name="contract.yaml"
+            )
         except (UnicodeDecodeError, BadInput) as error:
             raise BadArtifact(f"{name}: {_first(error)}", reason="contract") from error
         return Bundle(
@@ -94,14 +96,18 @@ class Bundle:
         )
 
     def member(self, name: str) -> bytes:
-        """The bytes of one member. Raises BadArtifact when the bundle has none of that name."""
+        """A copy of one member's bytes. Raises BadArtifact when the bundle has none of that name."""
+        return bytes(self.view(name))
+
+    def view(self, name: str) -> archive.Member:
+        """One member, not copied when it is large. Raises BadArtifact when the bundle has none of that name."""
         try:
             return self.members[name]
         except KeyError:
             raise BadArtifact(f"bundle {self.sha256[:12]}… has no {name}.") from None
 
 
-def _members(data: bytes, name: str) -> dict[str, bytes]:
+def _members(data: bytes, name: str) -> dict[str, archive.Member]:
     try:
         members = archive.unpack(data, limits=REQUIRED | OPTIONAL)
     except archive.NotAnArchive as error:

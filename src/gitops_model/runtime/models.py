@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gitops_model.errors import BadArtifact
+from gitops_model.formats.archive import Member
 from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.contract import Contract
 from gitops_model.runtime.calls import run_options
+
+# What may be copied at once, while callers wait.
+COPIED_BYTES = 4 << 20
 
 Columns = Mapping[str, NDArray[Any]]
 Scores = NDArray[np.float64]
@@ -43,7 +50,7 @@ def load_model(bundle: Bundle, *, trusted: Collection[str], file: str = "params.
             return SklearnModel(
                 estimators.load(packed, trusted=trusted, file=file), bundle.contract
             )
-        return OnnxModel(bundle.member("model.onnx"), bundle.contract)
+        return OnnxModel(bundle.view("model.onnx"), bundle.contract)
     except (BadArtifact, OSError):
         raise
     except Exception as error:
@@ -70,7 +77,7 @@ def columns_of(
 class OnnxModel:
     """ONNX Runtime on one thread: a service scales by processes, and one row gains nothing from more threads."""
 
-    def __init__(self, data: bytes, contract: Contract) -> None:
+    def __init__(self, data: Member, contract: Contract) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -78,9 +85,7 @@ class OnnxModel:
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            data, options, providers=["CPUExecutionProvider"]
-        )
+        self._session = _session(data, options)
         self._problem = contract.problem
         promised, found = set(contract.inputs), {i.name for i in self._session.get_inputs()}
         if promised != found:
@@ -101,6 +106,24 @@ class OnnxModel:
     def one_row(self, contract: Contract) -> OneRow:
         """The same model for one row at a time, without making an array for each input of each row."""
         return OneRow(self, contract)
+
+
+def _session(data: Member, options: Any) -> Any:
+    """ONNX Runtime's session.
+
+    It copies bytes while no other thread of Python runs, which takes a millisecond for each megabyte; a file it reads
+    beside them. The file stands alone in its folder, so that a model cannot name another one as part of itself.
+    """
+    import onnxruntime
+
+    providers = ["CPUExecutionProvider"]
+    if len(data) > COPIED_BYTES:
+        # Without room for a file it still loads; callers wait for the copy.
+        with contextlib.suppress(OSError), tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.onnx"
+            path.write_bytes(data)
+            return onnxruntime.InferenceSession(str(path), options, providers=providers)
+    return onnxruntime.InferenceSession(bytes(data), options, providers=providers)
 
 
 class OneRow:
