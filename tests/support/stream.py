@@ -147,8 +147,10 @@ class Callers:
             if request.tries >= TRIES:
                 self.lose(request, "its connection ended again and again")
             else:
+                # On a new connection: those that wait may be the dead worker's, too, and not know it yet.
                 self.found.again.append(time.time())
-                self.send(request)
+                self.waiting.appendleft(request)
+                self._connect()
         elif self.waiting:
             self._connect()
 
