@@ -198,7 +198,7 @@ def main() -> None:
                 refused = server.metric("requests_refused_total") - refused
                 # What the goodput would be of the peak if nobody else used this machine.
                 share = each * (answered - seen) / spent
-                no = (spent - each * (answered - seen)) / max(1.0, refused)
+                no = (spent - each * (answered - seen)) / refused if refused else 0.0
                 grown = server.metric("process_resident_memory_bytes") - before
                 print(
                     f"peak {peak:.0f}/s; offered {3 * peak:.0f}/s, sent {total:.0f}/s: answered {good:.0f}/s "
@@ -206,8 +206,8 @@ def main() -> None:
                 )
                 seen = answered
                 print(
-                    f"  processor time: {1e6 * each:.0f} us an answer at the peak, {1e6 * no:.0f} us a refusal; "
-                    f"{100 * share:.0f} % of it went to answers"
+                    f"  processor time: {1e6 * each:.0f} us an answer at the peak; {refused:,.0f} refused at "
+                    f"{1e6 * no:.0f} us; {100 * share:.0f} % of the time went to answers"
                 )
                 for status, found in sorted(times.items()):
                     print(f"  {status}: {found}")

@@ -46,11 +46,11 @@ def main() -> None:
         folder = Path(name)
         store = Store(folder / "store")
         small, other, large = store.add(1), store.add(2), heavy(store, 3)
-        store.point(small)
         for workers in (1, 2):
             for words, refs in (("small", [small, other]), ("one of 200 MB", [small, large])):
                 place = folder / f"{workers}-{refs[1]['model']}"
                 log = {"predictions": True, "folder": str(place / "log")}
+                store.point(small)
                 with running(
                     store.folder, place, workers=workers, log=log, timeout_ms=15000
                 ) as server:
