@@ -26,7 +26,8 @@ def svg(costs: Sequence[tuple[str, float]]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + 80}" height="{bottom + 34}" '
         f'viewBox="0 0 {LEFT + WIDTH + 80} {bottom + 34}" role="img">'
         f"<title>CPU time of a request of one row, 16 callers, by server</title><style>{STYLE}</style>",
-        f'<text x="{LEFT}" y="20">CPU time of one request of one row, 16 callers, in microseconds</text>',
+        f'<text x="{LEFT}" y="20">CPU time of one request of one row, 16 callers, in microseconds, on a '
+        "logarithmic scale</text>",
     ]
     tick = low
     while tick <= high:

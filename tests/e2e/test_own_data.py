@@ -200,7 +200,7 @@ def story(own: Own, template: Path, warm: Warm, tmp_path: Path) -> Iterator[Stor
 
 @pytest.mark.parametrize(
     "own",
-    [TUMOURS, *(pytest.param(own, marks=pytest.mark.slow) for own in (DIGITS, PROGRESSION))],
+    [pytest.param(own, marks=pytest.mark.slow) for own in (TUMOURS, DIGITS, PROGRESSION)],
     ids=lambda own: own.name,
 )
 def test_from_a_csv_file_to_a_served_model_and_back(own: Own, story: Story) -> None:

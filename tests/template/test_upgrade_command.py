@@ -149,6 +149,7 @@ def test_the_same_lines_are_an_ordinary_conflict(repository):
         go(repository)
 
 
+@pytest.mark.slow
 def test_one_upgrade_follows_another(source, repository, tmp_path, capsys):
     append(repository / "README.md", "\nOurs.\n")
     commit(repository, "Make it ours")

@@ -102,6 +102,7 @@ def _baked_once(bakes: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(Template, "bake", Oven(bakes["oven"]).as_method())
 
 
+@pytest.mark.slow
 def test_a_few_teams_keep_their_edits(bakes, tmp_path):
     assert [play(bakes, tmp_path / str(seed), seed) for seed in range(3)]
 

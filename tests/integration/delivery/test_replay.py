@@ -137,7 +137,7 @@ def test_the_releases_that_answered_answer_the_same_bytes(clone: Clone, closed: 
     assert "flight-delay-v2 had answered" in page
 
 
-@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("closed", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "changes",
     [

@@ -69,6 +69,7 @@ def test_what_is_done_to_one_is_not_seen_by_the_other(host_of_two) -> None:
         assert "All is well" in clones[task].ok("status").out
 
 
+@pytest.mark.slow
 def test_a_deploy_that_asks_the_other_service_fails_and_harms_nobody(host_of_two) -> None:
     clones, servers = host_of_two
     flights, parcels = clones["flight-delay"], clones["parcel-delay"]

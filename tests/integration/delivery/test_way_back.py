@@ -153,6 +153,7 @@ def test_a_model_that_never_answers_is_ended(
     assert 6 <= time.monotonic() - began < 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", [lambda: {"model_runtime": "sklearn"}], indirect=True)
 def test_a_pipeline_is_loaded_with_the_types_of_serving_yaml(broken: Clone) -> None:
     (found,) = way_back(monitor(broken)[1]).values()

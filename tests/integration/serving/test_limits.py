@@ -145,6 +145,7 @@ def _closed(connection: socket.socket) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_connections_that_take_too_long_are_closed_and_others_answered(tmp_path: Path) -> None:
     with _serving(tmp_path) as server, contextlib.ExitStack() as stack:
         address = ("127.0.0.1", server.port)

@@ -269,6 +269,7 @@ def test_one_that_eats_memory_gets_none_or_is_ended(store: Store, server: Server
     assert "needed more than 600 MB" in server.log()
 
 
+@pytest.mark.slow
 def test_one_that_dies_while_it_is_loaded_is_reported_and_stable_serves(
     store: Store, server: Server
 ) -> None:
@@ -313,7 +314,7 @@ def test_a_shadow_that_is_promoted_answers_from_the_service_itself(
     until_gone(pid)
 
 
-@pytest.mark.parametrize("end", [Server.stop, Server.kill])
+@pytest.mark.parametrize("end", [pytest.param(Server.stop, marks=pytest.mark.slow), Server.kill])
 def test_no_process_outlives_the_service(
     store: Store, server: Server, end: Callable[[Server], object]
 ) -> None:

@@ -101,7 +101,12 @@ def _remove(path: Path, _store: Store) -> None:
 
 @pytest.mark.parametrize(
     ("damage", "reason"),
-    [(_truncate, "sha256"), (_flip, "sha256"), (_swap, "sha256"), (_remove, "missing")],
+    [
+        (_truncate, "sha256"),
+        pytest.param(_flip, "sha256", marks=pytest.mark.slow),
+        pytest.param(_swap, "sha256", marks=pytest.mark.slow),
+        (_remove, "missing"),
+    ],
 )
 def test_a_damaged_bundle_is_refused_and_served_once_it_is_whole(
     damage: Callable[[Path, Store], None], reason: str, store: Store, server: Server

@@ -83,7 +83,7 @@ def test_workers_are_replaced_one_by_one_and_no_request_even_notices(tmp_path: P
         server.until(all_serve)
         answers = answers_of(server, store, refs)
         before = {one["number"] for one in server.status()["workers"]["each"]}
-        with stream(server, tmp_path, answers, requests=4000, rate=500.0) as outcome:
+        with stream(server, tmp_path, answers, requests=4000, rate=800.0) as outcome:
             time.sleep(0.5)
             _send(server, signal.SIGHUP)
             state = server.until(

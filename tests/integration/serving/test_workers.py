@@ -114,6 +114,7 @@ def test_rows_that_went_with_a_worker_are_said_to_the_row(store: Store, tmp_path
     assert 30 - len(written) == state["workers"]["lost_rows"] > 0
 
 
+@pytest.mark.slow
 def test_half_a_line_of_a_killed_worker_is_cut_off(store: Store, tmp_path: Path) -> None:
     log = {"predictions": True, "folder": str(tmp_path / "log")}
     with running(store.folder, tmp_path / "service", workers=2, log=log) as server:
@@ -212,6 +213,7 @@ def test_wrong_settings_leave_the_workers_as_they_are(store: Store, tmp_path: Pa
         assert _pids(server) == pids
 
 
+@pytest.mark.slow
 def test_a_replacement_that_does_not_serve_replaces_nobody(store: Store, tmp_path: Path) -> None:
     flag = tmp_path / "broken"
     harness = tmp_path / "sometimes.py"

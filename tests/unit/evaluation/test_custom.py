@@ -265,7 +265,7 @@ def test_sums_over_slices_add_up_and_a_weighted_ratio_is_numpys_average(drawn):
     assert found == pytest.approx(wanted)
 
 
-@pytest.mark.parametrize(("digits", "least"), [(9, 1), (1, 0)])
+@pytest.mark.parametrize(("digits", "least"), [pytest.param(9, 1, marks=pytest.mark.slow), (1, 0)])
 def test_equal_quantiles_are_missed_at_most_at_the_declared_rate(digits, least):
     """150 pairs of equally good models: a bound of 5 % misses at most 9 %, also where many values are equal."""
     metric = {"quantile": {"of": "abs(score - label)", "at": 0.5}, "better": "lower"}
