@@ -104,7 +104,7 @@ bench: env ## Measure everything the README gives a figure for, side by side wit
 run-lengths: env ## How long the monitor and its peers stay quiet and how soon they speak, into docs/monitoring.md: a quarter of an hour
 	@python -m ci_scripts.run_lengths --write
 
-simulate: env ## How often the gates let equal and worse candidates pass, from seeds, into docs/gates.md: ten minutes
+simulate: env ## How often the gates let equal and worse candidates pass, from seeds, into docs/gates.md: half an hour of CPU
 	@python -m ci_scripts.operating --write
 
 estimators: env ## Which estimators can be served, how large and how fast they are, into docs/estimators.md: some minutes, 1.2 GB
