@@ -48,7 +48,7 @@ def test_any_worker_speaks_for_all(store: Store, tmp_path: Path) -> None:
     with running(store.folder, tmp_path / "service", workers=2, log=log) as server:
         state = server.until(all_serve)
         assert state["workers"]["wanted"] == 2
-        assert _answered_by(server) == set(_pids(server))
+        _until(lambda: _answered_by(server) == set(_pids(server)), "answers of both")
 
         for number in range(20):
             assert server.predict(request_id=f"r-{number}").status == 200
