@@ -13,11 +13,12 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final
 
 import jinja2
 
+from ci_scripts.bake import ROOT
+from ci_scripts.wheel import TEMPLATE
 from gitops_model.delivery import simulate_canary
 from gitops_model.evaluation import made_up, metrics, trials
 from gitops_model.evaluation.made_up import Pair, Unit
@@ -27,8 +28,6 @@ from gitops_model.formats.contract import Contract
 from gitops_model.formats.gates import Gates
 from gitops_model.formats.serving import Guard
 
-ROOT: Final = Path(__file__).parent.parent
-TEMPLATE: Final = ROOT / "{{cookiecutter.project_slug}}"
 PAGE: Final = ROOT / "docs/gates.md"
 BEGIN: Final = "<!-- begin: python -m ci_scripts.operating --write -->"
 END: Final = "<!-- end: python -m ci_scripts.operating --write -->"

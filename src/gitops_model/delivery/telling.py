@@ -153,7 +153,7 @@ class Herald:
         self._failed: str | None = None
 
     def deployed(self, problem: BadArtifact | None) -> None:
-        """A deploy ended; `problem` says which release could not be had, checked or served."""
+        """A deploy ended; `problem` is None where it went well, else names the release and what is wrong with it."""
         told = problem is not None and problem.reason not in _NOT_TOLD
         self._failed = str(problem) if told else None
 

@@ -23,7 +23,8 @@ SETTINGS = "pyproject.toml"
 LOCK = "library.lock"
 CLONE_SECONDS = 600.0
 BAKE_SECONDS = 600.0
-_INSIDE = "{{cookiecutter.project_slug}}"
+# What is generated stands in a folder whose name is this question of cookiecutter.
+_QUESTION = "cookiecutter.project_slug"
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _SHORT = {
     "gh": "https://github.com/{}.git",
@@ -164,7 +165,9 @@ class Template:
         wanted = self.git.out("hash-object", "--stdin", stdin=lock.encode())
         releases = {release.commit: release for release in self.releases()}
         commits = [*reversed(releases), *self.git.out("rev-list", "--all").split()]
-        asked = "".join(f"{commit}:{_INSIDE}/{LOCK}\n" for commit in commits)
+        folders = self.git.out("ls-tree", "-d", "--name-only", "HEAD").splitlines()
+        inside = next((name for name in folders if _QUESTION in name), _QUESTION)
+        asked = "".join(f"{commit}:{inside}/{LOCK}\n" for commit in commits)
         said = self.git.out("cat-file", "--batch-check=%(objectname)", stdin=asked.encode())
         for commit, line in zip(commits, said.splitlines(), strict=True):
             if line == wanted:

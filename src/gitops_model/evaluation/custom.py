@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -126,9 +126,9 @@ def resampled_quantile(values: Array, at: float, resampler: Resampler) -> Array:
     return tried[np.minimum(first, len(tried) - 1)][:, None]
 
 
-def values(labels: Array, scores: Array, ctx: Context, named: Named) -> dict[str, Any]:
+def values(labels: Array, scores: Array, ctx: Context, named: Named) -> dict[str, Array | float]:
     """What each name of an expression stands for: (n,), or one number for all rows."""
-    found: dict[str, Any] = {**named, "label": labels}
+    found: dict[str, Array | float] = {**named, "label": labels}
     if ctx.problem == "regression":
         return found | {"score": scores}
     found["answer"] = of_row.decisions(scores, ctx).astype(np.float64)

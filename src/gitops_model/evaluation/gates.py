@@ -69,18 +69,13 @@ def metric_gates(
 ) -> list[Gate]:
     """Primary, risk, every limit, and every metric of gates.yaml that has a margin."""
     found = []
-    for kind, metric, rule in (
-        (GateKind.PRIMARY, contract.success.primary, gates.primary),
-        (GateKind.RISK, contract.success.risk, gates.risk),
+    for kind, metric, margin in (
+        (GateKind.PRIMARY, contract.success.primary, gates.primary.margin),
+        (GateKind.RISK, contract.success.risk, gates.risk.margin),
+        *((GateKind.METRIC, own.name, own.margin) for own in gates.metrics if own.margin),
     ):
-        gate = _gain(kind, metric, rows, ctx, resampler, rule.margin, alpha=alpha)
+        gate = _gain(kind, metric, rows, ctx, resampler, margin, alpha=alpha)
         found.append(replace(gate, compared=compared))
-    for declared in gates.metrics:
-        if declared.margin is not None:
-            gate = _gain(
-                GateKind.METRIC, declared.name, rows, ctx, resampler, declared.margin, alpha=alpha
-            )
-            found.append(replace(gate, compared=compared))
     for limit in gates.limits:
         gate = Gate(
             kind=GateKind.LIMIT,

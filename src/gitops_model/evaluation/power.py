@@ -17,7 +17,7 @@ from gitops_model.evaluation.intervals import POWER
 from gitops_model.evaluation.slices import allowed
 from gitops_model.formats.check import JUDGED, Check, Gate, GateKind, GateState, SliceRow
 
-_AGAIN = float(ndtri(POWER))
+AGAIN = float(ndtri(POWER))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,9 +99,9 @@ def _overall(check: Check, gate: Gate) -> float | None:
     if gate.delta is None or gate.lower is None or needed is None or not gate.rows:
         return None
     reach = margin * math.sqrt(needed / gate.rows)
-    error = reach / (_AGAIN - float(ndtri(check.alpha)))
+    error = reach / (AGAIN - float(ndtri(check.alpha)))
     # Few groups or blocks widen the bound, which the count of rows needed does not know.
-    wide = gate.delta - gate.lower + _AGAIN * error
+    wide = gate.delta - gate.lower + AGAIN * error
     return reach if check.test_set.unit == "rows" else max(reach, wide)
 
 
@@ -110,7 +110,7 @@ def _slice_loss(row: SliceRow, guard: Gate, alpha: float) -> float:
     quantile = -float(ndtri(alpha) if row.degrees is None else stdtrit(row.degrees, alpha))
     # The guard asks for two things: significant, and more than the margin.
     margin = allowed(row, -guard.limit, relative=guard.relative)
-    return max(quantile * row.error, margin) + _AGAIN * row.error
+    return max(quantile * row.error, margin) + AGAIN * row.error
 
 
 def _assumed(check: Check, gate: Gate, metric: str) -> Sight | None:
@@ -124,7 +124,7 @@ def _assumed(check: Check, gate: Gate, metric: str) -> Sight | None:
     half = max(abs(end - row.candidate) for end in ends) / scale
     quantile = -float(ndtri(check.alpha))
     # The variance of a difference of two independent errors is twice that of one.
-    overall = math.sqrt(2) * half * (1 + _AGAIN / quantile)
+    overall = math.sqrt(2) * half * (1 + AGAIN / quantile)
     margin, rows = abs(gate.limit or 0.0), check.test_set.rows
     found = Sight(
         metric=metric,

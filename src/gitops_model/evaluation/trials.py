@@ -15,6 +15,7 @@ from gitops_model.evaluation import decision, slices, verdict
 from gitops_model.evaluation.inputs import Answers, Facts, TestSet
 from gitops_model.evaluation.intervals import POWER
 from gitops_model.evaluation.made_up import FIRST_DAY, Drawn, Pair
+from gitops_model.evaluation.power import AGAIN
 from gitops_model.evaluation.resampling import SEEDS
 from gitops_model.evaluation.rows import Rows
 from gitops_model.formats.check import (
@@ -39,7 +40,6 @@ SIMULATED = (
     GateKind.SLICE_GUARD,
     GateKind.SLICE_PROOF,
 )
-AGAIN = float(ndtri(POWER))
 
 
 @dataclass(frozen=True, kw_only=True)

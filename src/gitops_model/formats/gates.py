@@ -215,7 +215,7 @@ class Gates:
             raise BadInput([f"{name}: {sentence}" for sentence in unknown])
         policy: Policy = data.get("inconclusive", "block")
 
-        def section(key: str) -> dict[str, Any]:
+        def section(key: str) -> Mapping[str, Any]:
             return {"inconclusive": policy, **_with_margin(data[key])}
 
         proofs = tuple(Prove(**_with_margin(proof)) for proof in data["slices"].get("prove", ()))
@@ -235,7 +235,7 @@ class Gates:
                 _custom(metric, {"inconclusive": policy, **rule})
                 for metric, rule in data.get("metrics", {}).items()
             ),
-            slices=SliceGate(**section("slices") | {"prove": proofs}),
+            slices=SliceGate(**{**section("slices"), "prove": proofs}),
             latency=LatencyGate(**section("latency")),
             memory=BudgetGate(**data["memory"]),
             artifact=BudgetGate(**data["artifact"]),
@@ -263,10 +263,10 @@ def _unknown_metrics(data: Mapping[str, Any]) -> list[str]:
 def _custom(name: str, rule: Mapping[str, Any]) -> CustomMetric:
     kind: MetricKind = next(each for each in KINDS if each in rule)
     said = rule[kind]
-    parts: dict[str, Any] = {"of": said} if isinstance(said, str) else dict(said)
-    at = parts.pop("at", None)
+    parts: Mapping[str, Any] = {"of": said} if isinstance(said, str) else said
     rest = {key: value for key, value in _with_margin(rule).items() if key != kind}
     expressions = tuple(parts[place] for place in ("of", "to") if place in parts)
+    at = parts.get("at")
     return CustomMetric(name=name, kind=kind, expressions=expressions, at=at, **rest)
 
 

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import yaml
 
@@ -246,7 +246,7 @@ def _lines(found: Draft, source: str) -> Iterator[str]:
 
 
 def _input(column: Column) -> Iterator[str]:
-    rules: dict[str, Any] = {"type": column.kind}
+    rules: dict[str, object] = {"type": column.kind}
     seen: list[str] = []
     if column.kind in ("number", "integer"):
         kind = int if column.kind == "integer" else float
@@ -284,7 +284,7 @@ def _label_lines(found: Draft) -> Iterator[str]:
             f"{QUESTION} Is {label.name} what the model shall answer? It is the last column that could be. "
             "Another one: --label NAME"
         )
-    output: dict[str, Any] = {"name": label.name}
+    output: dict[str, object] = {"name": label.name}
     if found.problem == "binary":
         yes = _comment(found.positive or "")
         yield f"{QUESTION} From which probability on is the answer yes? And is {yes} the yes?"

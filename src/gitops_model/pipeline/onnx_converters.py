@@ -41,7 +41,7 @@ def register(estimator: Any) -> Mapping[str, int] | None:
 
 def libraries(estimator: Any) -> set[str]:
     """The packages whose classes an estimator consists of, by its parameters."""
-    parameters: dict[str, Any] = getattr(estimator, "get_params", dict)()
+    parameters: Mapping[str, object] = getattr(estimator, "get_params", dict)()
     parts = [estimator, *parameters.values()]
     for value in parameters.values():
         # The transformers of a ColumnTransformer stand in tuples.

@@ -7,7 +7,6 @@ import json
 import logging
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,7 @@ import pytest
 from starlette.applications import Starlette
 
 from gitops_model.formats.contract import Contract
-from gitops_model.formats.pointer import Ref
-from gitops_model.formats.serving import Settings
 from gitops_model.runtime.models import Columns, Scores
-from gitops_model.serving.app import create_app
-from gitops_model.serving.snapshot import Loaded, Served, Snapshot
 from tests.support import asgi
 from tests.support.factories import REQUEST, contract_dict, make_contract
 
@@ -35,29 +30,8 @@ def _raise(_columns: Columns) -> Scores:
     raise RuntimeError("out of order")
 
 
-def _app(
-    predict: Callable[[Columns], Scores],
-    *,
-    contract: Contract | None = None,
-    row_seconds: float = 0.0,
-    timeout_ms: int = 1000,
-) -> Starlette:
-    settings = Settings(host="", port=0, store=Path("nowhere"), timeout_ms=timeout_ms)
-    app = create_app(settings)
-    contract = contract or make_contract()
-    loaded = Loaded(
-        sha256="0" * 64,
-        contract=contract,
-        validate=contract.row_validator(),
-        model=Fake(predict),
-        row_seconds=row_seconds,
-        size=1,
-        example=REQUEST,
-        loaded_at="",
-    )
-    ref = Ref(model="flight-delay-v1", sha256="0" * 64)
-    app.state.service.watcher.snapshot = Snapshot(stable=Served(ref=ref, loaded=loaded))
-    return app
+def _app(predict: Callable[[Columns], Scores], **options: Any) -> Starlette:
+    return asgi.app_around(Fake(predict), **options)
 
 
 def _post(app: Starlette, body: Any) -> tuple[int, dict[str, str], Any]:

@@ -7,20 +7,14 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from starlette.applications import Starlette
 
-from gitops_model.formats.pointer import Ref
-from gitops_model.formats.serving import Settings
 from gitops_model.runtime.calls import Call
 from gitops_model.runtime.models import Model, OnnxModel, columns_of
 from gitops_model.serving import watchdog
-from gitops_model.serving.app import create_app
-from gitops_model.serving.snapshot import Loaded, Served, Snapshot
 from gitops_model.serving.watchdog import Watchdog
 from tests.support import asgi, hanging
 from tests.support.factories import REQUEST, make_contract
@@ -31,24 +25,6 @@ CONTRACT = make_contract()
 
 def _endless() -> Model:
     return OnnxModel(hanging.model(), CONTRACT)
-
-
-def _app(model: Model, *, row_seconds: float) -> Starlette:
-    """`row_seconds` decides whether the event loop asks the model itself, or a worker thread."""
-    app = create_app(Settings(host="", port=0, store=Path("nowhere"), timeout_ms=200))
-    loaded = Loaded(
-        sha256="0" * 64,
-        contract=CONTRACT,
-        validate=CONTRACT.row_validator(),
-        model=model,
-        row_seconds=row_seconds,
-        size=1,
-        example=REQUEST,
-        loaded_at="",
-    )
-    ref = Ref(model="flight-delay-v1", sha256="0" * 64)
-    app.state.service.watcher.snapshot = Snapshot(stable=Served(ref=ref, loaded=loaded))
-    return app
 
 
 async def _until(happened: Callable[[], bool]) -> None:
@@ -98,7 +74,7 @@ def test_a_call_that_was_ended_asks_no_more_until_it_is_renewed() -> None:
 
 def test_a_worker_thread_is_had_back_at_the_deadline() -> None:
     async def story() -> None:
-        app = _app(_endless(), row_seconds=1.0)
+        app = asgi.app_around(_endless(), row_seconds=1.0, timeout_ms=200)
         service = app.state.service
         try:
             for _ in range(3 * service._pool._max_workers):
@@ -121,7 +97,7 @@ def test_a_model_that_holds_the_event_loop_is_ended_and_its_caller_gets_the_fall
     died: list[int] = []
 
     async def story() -> None:
-        app = _app(_endless(), row_seconds=0.0)
+        app = asgi.app_around(_endless(), row_seconds=0.0, timeout_ms=200)
 
         def die(code: int) -> None:
             died.append(code)
@@ -157,7 +133,7 @@ def test_what_nobody_can_end_ends_the_process(
             return np.array([0.5])
 
     async def story() -> None:
-        app = _app(Stuck(), row_seconds=0.0)
+        app = asgi.app_around(Stuck(), row_seconds=0.0, timeout_ms=200)
         dog = Watchdog(threads=1, calls=list, seconds=1, look_seconds=0.05, die=die)
         task = asyncio.create_task(dog.run())
         await asyncio.sleep(0.1)

@@ -6,20 +6,15 @@ import asyncio
 import json
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from starlette.applications import Starlette
 
-from gitops_model.formats.pointer import Ref
-from gitops_model.formats.serving import Settings
 from gitops_model.runtime.models import Columns, Scores
-from gitops_model.serving.app import create_app
 from gitops_model.serving.service import Service
-from gitops_model.serving.snapshot import Loaded, Served, Snapshot
 from tests.support import asgi
-from tests.support.factories import REQUEST, make_contract
+from tests.support.factories import REQUEST
 
 BATCH = json.dumps({"rows": [REQUEST] * 20})
 ONE = json.dumps({"inputs": REQUEST})
@@ -40,24 +35,6 @@ class Slow:
         return np.array([0.75] * rows)
 
 
-def _app(model: Slow, **settings: Any) -> Starlette:
-    app = create_app(Settings(host="", port=0, store=Path("nowhere"), **settings))
-    contract = make_contract()
-    loaded = Loaded(
-        sha256="0" * 64,
-        contract=contract,
-        validate=contract.row_validator(),
-        model=model,
-        row_seconds=0.0,
-        size=1,
-        example=REQUEST,
-        loaded_at="",
-    )
-    ref = Ref(model="flight-delay-v1", sha256="0" * 64)
-    app.state.service.watcher.snapshot = Snapshot(stable=Served(ref=ref, loaded=loaded))
-    return app
-
-
 def _metrics(app: Starlette) -> str:
     text: str = app.state.service.metrics.exposition().decode()
     return text
@@ -66,7 +43,7 @@ def _metrics(app: Starlette) -> str:
 def test_a_full_queue_refuses_batches_at_once_and_single_rows_are_answered() -> None:
     async def story() -> None:
         model = Slow()
-        app = _app(model, timeout_ms=20_000)
+        app = asgi.app_around(model, timeout_ms=20_000)
         service: Service = app.state.service
         waiting = [
             asyncio.create_task(asgi.post(app, BATCH)) for _ in range(service.limits.most_pooled)
@@ -94,7 +71,7 @@ def test_a_full_queue_refuses_batches_at_once_and_single_rows_are_answered() -> 
 def test_what_waited_in_the_queue_past_its_deadline_is_never_computed() -> None:
     async def story() -> None:
         model = Slow()
-        app = _app(model, timeout_ms=200)
+        app = asgi.app_around(model, timeout_ms=200)
         service: Service = app.state.service
         answers = [
             asyncio.create_task(asgi.post(app, BATCH)) for _ in range(service.limits.most_pooled)
@@ -111,28 +88,9 @@ def test_what_waited_in_the_queue_past_its_deadline_is_never_computed() -> None:
 
 def test_the_deadline_counts_from_arrival_and_includes_the_wait_for_the_event_loop() -> None:
     async def call(app: Starlette, waited: float) -> int:
-        sent: list[Any] = []
+        return (await asgi.post(app, ONE, arrived=time.perf_counter() - waited))[0]
 
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": ONE.encode()}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "path": "/predict",
-            "headers": [],
-            "query_string": b"",
-            "root_path": "",
-            "arrived": time.perf_counter() - waited,
-        }
-        await app(scope, receive, send)
-        status: int = sent[0]["status"]
-        return status
-
-    app = _app(Slow(), timeout_ms=1000)
+    app = asgi.app_around(Slow(), timeout_ms=1000)
     assert asyncio.run(call(app, 0.5)) == 200
     assert asyncio.run(call(app, 1.5)) == 504
     assert 'requests_refused_total{reason="deadline"} 1.0' in _metrics(app)
@@ -142,7 +100,7 @@ def test_bodies_that_arrive_in_pieces_are_bounded_together(monkeypatch: Any) -> 
     from gitops_model.serving import replies
 
     monkeypatch.setattr(replies, "MOST_HELD", 10)
-    app = _app(Slow())
+    app = asgi.app_around(Slow())
     status, headers, _ = asyncio.run(asgi.post(app, ONE))
     assert (status, headers["retry-after"]) == (429, "1")
     assert app.state.service.limits.held == 0

@@ -8,28 +8,15 @@ from typing import Any
 
 import pytest
 
-from gitops_model.formats.pointer import Canary, Pointer, Ref
+from gitops_model.formats.pointer import Pointer
 from gitops_model.formats.removed import Removal
 from gitops_model.formats.serving import Guard
 from gitops_model.serving.guarding import CanaryGuard, CanaryState
 from gitops_model.serving.predictor import RowAnswer
-from gitops_model.serving.snapshot import Served, Snapshot
-from tests.support.factories import make_contract
+from gitops_model.serving.snapshot import Served
+from tests.support.canaries import CANARY, OTHER, STABLE, routed
 
 QUICK = Guard(min_minutes=1, min_requests=100, errors=0.05, fallbacks=0.05)
-
-
-def _served(number: int) -> Served:
-    loaded: Any = SimpleNamespace(contract=make_contract())
-    return Served(ref=Ref(model=f"flight-delay-v{number}", sha256=f"{number:064x}"), loaded=loaded)
-
-
-STABLE, CANARY, OTHER = _served(1), _served(2), _served(3)
-
-
-def _snapshot(canary: Served | None = CANARY) -> Snapshot:
-    rule = Canary(model=canary.ref.model, sha256=canary.ref.sha256, percent=10) if canary else None
-    return Snapshot(stable=STABLE, canary=canary, canary_rule=rule)
 
 
 class Place:
@@ -38,14 +25,14 @@ class Place:
     def __init__(self, rules: Guard = QUICK) -> None:
         self.now = 0.0
         self.told: list[Removal] = []
-        rule = _snapshot().canary_rule
+        rule = routed().canary_rule
         self.watcher: Any = SimpleNamespace(
             remove=self.told.append,
             removed={},
             desired=SimpleNamespace(pointer=Pointer(stable=STABLE.ref, canary=rule)),
         )
         self.guard = CanaryGuard(rules, self.watcher, clock=lambda: self.now)
-        self.guard.switched(_snapshot())
+        self.guard.switched(routed())
 
     def ask(
         self, served: Served, *, times: int = 1, status: int = 200, fell_back: bool = False
@@ -124,11 +111,11 @@ def test_what_does_not_count() -> None:
 def test_another_canary_or_another_stable_release_is_judged_from_nothing() -> None:
     place = Place()
     first = place.guard.judge
-    place.guard.switched(_snapshot())
+    place.guard.switched(routed())
     assert place.guard.judge is first, "another percent, or a freeze, is no reason to forget"
-    place.guard.switched(_snapshot(OTHER))
+    place.guard.switched(routed(OTHER))
     assert place.guard.judge is not first
-    place.guard.switched(_snapshot(None))
+    place.guard.switched(routed(None))
     assert place.guard.judge is None and place.guard.state() is None
     place.guard.look()
 
@@ -138,7 +125,7 @@ def test_metrics_know_a_canary_that_is_out_and_none_that_is_not_named() -> None:
     sha256 = CANARY.ref.sha256
     one = Removal(model=CANARY.ref.model, sha256=sha256, stable="s", at="2026-01-01", reason="r")
     place.watcher.removed = {sha256: one}
-    place.guard.switched(_snapshot(None))
+    place.guard.switched(routed(None))
     assert place.metrics()["model_canary_verdict", "flight-delay-v2", "bad"] == 1
     assert place.guard.removals()[0]["reason"] == "r"
     place.watcher.desired = SimpleNamespace(pointer=Pointer(stable=STABLE.ref))

@@ -7,28 +7,13 @@ import random
 from types import SimpleNamespace
 from typing import Any
 
-from gitops_model.formats.pointer import Canary, Ref
 from gitops_model.formats.removed import Removal
 from gitops_model.formats.serving import Guard
 from gitops_model.serving.guard import Judge
 from gitops_model.serving.pooled import Bench, PooledGuard
-from gitops_model.serving.snapshot import Served, Snapshot
-from tests.support.factories import make_contract
+from tests.support.canaries import CANARY, OTHER, STABLE, routed
 
 RULES = Guard(min_minutes=1, min_requests=100, errors=0.01, fallbacks=0.01)
-
-
-def _served(number: int) -> Served:
-    loaded: Any = SimpleNamespace(contract=make_contract())
-    return Served(ref=Ref(model=f"flight-delay-v{number}", sha256=f"{number:064x}"), loaded=loaded)
-
-
-STABLE, CANARY, OTHER = _served(1), _served(2), _served(3)
-
-
-def _snapshot(canary: Served | None = CANARY) -> Snapshot:
-    rule = Canary(model=canary.ref.model, sha256=canary.ref.sha256, percent=10) if canary else None
-    return Snapshot(stable=STABLE, canary=canary, canary_rule=rule)
 
 
 class Crew:
@@ -47,7 +32,7 @@ class Crew:
             remove=lambda removal: self.removed.append((number, removal)), removed={}
         )
         guard = PooledGuard(rules, watcher)
-        guard.switched(_snapshot())
+        guard.switched(routed())
         return guard
 
     def ask(self, worker: int, *, canary: bool, status: int = 200, key: str | None = None) -> None:
@@ -116,11 +101,11 @@ def test_a_bad_canary_leaves_all_workers_by_the_verdict_of_one_judge() -> None:
     assert "requests that fail" in removal.reason
     # Once nobody routes it, it is forgotten: after `forgive` it is judged from nothing, and not taken out again.
     for guard in crew.guards:
-        guard.switched(_snapshot(None))
+        guard.switched(routed(None))
     assert crew.half_second() == []
     crew.removed.clear()
     for guard in crew.guards:
-        guard.switched(_snapshot())
+        guard.switched(routed())
     [verdict] = crew.half_second()
     assert (verdict["state"]["verdict"], crew.removed) == ("not yet", [])
 
@@ -138,7 +123,7 @@ def test_without_leave_to_act_a_bad_canary_is_only_spoken_of() -> None:
 
 def test_workers_that_switch_later_do_not_mix_two_canaries() -> None:
     crew = Crew(2)
-    crew.guards[0].switched(_snapshot(OTHER))
+    crew.guards[0].switched(routed(OTHER))
     for _ in range(30):
         crew.ask(1, canary=True, status=500)
         crew.ask(1, canary=False)
