@@ -42,6 +42,16 @@ def refused(isvc: dict[str, Any]) -> list[str]:
     return list(_refused(isvc))
 
 
+def pods(isvc: dict[str, Any]) -> dict[str, int]:
+    """Release → its pods once all are ready: adjustStableMinReplicasForCanaries in components/predictor.go."""
+    stable = isvc["spec"]["predictor"]
+    found = {
+        one["predictor"]["name"]: one["predictor"]["minReplicas"]
+        for one in isvc["spec"].get("canary", [])
+    }
+    return found | {stable["name"]: max(stable["minReplicas"] - sum(found.values()), 1)}
+
+
 @functools.cache
 def _validator(kind: str) -> jsonschema.Draft202012Validator:
     schema = yaml.safe_load((CRDS / FILES[kind]).read_text())

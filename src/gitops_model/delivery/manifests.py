@@ -46,7 +46,7 @@ class Released:
 class Site:
     """Where it runs. `image` is the service image by digest, `storage` the DVC remote as the cluster sees it.
 
-    `replicas` pods of stable; `log` is the prediction log's absolute folder; `grace` seconds a pod may take to end.
+    `replicas` pods of each release; `log` is the absolute folder of the prediction log; `grace` seconds to end a pod.
     """
 
     image: str
@@ -71,17 +71,20 @@ def inference_service(pointer: Pointer, records: Mapping[Ref, Released], site: S
     _require_names(task, [stable, *([canary.ref] if canary else []), *([warm] if warm else [])])
     _require_host(task, site.namespace)
 
-    def predictor(ref: Ref, **more: int) -> Json:
-        return {"name": _variant(ref), **more, **_pod(ref, records[ref], site)}
+    def predictor(ref: Ref, pods: int) -> Json:
+        return {"name": _variant(ref), "minReplicas": pods, **_pod(ref, records[ref], site)}
 
-    trials: list[Json] = []
+    trials: list[tuple[int, Ref]] = []
     if canary is not None:
-        percent = _percent(canary)
-        trials.append({"trafficPercent": percent, "predictor": predictor(canary.ref)})
+        trials.append((_percent(canary), canary.ref))
     if warm is not None:
-        trials.append({"trafficPercent": 0, "predictor": predictor(warm, minReplicas=1)})
-    # KServe takes the pods of its canaries, of which `previous` is one to it, off those of stable.
-    pods = site.replicas + (1 if warm else 0)
+        trials.append((0, warm))
+    # Each can take everything at once. KServe takes the pods of the others, once they are ready, off those of stable.
+    pods = site.replicas * (1 + len(trials))
+    others = [
+        {"trafficPercent": percent, "predictor": predictor(ref, site.replicas)}
+        for percent, ref in trials
+    ]
     return {
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
@@ -95,8 +98,8 @@ def inference_service(pointer: Pointer, records: Mapping[Ref, Released], site: S
             },
         },
         "spec": {
-            "predictor": predictor(stable, minReplicas=pods),
-            **({"canary": trials} if trials else {}),
+            "predictor": predictor(stable, pods),
+            **({"canary": others} if others else {}),
         },
     }
 
@@ -204,7 +207,7 @@ def _percent(canary: Canary) -> int:
         nearest = max(1, round(canary.percent))
         raise BadInput(
             f"production.yaml: canary.percent is {canary.percent:g}; KServe splits by whole percents; allowed: 1 to "
-            f"100. Ship it with another share: gitops-model ship {canary.model} --canary {nearest}"
+            f"100. Ship it with another share: make ship MODEL={canary.model} CANARY={nearest}"
         )
     return int(canary.percent)
 

@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--storage", help="the DVC remote as the cluster sees it (default: its url)"
     )
     kserve.add_argument("--service-account", help="the account whose secret reads the storage")
-    kserve.add_argument("--replicas", type=int, default=1, help="pods of stable (default: 1)")
+    kserve.add_argument("--replicas", type=int, default=1, help="pods of each release (default: 1)")
     kserve.add_argument(
         "--ref", metavar="REV", help="production.yaml of this commit (default: main)"
     )

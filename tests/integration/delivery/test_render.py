@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import http.client
 import json
 import re
@@ -16,11 +17,11 @@ from typing import Any
 import pytest
 import yaml
 
-from gitops_model.delivery import dvc, programs
+from gitops_model.delivery import dvc, programs, render
 from gitops_model.formats.pointer import Canary, Pointer, Ref
 from tests.support import crds
 from tests.support.factories import REQUEST
-from tests.support.places import TEMPLATE
+from tests.support.places import ROOT, TEMPLATE
 from tests.support.world import Clone, World
 
 IMAGE = f"ghcr.io/team/flight-delay@sha256:{'1' * 64}"
@@ -341,6 +342,15 @@ def test_a_pod_whose_storage_holds_other_bytes_is_never_ready(stored: Clone, pod
     until(lambda: pod.ask("/status")[1]["errors"])
     assert "sha256" in json.dumps(pod.ask("/status")[1]["errors"])
     assert (pod.probe("readinessProbe"), pod.probe("livenessProbe")) == (503, 200)
+
+
+def test_the_page_shows_commands_that_exist() -> None:
+    text = (ROOT / "docs/kubernetes.md").read_text()
+    lines = re.findall(r"^\.venv/bin/gitops-model render (.+?)(?: \|.*)?$", text, re.MULTILINE)
+    parser = argparse.ArgumentParser()
+    render.add_arguments(parser)
+    found = [render.Options(**vars(parser.parse_args(shlex.split(line)))) for line in lines]
+    assert {one.target for one in found} == {"kserve", "argo"}
 
 
 def test_the_generated_repository_does_not_speak_of_it() -> None:
