@@ -61,7 +61,8 @@ class Site:
 def inference_service(pointer: Pointer, records: Mapping[Ref, Released], site: Site) -> Json:
     """KServe's resource for what the pointer says; `records` holds stable, canary and previous.
 
-    Without a record `previous` is left out, as a way back that is lost. Raises BadInput with every problem.
+    Without a record `previous` is left out, as a way back that is lost. Raises BadInput for names that are too long or
+    of another task, and for a share that is no whole percent.
     """
     assert pointer.stable is not None
     stable, canary, previous = pointer.stable, pointer.canary, pointer.previous
