@@ -47,8 +47,7 @@ def test_each_change_is_told_with_who_when_and_why(clone: Clone) -> None:
     told = [re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d +", "", line) for line in said[1:]]
     assert [re.sub(r" [0-9a-f]{12} ", " # ", line) for line in told] == [
         "other       Grace Hopper      #  freezes, because: holidays",
-        "rollback    Grace Hopper      #  flight-delay-v2 → flight-delay-v1; flight-delay-v2 gets 10 % of the traffic "
-        "(reason: it is late again)",
+        "rollback    Grace Hopper      #  flight-delay-v2 → flight-delay-v1 (reason: it is late again)",
         "deploy      Ada Example       #  flight-delay-v1 → flight-delay-v2",
         "deploy      Ada Example       #  flight-delay-v2 gets 10 % of the traffic",
         "deploy      Ada Example       #  flight-delay-v1 is the first release to serve",
