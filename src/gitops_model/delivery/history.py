@@ -21,7 +21,9 @@ from gitops_model.formats.pointer import Pointer, Ref
 SHOWN = 50
 
 Kind = Literal["deploy", "rollback", "other", "unreadable"]
-_REASON = re.compile(r"^Reason: (.*)$", re.MULTILINE)
+# What `ship` writes before the reason of a release that ships without a pass.
+UNPASSED = "Shipped although it did not pass the gates"
+_REASON = re.compile(rf"^(?:Reason|{UNPASSED}): (.*)$", re.MULTILINE)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
