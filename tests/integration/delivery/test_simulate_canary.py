@@ -54,3 +54,23 @@ def test_the_bounds_themselves_can_be_simulated(capsys: pytest.CaptureFixture[st
     words = "--canaries 1 --hours 0.001 --base-errors 1 --error-rate 1 --slow 1000 --rate 1e6"
     assert cli.main(["simulate", "canary", *words.split()]) == 0
     assert "from seed 0" in capsys.readouterr().out.lower()
+
+
+def test_the_table_alone_decides_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = SimpleNamespace(
+        add_arguments=simulate_canary.add_arguments,
+        Options=dict,
+        run=lambda options: 40 + int(options["rate"]),
+    )
+    monkeypatch.setattr(simulate, "KINDS", {**simulate.KINDS, "other": (other, "something else")})
+    assert cli.main(["simulate", "other", "--rate", "2"]) == 42
+
+
+def test_help_names_the_kinds_and_their_options(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, said in (["--help"], "how soon the guard"), (["canary", "--help"], "--base-errors"):
+        with pytest.raises(SystemExit) as end:
+            cli.main(["simulate", *words])
+        assert end.value.code == 0 and said in " ".join(capsys.readouterr().out.split())
+    with pytest.raises(SystemExit) as end:
+        cli.main(["simulate", "weather"])
+    assert end.value.code == 2 and "canary" in capsys.readouterr().err
