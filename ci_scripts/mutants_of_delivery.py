@@ -170,8 +170,15 @@ DELIVER: tuple[Mutation, ...] = (
     inside(
         "delivery/history.py",
         "history: it serves since the last change, not since its own",
-        "        first = event\n    return first",
-        "        return event\n    return first",
+        "        first = commit\n",
+        "        first = first or commit\n",
+        HISTORY,
+    ),
+    inside(
+        "delivery/history.py",
+        "history: it serves since it first did, before another release",
+        "        if pointer.stable != stable:\n            break\n",
+        "        if pointer.stable != stable:\n            continue\n",
         HISTORY,
     ),
 )
