@@ -36,6 +36,13 @@ UPGRADING: tuple[Mutation, ...] = (
         f"{UPGRADE}::test_the_same_lines_are_an_ordinary_conflict",
     ),
     inside(
+        "delivery/upgrade.py",
+        "upgrade: a commit after a release is taken back to it",
+        " or after:\n",
+        ":\n",
+        f"{UPGRADE}::test_a_commit_after_the_newest_release_is_not_taken_back_to_it",
+    ),
+    inside(
         "delivery/template.py",
         "upgrade: the newest release counts as the one that was generated",
         "            if line == wanted:\n",

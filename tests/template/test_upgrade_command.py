@@ -223,6 +223,25 @@ def test_a_version_between_releases_is_found_by_its_lock(source, tmp_path, capsy
     assert (repository / "README.md").read_text().endswith("\nReleased.\n")
 
 
+def test_a_commit_after_the_newest_release_is_not_taken_back_to_it(source, tmp_path, capsys):
+    """The template changed its library and its version stayed, as it does between two releases."""
+    clone = tmp_path / "template"
+    git(source, "clone", "-q", str(source), str(clone))
+    inside = next(clone.glob("*cookiecutter.project_slug*"))
+    (inside / "library.lock").write_text(
+        "gitops-model==1.0.0 \\\n    --hash=sha256:" + "b" * 64 + "\n"
+    )
+    after = commit(clone, "Between releases, with the version as it was")
+    repository = bake.bake(clone, tmp_path, {})
+    commit(repository, "Begin")
+    before = state(repository)
+    for to in (None, "1.0.0"):
+        assert upgrade.upgrade(Git.open(repository), Options(to=to)) is None
+        said = capsys.readouterr().out
+        assert f"is of {after[:12]}, which came after 1.0.0; the template has nothing newer" in said
+    assert state(repository) == before and git(repository, "branch", "--list", "upgrade-*") == ""
+
+
 @pytest.mark.parametrize(
     "to, said",
     [
