@@ -323,14 +323,16 @@ def test_a_folder_beside_the_repository_and_short_names_are_addresses(tmp_path):
         assert templates.origin(tmp_path / "flight").address == address
 
 
-def test_a_token_in_the_address_is_never_shown(repository):
+@pytest.mark.parametrize("password", ["geheim/w", "w@geheim"])
+def test_a_token_in_the_address_is_never_shown(repository, password):
     path = repository / "pyproject.toml"
-    url = "https://user:geheim@127.0.0.1:9/template.git"
+    url = f"https://user:{password}@127.0.0.1:9/template.git"
     path.write_text(re.sub(r"^template = .*$", f'template = "{url}"', path.read_text(), flags=re.M))
     commit(repository, "With a token")
     with pytest.raises(BadInput) as refused:
         go(repository)
-    assert "geheim" not in str(refused.value) and "https://***@127.0.0.1:9/" in str(refused.value)
+    said = str(refused.value)
+    assert "geheim" not in said and "https://***@127.0.0.1:9/" in said
 
 
 def test_the_changelog_is_cut_to_what_concerns_the_project():
