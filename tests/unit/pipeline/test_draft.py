@@ -260,33 +260,3 @@ def test_what_is_no_file(here: Path, name: str, capsys: pytest.CaptureFixture[st
     (here / "folder").mkdir()
     assert main(["contract", name]) == 2
     assert "is no file" in capsys.readouterr().err
-
-
-# A file that is larger than anybody wants to wait for
-
-
-@pytest.mark.parametrize("bound", ["MOST_ROWS", "MOST_BYTES"])
-@pytest.mark.parametrize("text", ["1,2\n", '1,"a\nb"\n'])
-def test_only_the_beginning_of_a_large_file_is_read(
-    here: Path, bound: str, text: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(csv_sample, bound, 50)
-    path = written(here, "a,b\n" + text * 100)
-    sample = csv_sample.read(path)
-    assert not sample.whole and 0 < sample.rows <= 50
-    words = csv_sample.words(path, sample)
-    assert words.startswith(f"the first {sample.rows} rows, 2 columns of ")
-    assert words.endswith("later rows were not looked at")
-
-
-def test_a_file_that_fits_exactly_was_read_whole(
-    here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = written(here, "a,b\n" + "1,2\n" * 10)
-    monkeypatch.setattr(csv_sample, "MOST_ROWS", 10)
-    monkeypatch.setattr(csv_sample, "MOST_BYTES", path.stat().st_size)
-    assert csv_sample.read(path).whole
-
-
-def test_a_mark_of_utf8_is_no_part_of_the_first_name(here: Path) -> None:
-    assert csv_sample.read(written(here, "\ufeffa,b\n1,2\n")).names == ("a", "b")
