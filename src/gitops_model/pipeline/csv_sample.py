@@ -30,6 +30,10 @@ class Sample:
     rows: int
     whole: bool
 
+    def column(self, name: str) -> list[str]:
+        """The texts below `name`."""
+        return self.columns[self.names.index(name)]
+
 
 def read(path: Path, *, separator: str = ",") -> Sample:
     """The first rows of a UTF-8 file, at most MOST_ROWS and about MOST_BYTES. Raises BadInput for what is no table."""
