@@ -8,6 +8,7 @@ MERGING = "tests/unit/serving/test_merging.py"
 SHARED = "tests/unit/serving/test_shared.py"
 POOLED = "tests/unit/serving/test_pooled.py"
 PROCESSES = "tests/integration/serving/test_workers.py"
+SUPERVISOR = "tests/integration/serving/test_supervisor.py"
 LOAD = "tests/integration/serving/test_under_load.py"
 REPLACED = f"{LOAD}::test_workers_are_replaced_one_by_one_and_no_request_even_notices"
 
@@ -88,6 +89,13 @@ WORKERS = (
         "return 0.0 if quick <= 1 else",
         "return 0.0 if quick <= 99 else",
         SHARED,
+    ),
+    inside(
+        "serving/supervisor.py",
+        "workers: one that cannot be started is given up",
+        "            except OSError as error:\n                quick += 1\n",
+        "            except ZeroDivisionError as error:\n                quick += 1\n",
+        SUPERVISOR,
     ),
     inside(
         "serving/supervisor.py",

@@ -63,8 +63,16 @@ def how(code: int) -> str:
 class Worker:
     """A running worker as its supervisor sees it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, *, number: int, place: int) -> None:
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        writer: asyncio.StreamWriter,
+        *,
+        number: int,
+        place: int,
+    ) -> None:
         self.process = process
+        self.writer = writer
         self.number = number
         self.place = place
         self.started = self.heard = time.monotonic()
@@ -72,7 +80,6 @@ class Worker:
         self.open = asyncio.Event()
         self.ready = False
         self.leaving = False
-        self.writer: asyncio.StreamWriter | None = None
 
     @property
     def serving(self) -> bool:
@@ -81,7 +88,7 @@ class Worker:
 
     def send(self, message: dict[str, Any]) -> None:
         """Tell it something, unless it does not listen."""
-        if self.writer is None or self.writer.is_closing():
+        if self.writer.is_closing():
             return
         if self.writer.transport.get_write_buffer_size() < MOST_UNREAD:
             self.writer.write(json.dumps(message).encode() + b"\n")
@@ -93,7 +100,10 @@ class Worker:
 
 
 class Supervisor:
-    """Keeps as many workers running as serving.yaml wants. `again` reads the settings anew, for SIGHUP."""
+    """Keeps as many workers running as serving.yaml wants. `again` reads the settings anew, for SIGHUP.
+
+    `workers` are those that run now, by number.
+    """
 
     def __init__(
         self,
@@ -112,7 +122,7 @@ class Supervisor:
         self._places = 2 * settings.workers + 1
         self._board = Board(folder.board, self._places)
         self._bench = Bench(settings.guard)
-        self._workers: dict[int, Worker] = {}
+        self.workers: dict[int, Worker] = {}
         self._started = 0
         self._ends = 0
         self._lost_rows = 0
@@ -125,11 +135,11 @@ class Supervisor:
         """Until SIGTERM or Ctrl+C."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, self._replace_all)
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self.replace_all)
         self._folder.settings.write_text(self._settings.to_json(), encoding="utf-8")
         for _ in range(self._settings.workers):
-            self._go(self._keep(await self._start()))
+            self._go(self._keep())
         telling = asyncio.create_task(self._tell())
         announcing = asyncio.create_task(self._announce())
         await self._stopping.wait()
@@ -140,68 +150,82 @@ class Supervisor:
         await self._stop()
         telling.cancel()
 
+    def stop(self) -> None:
+        """End all workers in order, and then `run`."""
+        self._stopping.set()
+
     def _go(self, work: Any) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _announce(self) -> None:
-        while not any(worker.open.is_set() for worker in self._workers.values()):
+        while not any(worker.open.is_set() for worker in self.workers.values()):
             await asyncio.sleep(0.02)
         server.say(self._listener)
 
     async def _start(self) -> Worker:
+        """Raises OSError where the machine has no room for another process."""
         self._started += 1
         number = self._started
-        taken = {worker.place for worker in self._workers.values()}
+        taken = {worker.place for worker in self.workers.values()}
         place = next(place for place in range(self._places) if place not in taken)
-        self._board.clear(place)
-        mine, theirs = socket.socketpair()
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *COMMAND,
-                *(str(self._folder.path), str(self._listener.fileno()), str(theirs.fileno())),
-                *(str(number), str(place), str(self._places), str(self._began)),
-                stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=(self._listener.fileno(), theirs.fileno()),
-                # Ctrl+C is for the supervisor alone, which ends them in order.
-                start_new_session=True,
-            )
-        worker = self._workers[number] = Worker(process, number=number, place=place)
-        reader, worker.writer = await asyncio.open_unix_connection(sock=mine, limit=LONGEST_LINE)
+        with contextlib.ExitStack() as undo:
+            self._board.clear(place)
+            mine, theirs = socket.socketpair()
+            undo.callback(mine.close)
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    *COMMAND,
+                    *(str(self._folder.path), str(self._listener.fileno()), str(theirs.fileno())),
+                    *(str(number), str(place), str(self._places), str(self._began)),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    pass_fds=(self._listener.fileno(), theirs.fileno()),
+                    # Ctrl+C is for the supervisor alone, which ends them in order.
+                    start_new_session=True,
+                )
+            reader, writer = await asyncio.open_unix_connection(sock=mine, limit=LONGEST_LINE)
+            undo.pop_all()
+        worker = self.workers[number] = Worker(process, writer, number=number, place=place)
         self._go(self._hear(worker, reader))
+        if self._stopping.is_set():
+            worker.kill(signal.SIGTERM)
         return worker
 
-    async def _keep(self, worker: Worker) -> None:
-        """Start another one each time it ends, until it is told to leave or the service ends."""
+    async def _keep(self, worker: Worker | None = None) -> None:
+        """Start a worker, and another one each time it ends, until it is told to leave or the service ends."""
         quick = 0
-        while True:
-            code = await worker.process.wait()
-            self._ended(worker, code)
-            if worker.leaving or self._stopping.is_set():
-                return
-            lived = time.monotonic() - worker.started
-            quick = 0 if lived > SETTLED_SECONDS else quick + 1
-            if seconds := pause(quick):
+        while not self._stopping.is_set():
+            try:
+                worker = worker or await self._start()
+            except OSError as error:
+                quick += 1
                 logger.error(
-                    "worker %d ended %.1f s after its start, the %d. in a row; the next one starts in %g s",
-                    *(worker.number, lived, quick, seconds),
+                    "a worker cannot be started: %s; it is tried again in %g s", error, pause(quick)
                 )
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(seconds):
-                        await self._stopping.wait()
-            if self._stopping.is_set():
-                return
-            worker = await self._start()
+            else:
+                self._ended(worker, await worker.process.wait())
+                if worker.leaving or self._stopping.is_set():
+                    return
+                lived = time.monotonic() - worker.started
+                quick = 0 if lived > SETTLED_SECONDS else quick + 1
+                if pause(quick):
+                    logger.error(
+                        "worker %d ended %.1f s after its start, the %d. in a row; the next one starts in %g s",
+                        *(worker.number, lived, quick, pause(quick)),
+                    )
+                worker = None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause(quick)):
+                    await self._stopping.wait()
 
     def _ended(self, worker: Worker, code: int) -> None:
         """Keep what it counted, and say what went with it."""
-        del self._workers[worker.number]
+        del self.workers[worker.number]
         self._bench.gone(worker.number)
         lost = self._board.owed(worker.place)
         self._board.clear(worker.place)
-        if worker.writer is not None:
-            worker.writer.close()
+        worker.writer.close()
         try:
             self._mend(worker.process.pid)
             self._folder.fold(worker.number, lost=lost)
@@ -231,7 +255,7 @@ class Supervisor:
                 self._heard(worker, json.loads(line))
 
     def _heard(self, worker: Worker, said: Mapping[str, Any]) -> None:
-        if worker.number not in self._workers:
+        if worker.number not in self.workers:
             return
         worker.heard = time.monotonic()
         self._bench.heard(worker.number, said["saw"])
@@ -260,15 +284,15 @@ class Supervisor:
                     "started_at": worker.started_at,
                     "serving": worker.serving,
                 }
-                for worker in self._workers.values()
+                for worker in self.workers.values()
             ],
         }
         message = {"service": service, "verdicts": self._bench.verdicts()}
-        for worker in self._workers.values():
+        for worker in self.workers.values():
             worker.send(message)
 
     def _look_for_silent(self) -> None:
-        for worker in self._workers.values():
+        for worker in self.workers.values():
             if time.monotonic() - worker.heard > SILENT_SECONDS:
                 logger.error(
                     "worker %d has said nothing for %g s; it is ended",
@@ -277,7 +301,8 @@ class Supervisor:
                 )
                 worker.kill()
 
-    def _replace_all(self) -> None:
+    def replace_all(self) -> None:
+        """One by one, by the settings as they are now; nothing where that is going on already."""
         if self._replacing is None or self._replacing.done():
             self._replacing = asyncio.create_task(self._one_by_one())
 
@@ -299,15 +324,19 @@ class Supervisor:
             return
         self._settings = new
         self._folder.settings.write_text(new.to_json(), encoding="utf-8")
-        old = list(self._workers.values())
+        old = list(self.workers.values())
         for number, worker in enumerate(old, start=1):
-            if worker.number in self._workers and not await self._replace(worker):
+            if worker.number in self.workers and not await self._replace(worker):
                 return
             logger.info("replaced %d of %d workers", number, len(old))
 
     async def _replace(self, old: Worker) -> bool:
         """Returns whether the new one got as far as accepting connections."""
-        new = await self._start()
+        try:
+            new = await self._start()
+        except OSError as error:
+            logger.error("no worker can be started, so the others stay as they are: %s", error)
+            return False
         ready = asyncio.create_task(new.open.wait())
         ended = asyncio.create_task(new.process.wait())
         await asyncio.wait(
@@ -330,9 +359,9 @@ class Supervisor:
         return True
 
     async def _stop(self) -> None:
-        for worker in self._workers.values():
+        for worker in self.workers.values():
             worker.kill(signal.SIGTERM)
-        await self._end(list(self._workers.values()), 0.0)
+        await self._end(list(self.workers.values()), 0.0)
         if self._tasks:
             # Each notices that its worker ended, and hears what it said last.
             await asyncio.wait(self._tasks, timeout=1.0)

@@ -1,0 +1,130 @@
+"""As many workers as are wanted, whatever ends or cannot start: with workers that serve nobody, so that it is quick."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitops_model.formats.serving import Settings
+from gitops_model.serving import supervisor
+from gitops_model.serving.shared import Folder
+from gitops_model.serving.supervisor import Supervisor
+from tests.support import stub_worker
+
+PATIENCE = 20.0
+SETTINGS = Settings(host="127.0.0.1", port=0, store=Path("store"), workers=2, load_seconds=1.0)
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait until it holds."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, f"waited in vain: {what}"
+        await asyncio.sleep(0.01)
+
+
+def serving(crew: Supervisor) -> list[int]:
+    """The numbers of the workers that serve."""
+    return sorted(number for number, worker in crew.workers.items() if worker.serving)
+
+
+@pytest.fixture(autouse=True)
+def _stubs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "COMMAND", (sys.executable, "-IS", stub_worker.__file__))
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE", 0.05)
+
+
+def run(folder: Path, story: Callable[[Supervisor], Awaitable[None]], *settings: Settings) -> None:
+    """Tell a story of a supervisor that began with the first settings and finds the others, one at each SIGHUP.
+
+    No worker outlives it.
+    """
+
+    async def whole() -> None:
+        found = iter(settings[1:])
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            crew = Supervisor(settings[0], listener, Folder(folder), again=lambda: next(found))
+            running = asyncio.create_task(crew.run())
+            try:
+                await asyncio.wait_for(story(crew), PATIENCE)
+            finally:
+                crew.stop()
+                await running
+        assert not crew.workers
+
+    asyncio.run(whole())
+
+
+def _starts(monkeypatch: pytest.MonkeyPatch, *, failing: int) -> list[int]:
+    """The next starts of a process take a while, and the first ones fail, as where there is no room for one more.
+
+    Returns how many are still to fail, and how many began after those.
+    """
+    real, left = asyncio.create_subprocess_exec, [failing, 0]
+
+    async def start(*words: str, **rest: Any) -> asyncio.subprocess.Process:
+        if left[0]:
+            left[0] -= 1
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        left[1] += 1
+        await asyncio.sleep(0.1)
+        return await real(*words, **rest)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start)
+    return left
+
+
+def test_a_worker_that_could_not_be_started_is_started_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story(crew: Supervisor) -> None:
+        await until(lambda: len(serving(crew)) == 2, "both serve")
+        left = _starts(monkeypatch, failing=3)
+        crew.workers[1].kill()
+        await until(lambda: not left[0] and len(serving(crew)) == 2, "two serve again")
+
+    run(tmp_path, story, SETTINGS)
+    assert "a worker cannot be started: [Errno 11] Resource temporarily unavailable" in caplog.text
+
+
+def test_a_service_whose_first_workers_could_not_be_started_serves_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _starts(monkeypatch, failing=4)
+
+    async def story(crew: Supervisor) -> None:
+        await until(lambda: len(serving(crew)) == 2, "both serve")
+
+    run(tmp_path, story, SETTINGS)
+
+
+def test_a_worker_whose_start_ends_after_the_service_did_ends_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = _starts(monkeypatch, failing=0)
+
+    async def story(crew: Supervisor) -> None:
+        await until(lambda: left[1] == 2, "both are being started")
+        assert not crew.workers
+
+    run(tmp_path, story, SETTINGS)
+
+
+def test_a_replacement_that_could_not_be_started_replaces_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story(crew: Supervisor) -> None:
+        await until(lambda: len(serving(crew)) == 2, "both serve")
+        left = _starts(monkeypatch, failing=1)
+        crew.replace_all()
+        await until(lambda: not left[0] and "the others stay as they are" in caplog.text, "said")
+        assert serving(crew) == [1, 2]
+
+    run(tmp_path, story, SETTINGS, SETTINGS)
