@@ -99,6 +99,13 @@ WORKERS = (
     ),
     inside(
         "serving/supervisor.py",
+        "workers: two that start together share a row of the board",
+        "if place not in self._taken)",
+        "if place not in {one.place for one in self.workers.values()})",
+        SUPERVISOR,
+    ),
+    inside(
+        "serving/supervisor.py",
         "workers: half a line stays",
         "prediction_log.drop_torn_line(part)",
         "part.exists()",

@@ -123,6 +123,8 @@ class Supervisor:
         self._board = Board(folder.board, self._places)
         self._bench = Bench(settings.guard)
         self.workers: dict[int, Worker] = {}
+        # From before a worker is started until what it left on the board is counted.
+        self._taken: set[int] = set()
         self._started = 0
         self._ends = 0
         self._lost_rows = 0
@@ -168,9 +170,10 @@ class Supervisor:
         """Raises OSError where the machine has no room for another process."""
         self._started += 1
         number = self._started
-        taken = {worker.place for worker in self.workers.values()}
-        place = next(place for place in range(self._places) if place not in taken)
+        place = next(place for place in range(self._places) if place not in self._taken)
         with contextlib.ExitStack() as undo:
+            self._taken.add(place)
+            undo.callback(self._taken.discard, place)
             self._board.clear(place)
             mine, theirs = socket.socketpair()
             undo.callback(mine.close)
@@ -225,6 +228,7 @@ class Supervisor:
         self._bench.gone(worker.number)
         lost = self._board.owed(worker.place)
         self._board.clear(worker.place)
+        self._taken.discard(worker.place)
         worker.writer.close()
         try:
             self._mend(worker.process.pid)

@@ -81,6 +81,21 @@ def _starts(monkeypatch: pytest.MonkeyPatch, *, failing: int) -> list[int]:
     return left
 
 
+def test_two_workers_that_end_together_come_back_at_places_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _starts(monkeypatch, failing=0)
+
+    async def story(crew: Supervisor) -> None:
+        await until(lambda: len(serving(crew)) == 2, "both serve")
+        for worker in crew.workers.values():
+            worker.kill()
+        await until(lambda: serving(crew) == [3, 4], "two others serve")
+        assert len({worker.place for worker in crew.workers.values()}) == 2
+
+    run(tmp_path, story, SETTINGS)
+
+
 def test_a_worker_that_could_not_be_started_is_started_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -89,6 +104,7 @@ def test_a_worker_that_could_not_be_started_is_started_later(
         left = _starts(monkeypatch, failing=3)
         crew.workers[1].kill()
         await until(lambda: not left[0] and len(serving(crew)) == 2, "two serve again")
+        assert {worker.place for worker in crew.workers.values()} == {0, 1}
 
     run(tmp_path, story, SETTINGS)
     assert "a worker cannot be started: [Errno 11] Resource temporarily unavailable" in caplog.text
