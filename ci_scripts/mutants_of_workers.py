@@ -106,6 +106,20 @@ WORKERS = (
     ),
     inside(
         "serving/supervisor.py",
+        "workers: settings with which none serves stay",
+        "                    self._use(before)\n",
+        "",
+        SUPERVISOR,
+    ),
+    inside(
+        "serving/supervisor.py",
+        "workers: one that ends while it is replaced leaves two",
+        "leaves = old if old.number in self.workers else new",
+        "leaves = old",
+        SUPERVISOR,
+    ),
+    inside(
+        "serving/supervisor.py",
         "workers: half a line stays",
         "prediction_log.drop_torn_line(part)",
         "part.exists()",

@@ -16,12 +16,15 @@ import socket
 import sys
 import tempfile
 import time
+from asyncio import StreamWriter
+from asyncio.subprocess import Process
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gitops_model.errors import GitopsError
+from gitops_model.errors import BadInput, GitopsError
+from gitops_model.files import write_atomic
 from gitops_model.formats.serving import Settings
 from gitops_model.serving import prediction_log, server
 from gitops_model.serving.door import BACKLOG
@@ -42,6 +45,8 @@ READY_SECONDS = 60.0
 SILENT_SECONDS = 60.0
 # What an orderly end takes on top of what the requests in flight are granted.
 GRACE_SECONDS = 5.0
+# What is the same for all workers, or for as long as the service runs.
+FIXED = ("host", "port", "workers", "guard", "log_folder")
 # What a worker has not read by then is not added to; the next line says it anew.
 MOST_UNREAD = 1 << 16
 
@@ -63,14 +68,7 @@ def how(code: int) -> str:
 class Worker:
     """A running worker as its supervisor sees it."""
 
-    def __init__(
-        self,
-        process: asyncio.subprocess.Process,
-        writer: asyncio.StreamWriter,
-        *,
-        number: int,
-        place: int,
-    ) -> None:
+    def __init__(self, process: Process, writer: StreamWriter, number: int, place: int) -> None:
         self.process = process
         self.writer = writer
         self.number = number
@@ -125,9 +123,7 @@ class Supervisor:
         self.workers: dict[int, Worker] = {}
         # From before a worker is started until what it left on the board is counted.
         self._taken: set[int] = set()
-        self._started = 0
-        self._ends = 0
-        self._lost_rows = 0
+        self._started = self._ends = self._lost_rows = 0
         self._said: str | None = None
         self._stopping = asyncio.Event()
         self._replacing: asyncio.Task[None] | None = None
@@ -139,7 +135,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self.replace_all)
-        self._folder.settings.write_text(self._settings.to_json(), encoding="utf-8")
+        self._use(self._settings)
         for _ in range(self._settings.workers):
             self._go(self._keep())
         telling = asyncio.create_task(self._tell())
@@ -189,7 +185,7 @@ class Supervisor:
                 )
             reader, writer = await asyncio.open_unix_connection(sock=mine, limit=LONGEST_LINE)
             undo.pop_all()
-        worker = self.workers[number] = Worker(process, writer, number=number, place=place)
+        worker = self.workers[number] = Worker(process, writer, number, place)
         self._go(self._hear(worker, reader))
         if self._stopping.is_set():
             worker.kill(signal.SIGTERM)
@@ -298,11 +294,8 @@ class Supervisor:
     def _look_for_silent(self) -> None:
         for worker in self.workers.values():
             if time.monotonic() - worker.heard > SILENT_SECONDS:
-                logger.error(
-                    "worker %d has said nothing for %g s; it is ended",
-                    worker.number,
-                    SILENT_SECONDS,
-                )
+                words = "worker %d has said nothing for %g s; it is ended"
+                logger.error(words, worker.number, SILENT_SECONDS)
                 worker.kill()
 
     def replace_all(self) -> None:
@@ -312,35 +305,44 @@ class Supervisor:
 
     async def _one_by_one(self) -> None:
         """A new worker for each old one: first it is ready, then the old one leaves."""
+        before = self._settings
         try:
             new = self._again()
+            changed = [name for name in FIXED if getattr(new, name) != getattr(before, name)]
+            if changed:
+                what = " and ".join(changed)
+                raise BadInput(
+                    f"serving.yaml has another {what}, which needs a restart of the service"
+                )
+            self._use(new)
         except (GitopsError, OSError) as error:
             logger.error("the workers stay as they are: %s", error)
             return
-        fixed = ("host", "port", "workers", "guard", "log_folder")
-        if changed := [
-            name for name in fixed if getattr(new, name) != getattr(self._settings, name)
-        ]:
-            logger.error(
-                "the workers stay as they are: serving.yaml has another %s, which needs a restart of the service",
-                " and ".join(changed),
-            )
-            return
-        self._settings = new
-        self._folder.settings.write_text(new.to_json(), encoding="utf-8")
         old = list(self.workers.values())
-        for number, worker in enumerate(old, start=1):
-            if worker.number in self.workers and not await self._replace(worker):
+        for number, worker in enumerate(old):
+            why = await self._replace(worker) if worker.number in self.workers else None
+            if why is not None:
+                rest = (
+                    f"{number} of {len(old)} run by serving.yaml as it is now, and each that starts"
+                )
+                if number == 0:
+                    self._use(before)
+                    rest = "so the others stay as they are"
+                logger.error("%s, %s", why, rest)
                 return
-            logger.info("replaced %d of %d workers", number, len(old))
+            logger.info("replaced %d of %d workers", number + 1, len(old))
 
-    async def _replace(self, old: Worker) -> bool:
-        """Returns whether the new one got as far as accepting connections."""
+    def _use(self, settings: Settings) -> None:
+        """Workers that are started from now on run by these."""
+        write_atomic(self._folder.settings, settings.to_json())
+        self._settings = settings
+
+    async def _replace(self, old: Worker) -> str | None:
+        """Returns why not, where no new one got as far as accepting connections."""
         try:
             new = await self._start()
         except OSError as error:
-            logger.error("no worker can be started, so the others stay as they are: %s", error)
-            return False
+            return f"no worker can be started ({error})"
         ready = asyncio.create_task(new.open.wait())
         ended = asyncio.create_task(new.process.wait())
         await asyncio.wait(
@@ -353,14 +355,15 @@ class Supervisor:
             new.leaving = True
             new.kill()
             self._ended(new, await ended)
-            logger.error("the new worker does not serve, so the others stay as they are")
-            return False
+            return "the new worker does not serve"
         self._go(self._keep(new))
-        old.leaving = True
+        # Another one follows an old one that ended meanwhile, so the new one is not needed.
+        leaves = old if old.number in self.workers else new
+        leaves.leaving = True
         self._tell_all()
-        old.send({"leave": True})
-        await self._end([old], LEAVE_SECONDS)
-        return True
+        leaves.send({"leave": True})
+        await self._end([leaves], LEAVE_SECONDS)
+        return None
 
     async def _stop(self) -> None:
         for worker in self.workers.values():

@@ -7,6 +7,7 @@ import errno
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,4 +144,54 @@ def test_a_replacement_that_could_not_be_started_replaces_nobody(
         await until(lambda: not left[0] and "the others stay as they are" in caplog.text, "said")
         assert serving(crew) == [1, 2]
 
+    run(tmp_path, story, SETTINGS, SETTINGS)
+
+
+def test_settings_with_which_no_worker_serves_are_put_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story(crew: Supervisor) -> None:
+        await until(lambda: len(serving(crew)) == 2, "both serve")
+        crew.replace_all()
+        await until(lambda: "does not serve, so the others stay as they are" in caplog.text, "said")
+        assert serving(crew) == [1, 2]
+        crew.workers[1].kill()
+        await until(lambda: serving(crew) == [2, 4], "one follows that runs by the old settings")
+
+    run(tmp_path, story, SETTINGS, replace(SETTINGS, max_rows=stub_worker.REFUSED))
+    assert "ended with code 4" in caplog.text
+
+
+def test_settings_with_which_one_worker_serves_are_everybodys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    new = replace(SETTINGS, max_rows=7)
+
+    async def story(crew: Supervisor) -> None:
+        await until(lambda: len(serving(crew)) == 2, "both serve")
+        left = _starts(monkeypatch, failing=0)
+        crew.replace_all()
+        await until(lambda: left[1] == 1, "the first replacement is being started")
+        left[0] = 1
+        await until(lambda: "1 of 2 run by serving.yaml as it is now" in caplog.text, "said")
+        assert serving(crew) == [2, 3]
+        assert Settings.from_json(Folder(tmp_path).settings.read_text()) == new
+
+    run(tmp_path, story, SETTINGS, new)
+
+
+def test_an_old_worker_that_ends_while_it_is_replaced_is_followed_by_one_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story(crew: Supervisor) -> None:
+        await until(lambda: len(serving(crew)) == 2, "both serve")
+        left = _starts(monkeypatch, failing=0)
+        crew.replace_all()
+        await until(lambda: left[1] == 1, "another is being started")
+        crew.workers[1].kill()
+        await until(lambda: "replaced 2 of 2 workers" in caplog.text, "all are replaced")
+        await until(lambda: len(serving(crew)) == 2, "two serve")
+        assert len(crew.workers) == 2
+
+    caplog.set_level("INFO")
     run(tmp_path, story, SETTINGS, SETTINGS)
