@@ -123,7 +123,7 @@ WORKERS = (
         "workers: half a line stays",
         "prediction_log.drop_torn_line(part)",
         "part.exists()",
-        f"{PROCESSES}::test_half_a_line_of_a_killed_worker_is_cut_off",
+        SUPERVISOR,
     ),
     inside(
         "serving/supervisor.py",

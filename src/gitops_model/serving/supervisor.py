@@ -19,7 +19,6 @@ import time
 from asyncio import StreamWriter
 from asyncio.subprocess import Process
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -244,9 +243,9 @@ class Supervisor:
     def _mend(self, pid: int) -> None:
         """Nobody writes its part of the log any more, so half a line that a kill left is cut off here."""
         if self._settings.log_predictions:
-            today = datetime.now(UTC).date()
-            part = self._settings.log_folder / f"date={today}" / prediction_log.part(pid)
-            prediction_log.drop_torn_line(part)
+            # It may have been yesterday's: the last rows of a day are written after its end.
+            for part in self._settings.log_folder.glob(f"date=*/{prediction_log.part(pid)}"):
+                prediction_log.drop_torn_line(part)
 
     async def _hear(self, worker: Worker, reader: asyncio.StreamReader) -> None:
         # One that is killed leaves an error rather than an end where it had not read everything.

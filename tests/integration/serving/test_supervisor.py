@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from gitops_model.formats.serving import Settings
-from gitops_model.serving import supervisor
+from gitops_model.serving import prediction_log, supervisor
 from gitops_model.serving.shared import Folder
 from gitops_model.serving.supervisor import Supervisor
 from tests.support import stub_worker
@@ -195,3 +195,26 @@ def test_an_old_worker_that_ends_while_it_is_replaced_is_followed_by_one_alone(
 
     caplog.set_level("INFO")
     run(tmp_path, story, SETTINGS, SETTINGS)
+
+
+def test_half_a_line_of_a_killed_worker_is_cut_off_whatever_its_day(tmp_path: Path) -> None:
+    logged = replace(SETTINGS, log_predictions=True, log_folder=tmp_path / "log")
+    days = [tmp_path / "log" / f"date={day}" for day in ("2026-11-21", "2026-11-22")]
+
+    async def story(crew: Supervisor) -> None:
+        await until(lambda: len(serving(crew)) == 2, "both serve")
+        for day in days:
+            day.mkdir(parents=True)
+            for worker in crew.workers.values():
+                part = day / prediction_log.part(worker.process.pid)
+                part.write_bytes(b'{"row":0}\n{"ro')
+        killed, lives = crew.workers[1], crew.workers[2]
+        killed.kill()
+        await until(lambda: serving(crew) == [2, 3], "another follows")
+        for day in days:
+            part, other = (day / prediction_log.part(one.process.pid) for one in (killed, lives))
+            assert part.read_bytes() == b'{"row":0}\n'
+            # Its own writer is there to write the rest.
+            assert other.read_bytes() == b'{"row":0}\n{"ro'
+
+    run(tmp_path, story, logged)
