@@ -78,6 +78,20 @@ WORKERS = (
     ),
     inside(
         "serving/pooled.py",
+        "workers: what was seen goes with workers that end together",
+        "self._clock() + KEPT_SECONDS",
+        "self._clock()",
+        POOLED,
+    ),
+    inside(
+        "serving/pooled.py",
+        "workers: an ended one keeps a verdict that another has done with",
+        "self._until.setdefault(pair, self._clock() + KEPT_SECONDS)",
+        "self._until[pair] = self._clock() + KEPT_SECONDS",
+        POOLED,
+    ),
+    inside(
+        "serving/pooled.py",
         "workers: the verdict on another canary is obeyed",
         'if one["pair"] == mine), None)',
         "), None)",
