@@ -31,6 +31,7 @@ from gitops_model.serving.loader import now
 from gitops_model.serving.member import LEAVE_SECONDS, LONGEST_LINE, TELL_SECONDS
 from gitops_model.serving.pooled import Bench
 from gitops_model.serving.shared import Board, Folder
+from gitops_model.serving.trial import PATIENCE
 
 logger = logging.getLogger("gitops_model.serving")
 
@@ -38,7 +39,7 @@ COMMAND = (sys.executable, "-P", "-m", "gitops_model.serving.worker")
 # A worker that ended sooner than this after its start is started again later each time.
 SETTLED_SECONDS = 10.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-# A replacement that cannot answer by then, and the time that a load may take twice, replaces nobody.
+# A replacement that cannot answer by then, and the time that a trial may last, replaces nobody.
 READY_SECONDS = 60.0
 # One that says nothing for so long hangs: it tells something twice a second.
 SILENT_SECONDS = 60.0
@@ -346,7 +347,7 @@ class Supervisor:
         ended = asyncio.create_task(new.process.wait())
         await asyncio.wait(
             (ready, ended),
-            timeout=READY_SECONDS + 2 * self._settings.load_seconds,
+            timeout=READY_SECONDS + PATIENCE * self._settings.load_seconds,
             return_when=asyncio.FIRST_COMPLETED,
         )
         if not ready.done() or ended.done():

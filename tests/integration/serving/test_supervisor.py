@@ -218,3 +218,20 @@ def test_half_a_line_of_a_killed_worker_is_cut_off_whatever_its_day(tmp_path: Pa
             assert other.read_bytes() == b'{"row":0}\n{"ro'
 
     run(tmp_path, story, logged)
+
+
+def test_a_replacement_has_the_time_that_a_trial_may_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "READY_SECONDS", 1.0)
+    slow = replace(SETTINGS, workers=1, load_seconds=0.6, max_rows=stub_worker.SLOW)
+    assert 1.0 + 2 * slow.load_seconds < stub_worker.SLOW_SECONDS < 4 * slow.load_seconds
+
+    async def story(crew: Supervisor) -> None:
+        await until(lambda: serving(crew) == [1], "the first serves")
+        crew.replace_all()
+        await until(lambda: 2 in crew.workers, "the second is started")
+        await until(lambda: 1 not in crew.workers or 2 not in crew.workers, "one is left")
+        assert serving(crew) == [2]
+
+    run(tmp_path, story, replace(slow, max_rows=1), slow)
