@@ -147,6 +147,13 @@ WORKERS = (
         f"{PROCESSES}::test_a_replacement_that_does_not_serve_replaces_nobody",
     ),
     inside(
+        "serving/trial.py",
+        "workers: all load a large bundle at once",
+        "        fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        "",
+        "tests/integration/serving/test_trial.py::test_a_large_bundle_is_loaded_by_one_worker_after_the_other",
+    ),
+    inside(
         "serving/protocol.py",
         "workers: a kill may leave half an answer",
         "            self._head = data\n            return\n",
