@@ -36,6 +36,11 @@ def serving(crew: Supervisor) -> list[int]:
     return sorted(number for number, worker in crew.workers.items() if worker.serving)
 
 
+def places(crew: Supervisor) -> list[int]:
+    """The rows of the board that its workers have."""
+    return sorted(worker.place for worker in crew.workers.values())
+
+
 @pytest.fixture(autouse=True)
 def _stubs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "COMMAND", (sys.executable, "-IS", stub_worker.__file__))
@@ -63,36 +68,46 @@ def run(folder: Path, story: Callable[[Supervisor], Awaitable[None]], *settings:
     asyncio.run(whole())
 
 
-def _starts(monkeypatch: pytest.MonkeyPatch, *, failing: int) -> list[int]:
-    """The next starts of a process take a while, and the first ones fail, as where there is no room for one more.
+class Starts:
+    """The starts of processes from now on: the first fail, as where there is no room for one more; others are held.
 
-    Returns how many are still to fail, and how many began after those.
+    `failing` are still to fail; `begun` did not, and go on once `held` is False.
     """
-    real, left = asyncio.create_subprocess_exec, [failing, 0]
 
-    async def start(*words: str, **rest: Any) -> asyncio.subprocess.Process:
-        if left[0]:
-            left[0] -= 1
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, *, failing: int, held: bool = False
+    ) -> None:
+        self.failing, self.held, self.begun = failing, held, 0
+        self._real = asyncio.create_subprocess_exec
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", self._start)
+
+    async def _start(self, *words: str, **rest: Any) -> asyncio.subprocess.Process:
+        if self.failing:
+            self.failing -= 1
             raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
-        left[1] += 1
-        await asyncio.sleep(0.1)
-        return await real(*words, **rest)
+        self.begun += 1
+        while self.held:
+            await asyncio.sleep(0.01)
+        return await self._real(*words, **rest)
 
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", start)
-    return left
+    def go(self) -> None:
+        """Hold them no longer."""
+        self.held = False
 
 
 def test_two_workers_that_end_together_come_back_at_places_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _starts(monkeypatch, failing=0)
-
     async def story(crew: Supervisor) -> None:
         await until(lambda: len(serving(crew)) == 2, "both serve")
+        assert places(crew) == [0, 1]
+        starts = Starts(monkeypatch, failing=0, held=True)
         for worker in crew.workers.values():
             worker.kill()
+        await until(lambda: starts.begun == 2, "two others are being started")
+        starts.go()
         await until(lambda: serving(crew) == [3, 4], "two others serve")
-        assert len({worker.place for worker in crew.workers.values()}) == 2
+        assert places(crew) == [0, 1]
 
     run(tmp_path, story, SETTINGS)
 
@@ -102,10 +117,10 @@ def test_a_worker_that_could_not_be_started_is_started_later(
 ) -> None:
     async def story(crew: Supervisor) -> None:
         await until(lambda: len(serving(crew)) == 2, "both serve")
-        left = _starts(monkeypatch, failing=3)
+        starts = Starts(monkeypatch, failing=3)
         crew.workers[1].kill()
-        await until(lambda: not left[0] and len(serving(crew)) == 2, "two serve again")
-        assert {worker.place for worker in crew.workers.values()} == {0, 1}
+        await until(lambda: not starts.failing and len(serving(crew)) == 2, "two serve again")
+        assert places(crew) == [0, 1]
 
     run(tmp_path, story, SETTINGS)
     assert "a worker cannot be started: [Errno 11] Resource temporarily unavailable" in caplog.text
@@ -114,7 +129,7 @@ def test_a_worker_that_could_not_be_started_is_started_later(
 def test_a_service_whose_first_workers_could_not_be_started_serves_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _starts(monkeypatch, failing=4)
+    Starts(monkeypatch, failing=4)
 
     async def story(crew: Supervisor) -> None:
         await until(lambda: len(serving(crew)) == 2, "both serve")
@@ -125,11 +140,12 @@ def test_a_service_whose_first_workers_could_not_be_started_serves_later(
 def test_a_worker_whose_start_ends_after_the_service_did_ends_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    left = _starts(monkeypatch, failing=0)
+    starts = Starts(monkeypatch, failing=0, held=True)
 
     async def story(crew: Supervisor) -> None:
-        await until(lambda: left[1] == 2, "both are being started")
-        assert not crew.workers
+        await until(lambda: starts.begun == 2, "both are being started")
+        crew.stop()
+        asyncio.get_running_loop().call_later(0.05, starts.go)
 
     run(tmp_path, story, SETTINGS)
 
@@ -139,9 +155,11 @@ def test_a_replacement_that_could_not_be_started_replaces_nobody(
 ) -> None:
     async def story(crew: Supervisor) -> None:
         await until(lambda: len(serving(crew)) == 2, "both serve")
-        left = _starts(monkeypatch, failing=1)
+        starts = Starts(monkeypatch, failing=1)
         crew.replace_all()
-        await until(lambda: not left[0] and "the others stay as they are" in caplog.text, "said")
+        await until(
+            lambda: not starts.failing and "the others stay as they are" in caplog.text, "said"
+        )
         assert serving(crew) == [1, 2]
 
     run(tmp_path, story, SETTINGS, SETTINGS)
@@ -169,10 +187,11 @@ def test_settings_with_which_one_worker_serves_are_everybodys(
 
     async def story(crew: Supervisor) -> None:
         await until(lambda: len(serving(crew)) == 2, "both serve")
-        left = _starts(monkeypatch, failing=0)
+        starts = Starts(monkeypatch, failing=0, held=True)
         crew.replace_all()
-        await until(lambda: left[1] == 1, "the first replacement is being started")
-        left[0] = 1
+        await until(lambda: starts.begun == 1, "the first replacement is being started")
+        starts.failing = 1
+        starts.go()
         await until(lambda: "1 of 2 run by serving.yaml as it is now" in caplog.text, "said")
         assert serving(crew) == [2, 3]
         assert Settings.from_json(Folder(tmp_path).settings.read_text()) == new
@@ -185,10 +204,12 @@ def test_an_old_worker_that_ends_while_it_is_replaced_is_followed_by_one_alone(
 ) -> None:
     async def story(crew: Supervisor) -> None:
         await until(lambda: len(serving(crew)) == 2, "both serve")
-        left = _starts(monkeypatch, failing=0)
+        starts = Starts(monkeypatch, failing=0, held=True)
         crew.replace_all()
-        await until(lambda: left[1] == 1, "another is being started")
+        await until(lambda: starts.begun == 1, "another is being started")
         crew.workers[1].kill()
+        await until(lambda: 1 not in crew.workers, "the old one ended")
+        starts.go()
         await until(lambda: "replaced 2 of 2 workers" in caplog.text, "all are replaced")
         await until(lambda: len(serving(crew)) == 2, "two serve")
         assert len(crew.workers) == 2
