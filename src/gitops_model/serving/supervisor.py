@@ -30,7 +30,7 @@ from gitops_model.serving.door import BACKLOG
 from gitops_model.serving.loader import now
 from gitops_model.serving.member import LEAVE_SECONDS, LONGEST_LINE, TELL_SECONDS
 from gitops_model.serving.pooled import Bench
-from gitops_model.serving.shared import Board, Folder
+from gitops_model.serving.shared import Board, Colleague, Crew, Folder
 from gitops_model.serving.trial import PATIENCE
 
 logger = logging.getLogger("gitops_model.serving")
@@ -83,6 +83,15 @@ class Worker:
     def serving(self) -> bool:
         """Whether it accepts connections and can answer."""
         return self.open.is_set() and self.ready and not self.leaving
+
+    def seen(self) -> Colleague:
+        """What the others are told of it."""
+        return Colleague(
+            number=self.number,
+            pid=self.process.pid,
+            started_at=self.started_at,
+            serving=self.serving,
+        )
 
     def send(self, message: dict[str, Any]) -> None:
         """Tell it something, unless it does not listen."""
@@ -272,22 +281,14 @@ class Supervisor:
             await asyncio.sleep(TELL_SECONDS)
 
     def _tell_all(self) -> None:
-        service = {
-            "wanted": self._settings.workers,
-            "ends": self._ends,
-            "lost_rows": self._lost_rows,
-            "said": self._said,
-            "workers": [
-                {
-                    "number": worker.number,
-                    "pid": worker.process.pid,
-                    "started_at": worker.started_at,
-                    "serving": worker.serving,
-                }
-                for worker in self.workers.values()
-            ],
-        }
-        message = {"service": service, "verdicts": self._bench.verdicts()}
+        crew = Crew(
+            wanted=self._settings.workers,
+            ends=self._ends,
+            lost_rows=self._lost_rows,
+            said=self._said,
+            workers=tuple(worker.seen() for worker in self.workers.values()),
+        )
+        message = {"crew": crew.to_plain(), "verdicts": self._bench.verdicts()}
         for worker in self.workers.values():
             worker.send(message)
 
