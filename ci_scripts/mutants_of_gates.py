@@ -7,6 +7,7 @@ from ci_scripts.mutants import inside
 LEDGER = "tests/unit/evaluation/test_ledger.py"
 ANCHOR = "tests/unit/evaluation/test_anchor.py"
 LINE = "tests/integration/delivery/test_anchor.py"
+PUBLISH = "tests/integration/actions/test_publish.py"
 LOOKS = "tests/integration/delivery/test_looks.py"
 
 HOLD = (
@@ -111,9 +112,30 @@ HOLD = (
     inside(
         "evaluation/recheck.py",
         "anchor: a report may leave the best release out",
-        "if trusted.anchored and not excused and (check.line is None or not _held(check)):",
+        "if line is None or not (in_production or check.gate(GateKind.ANCHOR)):",
         "if False:",
         ANCHOR,
+    ),
+    inside(
+        "evaluation/recheck.py",
+        "anchor: a report may name a release that never served",
+        "if line is not None and line.sha256 not in served:",
+        "if False and line is not None:",
+        ANCHOR,
+    ),
+    inside(
+        "evaluation/recheck.py",
+        "anchor: a report may choose a worse release without a word",
+        "elif line is not None and line.sha256 != served[0] and not line.note:",
+        "elif False and line is not None:",
+        ANCHOR,
+    ),
+    inside(
+        "actions/recompute.py",
+        "anchor: the report's own words about the releases are shown",
+        "replace(check, line=past.told(check.line))",
+        "check",
+        PUBLISH,
     ),
     inside(
         "delivery/served.py",

@@ -275,8 +275,8 @@ def _decide(
             return "pending", outcome.sentence, training, None
         return outcome.state, outcome.sentence, outcome.hint, None
     git = Git.open(Path())
-    anchored = served.elsewhere(git, rules)
-    found = recompute.recompute(outcome, rules, files, anchored=anchored)
+    past = served.past(git, rules, metric=rules.contract.success.primary)
+    found = recompute.recompute(outcome, rules, files, past=past)
     return found.state, found.sentence, None, found
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from gitops_model.delivery.baseline import Baseline
 from gitops_model.delivery.check import UNDECIDED, worded
+from gitops_model.delivery.served import Past
 from gitops_model.evaluation import decision
 from gitops_model.evaluation.recheck import Trusted, contradictions
 from gitops_model.formats.check import BaselineModel, Check, State
@@ -18,17 +19,14 @@ OWN_WARNINGS = 5
 KNOWN = (UNDECIDED, "Nothing is in production: ", "contract.yaml differs ", "gates.yaml differs ")
 
 
-def recompute(
-    check: Check, rules: Baseline, files: Sequence[str], *, anchored: bool = False
-) -> Check:
+def recompute(check: Check, rules: Baseline, files: Sequence[str], *, past: Past) -> Check:
     """The check by the base's gates.yaml and contract.yaml, against the model in production there.
 
-    Its states, sentences and names are our own, so that nothing forged is shown. `anchored`: the best release so far is
-    another one than production.
+    Its states, sentences and names are our own, so that nothing forged is shown. `past`: the releases that served.
     """
     pointer, gates, contract = rules.pointer, rules.gates, rules.contract
     stable = pointer.stable
-    shown = _redecided(check, gates, pointer)
+    shown = _redecided(replace(check, line=past.told(check.line)), gates, pointer)
     compared = check.baseline.sha256 if check.baseline else None
     if compared != (stable.sha256 if stable else None):
         now = stable.model if stable else "nothing"
@@ -42,7 +40,7 @@ def recompute(
         risk=contract.success.risk,
         slices=contract.slices,
         production_sha256=compared,
-        anchored=anchored,
+        served=past.from_best,
     )
     if found := contradictions(check, trusted):
         sentence = f"the report cannot be right, because {'; '.join(found)}."

@@ -7,7 +7,7 @@ import pandas as pd
 from gitops_model.delivery import fetch, scoring
 from gitops_model.delivery.baseline import Baseline
 from gitops_model.delivery.git import Git
-from gitops_model.delivery.served import Past
+from gitops_model.delivery.served import SHOWN, Past
 from gitops_model.errors import BadArtifact, CannotEvaluate
 from gitops_model.evaluation.inputs import Answers
 from gitops_model.formats.bundle import Bundle
@@ -17,7 +17,6 @@ from gitops_model.formats.pointer import Ref
 
 # Releases that are fetched and tried until one can answer the rows.
 TRIED = 3
-SHOWN = 12
 
 
 def answers(

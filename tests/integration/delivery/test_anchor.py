@@ -105,16 +105,16 @@ def test_the_line_is_what_served_on_main_and_only_records_there_move_the_best(ma
     assert [each.model[-2:] for each in found.served] == ["v1", "v2", "v3", "v4"]
     assert found.best(None) == 1
     assert [each.gain for each in found.line(None)] == [0.01, 0.02, 0.03, 0.04]
-    assert served.elsewhere(Git.open(main.root), main.baseline(4))
+    assert found.from_best[0] == SHAS[2]
 
 
 def test_gates_of_main_may_begin_the_line_anew_or_turn_it_off(main: Main) -> None:
     since = {"margin": 0.04, "since": "parcel-delay-v4", "reason": "the label was redefined in May"}
     assert past(main, anchor=since).best("parcel-delay-v4") == 3
-    assert not served.elsewhere(Git.open(main.root), main.baseline(4, anchor=since))
+    assert past(main, anchor=since).from_best == [SHAS[4]]
     off = {"enabled": False, "reason": "the label is redefined each month"}
     assert past(main, anchor=off) == served.Past()
-    assert not served.elsewhere(Git.open(main.root), main.baseline(4, anchor=off))
+    assert past(main, anchor=off).from_best == []
 
 
 def test_a_release_whose_tag_is_gone_stays_in_the_line(main: Main) -> None:
