@@ -139,9 +139,23 @@ HOLD = (
     ),
     inside(
         "delivery/served.py",
-        "anchor: any tag is part of the line",
-        "stable = _stable(git, commit)\n        if stable is not None:",
-        'stable = _stable(git, "HEAD~1")\n        if stable is not None:',
+        "anchor: what was rolled back from stays the best",
+        "limit=DEEP, by=lambda pointer: pointer.stable)",
+        "limit=DEEP, by=id)",
+        LINE,
+    ),
+    inside(
+        "delivery/served.py",
+        "anchor: a trial hides a rollback",
+        "limit=DEEP, by=lambda pointer: pointer.stable)",
+        "limit=DEEP)",
+        LINE,
+    ),
+    inside(
+        "delivery/served.py",
+        "anchor: another branch's releases are part of the line",
+        "served_line(git, rev=baseline.commit,",
+        'served_line(git, rev="mine" if git.commit("mine") else baseline.commit,',
         LINE,
     ),
     inside(

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from gitops_model.delivery import releases
 from gitops_model.delivery.baseline import Baseline
 from gitops_model.delivery.git import Git
+from gitops_model.delivery.steps import served_line
 from gitops_model.errors import BadArtifact, BadInput
 from gitops_model.evaluation.anchor import Served, milestones
 from gitops_model.formats.line import Line, Milestone
-from gitops_model.formats.pointer import Pointer, Ref
+from gitops_model.formats.pointer import Ref
 
 # Changes of production.yaml that are read; older releases are forgotten as anchors.
 DEEP = 300
@@ -57,26 +58,16 @@ class Past:
 def past(git: Git, baseline: Baseline, *, metric: str) -> Past:
     """Of the base branch's history alone: what a pull request says of releases is not looked at.
 
-    A release counts from the moment production.yaml there named it `stable`, which somebody reviewed.
+    A release counts from the moment production.yaml there named it `stable`, which somebody reviewed, and no more once
+    that was rolled back, whatever its bounds were.
     """
     rule = baseline.gates.anchor
     if rule is None or not rule.enabled or not baseline.commit or baseline.stable is None:
         return Past()
-    found: dict[str, Ref] = {}
-    for commit in reversed(git.pointer_commits(baseline.commit, releases.POINTER, limit=DEEP)):
-        stable = _stable(git, commit)
-        if stable is not None:
-            found.setdefault(stable.sha256, stable)
-    found.setdefault(baseline.stable.sha256, baseline.stable)
-    told = tuple(_told(git, ref) for ref in found.values())
+    line = served_line(git, rev=baseline.commit, limit=DEEP, by=lambda pointer: pointer.stable)
+    stables = [step.pointer.stable for step in line]
+    told = tuple(_told(git, ref) for ref in stables if ref is not None)
     return Past(served=told, metric=metric, since=rule.since)
-
-
-def _stable(git: Git, commit: str) -> Ref | None:
-    try:
-        return Pointer.parse(git.text(commit, releases.POINTER) or "").stable
-    except BadInput:
-        return None
 
 
 def _told(git: Git, ref: Ref) -> Served:
