@@ -120,9 +120,9 @@ class World:
             raise BadArtifact("The check ended without a report; its log says why.")
         return self.report
 
-    def judge(self, check: Check | None) -> publish.Verdict:
+    def judge(self, check: Check | None, **started: Any) -> publish.Verdict:
         self.report = None if check is None else json.dumps(check.to_json()).encode()
-        return publish.judge(self.repository, STARTED, job=JOB)
+        return publish.judge(self.repository, STARTED | started, job=JOB)
 
 
 @pytest.fixture
@@ -145,6 +145,24 @@ def test_a_verdict_is_counted_as_a_look_at_its_rows_and_one_without_numbers_is_n
     assert [(look.test_sha256, look.candidate_sha256) for look in world.looks] == [
         (check.test_set.sha256, check.candidate.sha256)
     ] * 2
+
+
+@pytest.mark.parametrize("source", [{"full_name": "eve/model"}, None])
+def test_a_fork_spends_nothing_of_the_test_rows_and_gets_a_preview(
+    world: World, source: dict[str, str] | None
+) -> None:
+    passed = world.judge(good(), head_repository=source)
+    assert (passed.status, passed.look) == ("pending", None)
+    assert f"git push origin {HEAD}:refs/heads/evaluate-12" in passed.body
+    assert "are a preview" in passed.title and "| accuracy |" in passed.body
+    blocked = world.judge(bad(), head_repository=source)
+    assert (blocked.status, blocked.look) == ("failure", None)
+
+
+def test_made_up_numbers_are_no_look(world: World) -> None:
+    assert world.judge(cases.with_gate(good(), "primary", candidate=0.999)).look is None
+    world.pointer = Pointer(stable=Ref(model="parcel-delay-v4", sha256="d" * 64))
+    assert world.judge(good()).look is not None
 
 
 def test_main_says_whether_a_report_had_to_compare_with_the_best_release(world: World) -> None:
@@ -249,7 +267,7 @@ def test_a_reports_own_warnings_come_last_and_are_few(world: World) -> None:
         good(), warnings=("Undecided: no", *(f"own {i}" for i in range(50)), "gates.yaml differs x")
     )
     said = recompute.warnings(
-        recompute.recompute(warned, rules(SERVES), [], past=served.Past()),
+        recompute.recompute(warned, rules(SERVES), [], past=served.Past()).check,
         [],
     )
     assert said == [f"own {i}" for i in range(recompute.OWN_WARNINGS)]
