@@ -55,9 +55,16 @@ HOLD = (
     ),
     inside(
         "delivery/looks.py",
+        "looks: checks at once in one clone lose looks",
+        'git.out("update-ref", OWN, made, old or "")',
+        'git.out("update-ref", OWN, made)',
+        LOOKS,
+    ),
+    inside(
+        "delivery/looks.py",
         "looks: another clone's looks are overwritten",
-        "target = _keep(git, None, [*_lines(git, SHARED), *ours], parent=git.commit(SHARED))",
-        "target = _keep(git, None, ours, parent=git.commit(SHARED))",
+        "target = _commit(git, [*_lines(git, SHARED), *ours], parent=git.commit(SHARED))",
+        "target = _commit(git, ours, parent=git.commit(SHARED))",
         LOOKS,
     ),
     inside(

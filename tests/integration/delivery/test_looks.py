@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,15 @@ def test_without_an_origin_the_clone_counts_for_itself(tmp_path: Path) -> None:
     looks.claim(here, look("a"))
     assert looks.claim(here, look("b")) == [look("a"), look("b")]
     assert git(tmp_path, "status", "--porcelain") == ""
+
+
+def test_checks_at_once_in_one_clone_lose_no_look(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main", str(tmp_path))
+    here = Git.open(tmp_path)
+    wanted = [look(candidate) for candidate in "01234567"]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda one: looks.claim(here, one), wanted))
+    assert sorted(looks.known(here), key=str) == sorted(wanted, key=str)
 
 
 def test_a_branch_of_that_name_that_is_no_ledger_is_left_alone(origin: Path) -> None:
