@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TypeGuard
 
 from gitops_model.delivery.git import Git
@@ -70,19 +71,12 @@ def parse(lines: Iterable[str]) -> list[Look]:
     """The looks in lines of the ledger, each once, in order; a line that is none is passed over."""
     found: dict[tuple[str, str], Look] = {}
     sketches: dict[str, str] = {}
-    for line in lines:
-        look = _look(line)
-        if look is None:
-            continue
-        # The sketch of a test set stands in its first line.
-        sketches.setdefault(look.test_sha256, look.sketch)
-        full = Look(
-            test_sha256=look.test_sha256,
-            candidate_sha256=look.candidate_sha256,
-            sketch=sketches[look.test_sha256],
-        )
-        found.setdefault((look.test_sha256, look.candidate_sha256), full)
-    return list(found.values())
+    for look in filter(None, map(_look, lines)):
+        found.setdefault((look.test_sha256, look.candidate_sha256), look)
+        # It stands in one line of its test set, mostly the first.
+        if look.sketch:
+            sketches.setdefault(look.test_sha256, look.sketch)
+    return [replace(look, sketch=sketches.get(look.test_sha256, "")) for look in found.values()]
 
 
 def _update(git: Git) -> str:

@@ -90,6 +90,12 @@ def test_a_branch_of_that_name_that_is_no_ledger_is_left_alone(origin: Path) -> 
     assert looks.known(ann) == [look("a")]
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_test_set_has_the_sketch_that_any_of_its_lines_holds(first: bool) -> None:
+    lines = [looks._line(look("a"), sketched=first), looks._line(look("b"), sketched=not first)]
+    assert looks.parse(lines) == [look("a"), look("b")]
+
+
 def test_lines_that_are_no_looks_are_passed_over() -> None:
     good = looks._line(look("a"))
     bad = ["", "{", "[]", "7", '{"test": 1}', good.replace("a" * 64, "A" * 64), "[" * 10_000]
