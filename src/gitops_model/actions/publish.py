@@ -227,11 +227,17 @@ def _look(check: Check) -> Look:
 
 
 def _remember(job: Job, look: Look | None) -> None:
-    """Count the look for all who come later. A pull request's side cannot do it, and cannot undo it."""
+    """Count the look for all who come later. A pull request's side cannot do it, and cannot undo it.
+
+    What stands in the way is said, and keeps no comment back.
+    """
     if look is None:
         return
-    with job.git_access():
-        problem = looks.share(Git.open(Path()), [look])
+    try:
+        with job.git_access():
+            problem = looks.share(Git.open(Path()), [look])
+    except GitopsError as error:
+        problem = str(error)
     if problem:
         job.annotate("warning", f"The look at the test set could not be counted: {problem}")
 

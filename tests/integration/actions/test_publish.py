@@ -14,7 +14,7 @@ from gitops_model.actions import client, issues, publish, pulls, recompute, runs
 from gitops_model.actions.job import Job
 from gitops_model.delivery import served
 from gitops_model.delivery.baseline import Baseline
-from gitops_model.errors import BadArtifact, BadInput
+from gitops_model.errors import BadArtifact, BadInput, CannotEvaluate
 from gitops_model.evaluation.anchor import Served
 from gitops_model.evaluation.ledger import Look
 from gitops_model.formats.check import Check, GateState, SliceState, State
@@ -145,6 +145,22 @@ def test_a_verdict_is_counted_as_a_look_at_its_rows_and_one_without_numbers_is_n
     assert [(look.test_sha256, look.candidate_sha256) for look in world.looks] == [
         (check.test_set.sha256, check.candidate.sha256)
     ] * 2
+
+
+def test_a_look_that_cannot_be_counted_keeps_no_comment_back(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: Any) -> str:
+        raise CannotEvaluate("the ledger of looks is too large")
+
+    world.report = json.dumps(good().to_json()).encode()
+    posted: list[publish.Verdict] = []
+    monkeypatch.setattr(publish.looks, "share", broken)
+    monkeypatch.setattr(publish.watching, "line", lambda *_, **__: "")
+    monkeypatch.setattr(publish, "post", lambda *given, **_: posted.append(given[3]))
+    assert publish.run(publish.Options(run=7)) == 0
+    assert [verdict.status for verdict in posted] == ["success"]
+    assert "could not be counted: the ledger of looks is too large" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("source", [{"full_name": "eve/model"}, None])
