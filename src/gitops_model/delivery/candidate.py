@@ -120,7 +120,7 @@ def evaluate(
         test_sha256=test.sha256, candidate_sha256=candidate.sha256, sketch=test.sketch
     )
     # Counted before anybody sees a number, so that an end in between forgets nothing.
-    past = looks.claim(git, look) if claims else looks.known(git)
+    past = _claimed(git, look) if claims else looks.known(git)
     found = verdict.evaluate(
         test=test,
         candidate=new,
@@ -133,6 +133,14 @@ def evaluate(
     )
     same = dvc.file_md5(files.bundle) == files.lock.out(str(CANDIDATE)).md5
     return replace(found, candidate=replace(found.candidate, in_lock="same" if same else "other"))
+
+
+def _claimed(git: Git, look: ledger.Look) -> list[ledger.Look]:
+    if problem := looks.share(git, [look]):
+        _say(
+            f"note: the look is counted here only: {problem.rstrip('.')}. The next check that can hands it in."
+        )
+    return looks.known(git)
 
 
 def _facts(

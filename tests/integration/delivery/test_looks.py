@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops_model.delivery import looks
+from gitops_model.delivery import candidate, looks
 from gitops_model.delivery.git import Git
 from gitops_model.evaluation import sketch
 from gitops_model.evaluation.ledger import Look
@@ -32,20 +32,23 @@ def clone(origin: Path, name: str) -> Git:
     return Git.open(path)
 
 
-def look(candidate: str, test: str = "1") -> Look:
-    return Look(
-        test_sha256=test * 64, candidate_sha256=candidate * 64, sketch=sketch.of([test, "2"])
-    )
+def look(name: str, test: str = "1") -> Look:
+    return Look(test_sha256=test * 64, candidate_sha256=name * 64, sketch=sketch.of([test, "2"]))
+
+
+def claimed(clone: Git, one: Look) -> list[Look]:
+    assert looks.share(clone, [one]) == ""
+    return looks.known(clone)
 
 
 def test_looks_of_all_clones_count_once_and_in_one_order(origin: Path) -> None:
     ann, bob = clone(origin, "ann"), clone(origin, "bob")
-    assert looks.claim(ann, look("a")) == [look("a")]
+    assert claimed(ann, look("a")) == [look("a")]
     # Bob has not fetched: his look is added to what is there by now, not written over it.
-    assert looks.claim(bob, look("b")) == [look("a"), look("b")]
-    assert looks.claim(ann, look("c", "9")) == [look("a"), look("b"), look("c", "9")]
+    assert claimed(bob, look("b")) == [look("a"), look("b")]
+    assert claimed(ann, look("c", "9")) == [look("a"), look("b"), look("c", "9")]
     before = git(origin, "rev-parse", "gate-looks")
-    assert looks.claim(bob, look("a")) == [look("a"), look("b"), look("c", "9")]
+    assert claimed(bob, look("a")) == [look("a"), look("b"), look("c", "9")]
     assert git(origin, "rev-parse", "gate-looks") == before
     assert looks.known(clone(origin, "judge")) == [look("a"), look("b"), look("c", "9")]
     # Whoever looks at the branch sees who added what.
@@ -57,25 +60,59 @@ def test_what_was_counted_offline_is_handed_in_later(origin: Path) -> None:
     git(ann.root, "remote", "set-url", "origin", str(origin.parent / "gone.git"))
     assert looks.share(ann, [look("a")]) != ""
     assert looks.known(ann) == [look("a")]
-    looks.claim(bob, look("b"))
+    claimed(bob, look("b"))
     git(ann.root, "remote", "set-url", "origin", str(origin))
-    assert looks.claim(ann, look("c")) == [look("b"), look("a"), look("c")]
+    assert claimed(ann, look("c")) == [look("b"), look("a"), look("c")]
+
+
+def test_what_origin_does_not_take_is_pushed_once_and_said(
+    origin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = origin / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho >> asked; echo 'You may not.' >&2; exit 1\n")
+    hook.chmod(0o755)
+    ann = clone(origin, "ann")
+    assert "You may not." in looks.share(ann, [look("a")])
+    assert (origin / "asked").read_text() == "\n"
+    assert looks.known(ann) == [look("a")]
+    said: list[str] = []
+    monkeypatch.setattr(candidate, "_say", said.append)
+    assert candidate._claimed(ann, look("b")) == [look("a"), look("b")]
+    (note,) = said
+    assert note.startswith("note: the look is counted here only: ") and "You may not." in note
+    hook.unlink()
+    assert candidate._claimed(ann, look("c")) == [look("a"), look("b"), look("c")]
+    assert len(said) == 1
+
+
+def test_a_quicker_push_is_built_upon(origin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, bob = clone(origin, "ann"), clone(origin, "bob")
+    update, quicker = looks._update, [look("b")]
+
+    def late(here: Git) -> str:
+        found = update(here)
+        if here is ann and quicker:
+            claimed(bob, quicker.pop())
+        return found
+
+    monkeypatch.setattr(looks, "_update", late)
+    assert claimed(ann, look("a")) == [look("b"), look("a")]
 
 
 def test_without_an_origin_the_clone_counts_for_itself(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "-b", "main", str(tmp_path))
     here = Git.open(tmp_path)
-    looks.claim(here, look("a"))
-    assert looks.claim(here, look("b")) == [look("a"), look("b")]
+    claimed(here, look("a"))
+    assert claimed(here, look("b")) == [look("a"), look("b")]
     assert git(tmp_path, "status", "--porcelain") == ""
 
 
 def test_checks_at_once_in_one_clone_lose_no_look(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "-b", "main", str(tmp_path))
     here = Git.open(tmp_path)
-    wanted = [look(candidate) for candidate in "01234567"]
+    wanted = [look(name) for name in "01234567"]
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda one: looks.claim(here, one), wanted))
+        list(pool.map(lambda one: looks.share(here, [one]), wanted))
     assert sorted(looks.known(here), key=str) == sorted(wanted, key=str)
 
 
