@@ -39,7 +39,7 @@ def known(git: Git) -> list[Look]:
 
 
 def share(git: Git, more: Iterable[Look]) -> str:
-    """Add looks to the ledger, here and at origin. Returns "" or why origin did not take them; fails for no such reason.
+    """Add looks to the ledger, here and at origin. Returns "" or why origin did not take them.
 
     Others may add at the same time: then theirs come first, and ours are added to what is there by then.
     """
@@ -103,8 +103,10 @@ def _lines(git: Git, ref: str) -> list[str]:
     size = int(git.out("cat-file", "-s", f"{ref}:{FILE}"))
     if size > MOST_BYTES:
         raise CannotEvaluate(
-            f"the ledger of looks (branch {BRANCH}) has {size:,} bytes; allowed: {MOST_BYTES:,}. Rename it, and "
-            "a new one begins."
+            f"the ledger of looks (branch {BRANCH}) has {size:,} bytes; allowed: {MOST_BYTES:,}. To begin a new one, "
+            "in which every test set begins anew, keep the old one: "
+            f"`git push origin {SHARED}:refs/heads/{BRANCH}-old :refs/heads/{BRANCH}`. Then, in every clone: "
+            f"`git update-ref -d {SHARED}; git update-ref -d {OWN}`"
         )
     return (git.text(ref, FILE) or "").splitlines()
 

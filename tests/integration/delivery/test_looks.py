@@ -10,6 +10,7 @@ import pytest
 
 from gitops_model.delivery import candidate, looks
 from gitops_model.delivery.git import Git
+from gitops_model.errors import CannotEvaluate
 from gitops_model.evaluation import sketch
 from gitops_model.evaluation.ledger import Look
 
@@ -131,6 +132,24 @@ def test_a_branch_of_that_name_that_is_no_ledger_is_left_alone(origin: Path) -> 
 def test_a_test_set_has_the_sketch_that_any_of_its_lines_holds(first: bool) -> None:
     lines = [looks._line(look("a"), sketched=first), looks._line(look("b"), sketched=not first)]
     assert looks.parse(lines) == [look("a"), look("b")]
+
+
+def test_a_ledger_that_is_too_large_says_how_to_begin_a_new_one(
+    origin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, bob = clone(origin, "ann"), clone(origin, "bob")
+    claimed(ann, look("a"))
+    claimed(bob, look("b"))
+    size = len(git(origin, "show", "gate-looks:looks.jsonl"))
+    monkeypatch.setattr(looks, "MOST_BYTES", size - 1)
+    with pytest.raises(CannotEvaluate, match=f"has {size} bytes; allowed: {size - 1}") as problem:
+        looks.share(bob, [look("c")])
+    once, everywhere = str(problem.value).split("`")[1::2]
+    subprocess.run(["sh", "-c", once], check=True, cwd=bob.root, capture_output=True)
+    for here in (ann, bob):
+        subprocess.run(["sh", "-c", everywhere], check=True, cwd=here.root, capture_output=True)
+    assert claimed(bob, look("c")) == claimed(ann, look("c")) == [look("c")]
+    assert len(git(origin, "show", "gate-looks-old:looks.jsonl")) == size
 
 
 def test_lines_that_are_no_looks_are_passed_over() -> None:
