@@ -106,10 +106,11 @@ def evaluate(
         else (old, old_model, production.contract),
         table,
     )
+    released = served.past(git, baseline, metric=rules.success.primary)
     best, line = anchor.answers(
         git,
         baseline,
-        served.past(git, baseline, metric=rules.success.primary),
+        released,
         production=old,
         table=table,
         keys=keys,
@@ -132,7 +133,11 @@ def evaluate(
         facts=_facts(git, baseline, files, candidate, production, described, rules, past),
     )
     same = dvc.file_md5(files.bundle) == files.lock.out(str(CANDIDATE)).md5
-    return replace(found, candidate=replace(found.candidate, in_lock="same" if same else "other"))
+    return replace(
+        found,
+        candidate=replace(found.candidate, in_lock="same" if same else "other"),
+        warnings=(*found.warnings, *released.warnings),
+    )
 
 
 def _claimed(git: Git, look: ledger.Look) -> list[ledger.Look]:

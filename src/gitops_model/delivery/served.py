@@ -41,6 +41,18 @@ class Past:
         """The sha256 of the best release so far, and of those that served after it."""
         return [each.sha256 for each in self.served[self.best(self.since) :]] if self.served else []
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Said where the line cannot begin with the release that gates.yaml names."""
+        if self.since is None or not self.served:
+            return ()
+        if any(each.model == self.since for each in self.served):
+            return ()
+        return (
+            f"gates.yaml: anchor.since names {self.since}, which is not in the line of releases that served: it never "
+            f"served, or was rolled back. The line begins with {self.served[0].model}.",
+        )
+
     def told(self, line: Line | None) -> Line | None:
         """Of a line that need not be believed the choice of the release alone; None for a release that is none here."""
         shas = [each.sha256 for each in self.served]

@@ -117,6 +117,27 @@ def test_gates_of_main_may_begin_the_line_anew_or_turn_it_off(main: Main) -> Non
     assert past(main, anchor=off).from_best == []
 
 
+@pytest.mark.parametrize(
+    ("since", "said"),
+    [
+        ("parcel-delay-v2", []),
+        # It was rolled back from; the other one is not there.
+        ("parcel-delay-v3", ["v3"]),
+        ("parcel-delay-v9", ["v9"]),
+    ],
+)
+def test_a_line_that_cannot_begin_where_it_should_is_named(
+    main: Main, since: str, said: list[str]
+) -> None:
+    gates = {"margin": 0.04, "since": since, "reason": "the label was redefined in May"}
+    found = past(main, anchor=gates)
+    assert list(found.warnings) == [
+        f"gates.yaml: anchor.since names parcel-delay-{name}, which is not in the line of releases that served: it "
+        "never served, or was rolled back. The line begins with parcel-delay-v1."
+        for name in said
+    ]
+
+
 def test_what_was_rolled_back_from_is_not_the_best(main: Main) -> None:
     main.ship(5)
     main.release(5, against=2, lower=0.05)
