@@ -83,7 +83,7 @@ DELIVER: tuple[Mutation, ...] = (
         SHIP,
     ),
     inside(
-        "delivery/rollback.py",
+        "delivery/steps.py",
         "rollback: forward to what was rolled back from",
         "            del line[places[-1] + 1 :]\n",
         "            line.append(step)\n",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gitops_model.delivery.git import Git
-from gitops_model.delivery.rollback import served_line
+from gitops_model.delivery.steps import served_line
 from gitops_model.formats.pointer import Pointer
 from tests.support.world import Clone, World
 
