@@ -94,7 +94,7 @@ def test_an_equal_candidate_on_the_examples_test_rows_is_decided(
     monkeypatch.chdir(stage.repo)
     contract, gates = operating.files(problem)
     pair = Pair(
-        ctx=metrics.context(contract), ground=simulate_gates.prepared_ground(contract), skill=1.0,
+        ctx=metrics.context(contract), ground=simulate_gates.prepared_ground(contract, gates), skill=1.0,
         alike=simulate_gates.Options().alike, common=simulate_gates.Options().common,
     )  # fmt: skip
     skilled = pair.reaching(contract.success.primary, reached)
