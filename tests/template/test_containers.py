@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from gitops_model.delivery.deploy import CONFIRM_SECONDS
 from tests.support.dockerfile import stages
 from tests.support.places import TEMPLATE
 from tests.support.promql import needs_prometheus
@@ -69,6 +70,9 @@ def test_nobody_is_root_and_nothing_is_left_open() -> None:
     grace = {name: int(COMPOSE["services"][name]["stop_grace_period"][:-1]) for name in OURS}
     assert grace["service"] > settings["shutdown_seconds"]
     assert grace["agent"] > settings["deploy"]["confirm_seconds"]
+    # Else a release that loads slowly is put back before the service has judged it.
+    assert settings["deploy"]["confirm_seconds"] > settings["load"]["seconds"]
+    assert settings["deploy"]["confirm_seconds"] == CONFIRM_SECONDS
 
 
 def test_the_service_is_built_from_the_serving_lock_alone() -> None:

@@ -20,11 +20,15 @@ POLL_SECONDS = 0.02
 KEYS = 200
 
 
+class StillLoading(ExternalFailure):
+    """The time is up, and the service is still loading what is to serve."""
+
+
 def wait(url: str, wanted: Stored, *, seconds: float) -> None:
     """Wait until the service serves `wanted`.
 
-    Raises BadArtifact with the service's own sentence when it refuses a release, ExternalFailure when it vanishes or
-    does not get there in time.
+    Raises BadArtifact with the service's own sentence when it refuses a release, StillLoading when it is not done with
+    it in time, ExternalFailure when it vanishes or does not look at it.
     """
     until = time.monotonic() + seconds
     model = wanted.pointer.stable.model if wanted.pointer.stable else "nothing"
@@ -34,7 +38,7 @@ def wait(url: str, wanted: Stored, *, seconds: float) -> None:
     try:
         while not _arrived(url, wanted):
             if time.monotonic() > until:
-                raise ExternalFailure(_late(url, wanted, seconds))
+                raise _late(url, wanted, seconds)
             progress.step()
             time.sleep(POLL_SECONDS)
     finally:
@@ -76,17 +80,18 @@ def _raise_refusal(errors: list[Mapping[str, Any]], wanted: Stored) -> None:
             raise BadArtifact(str(error["sentence"]), reason=str(error["reason"]))
 
 
-def _late(url: str, wanted: Stored, seconds: float) -> str:
+def _late(url: str, wanted: Stored, seconds: float) -> ExternalFailure:
     state = _state(url)
     seen = (state["desired"] or {}).get("commit")
     if seen != wanted.commit:
-        return (
+        return ExternalFailure(
             f"the service at {url} did not take up the new pointer within {seconds:g} s (it is at commit "
             f"{str(seen)[:12]}). Does it watch another store? See store in serving.yaml."
         )
     live = (state["live"].get("stable") or {}).get("model", "no model")
-    loading = ", ".join(state.get("loading") or ()) or "nothing"
-    return f"after {seconds:g} s the service at {url} still serves {live}; it is loading {loading}."
+    loading = ", ".join(state.get("loading") or ())
+    sentence = f"after {seconds:g} s the service at {url} still serves {live}; it is loading {loading or 'nothing'}."
+    return StillLoading(sentence) if loading else ExternalFailure(sentence)
 
 
 def golden(url: str, store: Path, stable: Ref) -> int:

@@ -24,6 +24,7 @@ from gitops_model.delivery import (
     service,
     telling,
 )
+from gitops_model.delivery.confirm import StillLoading
 from gitops_model.delivery.desired import Desired, pointer_at, resolve
 from gitops_model.delivery.git import Git
 from gitops_model.delivery.store import Store, Stored
@@ -33,7 +34,8 @@ from gitops_model.formats.pointer import Pointer, Ref
 from gitops_model.formats.serving import address
 
 KEPT_VERSIONS = 5
-CONFIRM_SECONDS = 30.0
+# Longer than a release may take to load (`load` in serving.yaml), so that the service can say what is wrong with it.
+CONFIRM_SECONDS = 90.0
 BACK_SECONDS = 5.0
 POLL_SECONDS = 5.0
 
@@ -104,10 +106,10 @@ def run(options: Options) -> int:
             return wish(goal, wanted)
 
         def once() -> None:
-            problem: BadArtifact | None = None
+            problem: BadArtifact | StillLoading | None = None
             try:
                 deploy(git, goal, ref=options.ref)
-            except BadArtifact as error:
+            except (BadArtifact, StillLoading) as error:
                 problem = error
                 raise
             finally:
@@ -118,6 +120,8 @@ def run(options: Options) -> int:
             return agent.watch(look=look, deploy=once, every=every)
         finally:
             closer.stop()
+            if herald is not None:
+                herald.close()
     deploy(git, goal, ref=options.ref)
     if goal.url is not None:
         print(f"  Ask it: {goal.url}/docs    What serves, and the way back: make status")

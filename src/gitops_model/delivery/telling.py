@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from gitops_model import strict_json
 from gitops_model.delivery import canary, service
+from gitops_model.delivery.confirm import StillLoading
 from gitops_model.errors import BadArtifact, BadInput, GitopsError, os_words
 from gitops_model.files import canonical_json, write_atomic
 from gitops_model.formats.pointer import Pointer
@@ -96,19 +97,19 @@ class Teller:
         self._failures = 0
         self._not_before = 0.0
         self._said = ""
+        self._refused = ""
 
     def look(self, found: Sequence[Event]) -> None:
         """Take in how the last post ended, and begin the next one if something is to be told."""
         if self._thread is not None and self._thread.is_alive():
             return
         self._thread = None
-        if self._ended is not None:
-            event, problem = self._ended
-            self._ended = None
-            self._take(event, problem)
+        self._take_in()
         if self._clock() < self._not_before:
             return
-        due = next((one for one in found if one.key not in self._told), None)
+        # What the chat refused last waits until the others were told.
+        untold = (one for one in found if one.key not in self._told)
+        due = min(untold, key=lambda one: one.key == self._refused, default=None)
         if due is not None:
             self._thread = threading.Thread(target=self._tell, args=(due,), daemon=True)
             self._thread.start()
@@ -118,17 +119,28 @@ class Teller:
         if self._thread is not None:
             self._thread.join(seconds)
 
+    def close(self) -> None:
+        """Remember what was told last. Waits for a post that is under way, which is bounded in time."""
+        self.wait(CONNECT_SECONDS + READ_SECONDS)
+        self._take_in()
+
+    def _take_in(self) -> None:
+        if self._ended is not None:
+            ended, self._ended = self._ended, None
+            self._take(*ended)
+
     def _tell(self, event: Event) -> None:
         self._ended = (event, self._post(plain(event.text)))
 
     def _take(self, event: Event, problem: str | None) -> None:
         if problem is not None:
+            self._refused = event.key
             self._failures += 1
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._failures - 1, 10))
             self._not_before = self._clock() + pause
             self._say(f"the webhook was not reached: {problem}; it is tried again")
             return
-        self._failures, self._not_before, self._said = 0, 0.0, ""
+        self._failures, self._not_before, self._said, self._refused = 0, 0.0, "", ""
         self._told = [*self._told, event.key][-MOST_TOLD:]
         try:
             write_atomic(self._memory, canonical_json({"schema": 1, "told": self._told}))
@@ -152,10 +164,14 @@ class Herald:
         self._link = link
         self._failed: str | None = None
 
-    def deployed(self, problem: BadArtifact | None) -> None:
+    def deployed(self, problem: BadArtifact | StillLoading | None) -> None:
         """A deploy ended; `problem` is None where it went well, else names the release and what is wrong with it."""
-        told = problem is not None and problem.reason not in _NOT_TOLD
-        self._failed = str(problem) if told else None
+        passes = isinstance(problem, BadArtifact) and problem.reason in _NOT_TOLD
+        self._failed = None if problem is None or passes else str(problem)
+
+    def close(self) -> None:
+        """The agent ends."""
+        self._teller.close()
 
     def look(self, pointer: Pointer) -> None:
         """Tell what is to be told. Raises nothing: whatever is wrong here must not keep the agent from deploying."""

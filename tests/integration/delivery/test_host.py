@@ -195,7 +195,7 @@ def test_settings_decide_where_and_how_long(clone: Path) -> None:
         "predictions: true", "predictions: false"
     )
     text = text.replace("shutdown_seconds: 10", "shutdown_seconds: 50").replace(
-        "confirm_seconds: 30", "confirm_seconds: 300"
+        "confirm_seconds: 90", "confirm_seconds: 300"
     )
     (clone / "serving.yaml").write_text(text)
     found = host.look(clone)

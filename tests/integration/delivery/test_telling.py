@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gitops_model.delivery import telling
+from gitops_model.delivery.confirm import StillLoading
 from gitops_model.delivery.telling import Event, Herald, Teller, events, poster
 from gitops_model.errors import BadArtifact, BadInput
 from gitops_model.formats.pointer import Canary, Pointer, Ref
@@ -119,6 +120,42 @@ def test_a_chat_that_fails_is_tried_again_after_pauses_and_its_address_is_never_
     said = capsys.readouterr().out
     assert SECRET not in said and "it answered 500" in said and "ConnectionError" in said
     assert said.count("told by the webhook") == 1
+
+
+def test_an_event_that_the_chat_refuses_keeps_no_other_from_being_told(tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    def post(text: str) -> str | None:
+        heard.append(text)
+        return "it answered 400" if text == "odd" else None
+
+    now = [0.0]
+    teller = Teller(tmp_path / "told.json", post=post, clock=lambda: now[0])
+    both = [Event(key="1", text="odd"), Event(key="2", text="out of routing")]
+    for _ in range(20):
+        teller.look(both)
+        teller.wait(10)
+        now[0] += 5
+    assert heard.count("out of routing") == 1 and heard.count("odd") > 1
+
+
+def test_what_was_told_before_an_orderly_end_is_not_told_again(chat: Chat, tmp_path: Path) -> None:
+    memory, found = tmp_path / "told.json", [Event(key="1", text="out of routing")]
+    for _ in range(2):
+        teller = Teller(memory, post=poster(chat.url))
+        teller.look(found)
+        teller.close()
+    assert len(chat.texts) == 1
+
+
+def test_a_release_that_is_still_loading_when_time_is_up_is_told(tmp_path: Path) -> None:
+    heard: list[str] = []
+    teller = Teller(tmp_path / "told.json", post=heard.append)
+    herald = Herald(teller, url=None, link="")
+    herald.deployed(StillLoading("after 90 s the service still serves m-v1; it is loading m-v2."))
+    herald.look(POINTER)
+    herald.close()
+    assert heard == ["after 90 s the service still serves m-v1; it is loading m-v2."]
 
 
 def test_a_chat_that_hangs_holds_nobody_up(chat: Chat, tmp_path: Path) -> None:
