@@ -21,14 +21,14 @@ def line(check: Check) -> str:
         f", {quantities.margin(each.overall, relative=each.relative)} in {_title(each.metric)}"
         for each in found.others
     )
-    said += " overall"
+    said += f" overall at {quantities.confidence(check.alpha)} confidence"
     if found.slice is not None and found.slice_loss is not None:
         loss = quantities.margin(found.slice_loss, relative=found.slice_relative)
         other = found.slice_metric
         named = f" in {_title(other)}" if other is not None and other != found.metric else ""
         which = ", the largest slice" if found.assumed else ""
         said += f" and of {loss}{named} at {found.slice}{which}"
-    said += f" (8 times in 10, at {quantities.confidence(check.alpha)} confidence)"
+    said += " (8 times in 10)"
     if found.assumed:
         said += ", for a model that errs on other rows than this one, and less for a similar one (see simulate gates)"
     if found.more is not None:
