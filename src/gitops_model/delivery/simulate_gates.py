@@ -214,7 +214,7 @@ def report(
     ground, primary = pair.ground, contract.success.primary
     yield (
         f"{len(ground.labels):,} {'made-up ' if options.rows else ''}test rows{_lie(ground)}; production's "
-        f"{metrics.CATALOGUE[primary].title} is {pair.measure(primary, pair.skill):.3f};"
+        f"{metrics.title(primary)} is {pair.measure(primary, pair.skill):.3f};"
     )
     yield (
         f"candidates share {options.alike:.0%} of its errors. {options.runs:,} test sets a figure, from seed "
@@ -294,7 +294,7 @@ def _slices(guard: Gate, judged: Trials, equal: list[Check]) -> Iterator[str]:
 
 
 def _name(gate: Gate) -> str:
-    title = metrics.CATALOGUE[gate.metric].title if gate.metric else ""
+    title = metrics.title(gate.metric) if gate.metric else ""
     words = {
         GateKind.PRIMARY: "primary",
         GateKind.RISK: "risk",
