@@ -105,14 +105,18 @@ def test_an_equal_candidate_on_the_examples_test_rows_is_decided(
     assert stats.binomtest(found.passed + found.failed, 150).proportion_ci(0.95).low >= 0.9
 
 
+# The row in docs/gates.md is within these bounds.
 @pytest.mark.slow
-def test_eight_points_of_auc_lost_in_a_slice_of_500_rows_are_caught_between_similar_models() -> (
-    None
-):
+@pytest.mark.parametrize(
+    ("alike", "least", "most"), [(0.5, 0.4, 0.8), (0.8, 0.9, 1), (0.9, 0.95, 1), (0.95, 0.97, 1)]
+)
+def test_eight_points_of_auc_lost_in_a_slice_of_500_rows_are_caught_between_similar_models(
+    alike: float, least: float, most: float
+) -> None:
     contract, _ = operating.files("binary")
     ctx, caught, count = metrics.context(contract), 0, 400
     ground = made_up.ground("binary", rows=60_000, positives=0.25)
-    pair = Pair(ctx=ctx, ground=ground, skill=1.1, alike=0.9, common=0.0)
+    pair = Pair(ctx=ctx, ground=ground, skill=1.1, alike=alike, common=0.0)
     skill = pair.at("roc_auc", -0.08, relative=False)
     assert skill is not None
     place = np.arange(10_000) // 500
@@ -133,5 +137,8 @@ def test_eight_points_of_auc_lost_in_a_slice_of_500_rows_are_caught_between_simi
         )  # fmt: skip
         judged = slices.guarded(table, margin=0.03, min_rows=300, alpha=0.05)
         caught += any(row.slice == "depot=7" and row.state == "fail" for row in judged)
-    print(f"\n  -8 points of AUC in one of 20 slices of 500: {caught} of {count} caught", end="")
-    assert stats.binomtest(caught, count).proportion_ci(0.95).low >= 0.95
+    print(
+        f"\n  -8 points of AUC in one of 20 slices of 500, {alike:.0%}: {caught} of {count}", end=""
+    )
+    found = stats.binomtest(caught, count).proportion_ci(0.95)
+    assert least <= found.low and found.high <= most
