@@ -75,7 +75,7 @@ test-library: env ## The library's own tests
 test-template: env ## Bakes, workflows and stories, without those marked slow
 	python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" tests/template tests/workflows tests/e2e tests/simulation
 
-test-workflows: env ## The six workflows alone, from the first push to the rollback button
+test-workflows: env ## The seven workflows alone, from the first push to the rollback button
 	python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow" tests/workflows
 
 test-slow: env ## The tests marked slow: kills at every step, soak and simulation

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ci_scripts.bake import ROOT, bake, export
+from ci_scripts.compat import version
 from gitops_model.pipeline import stages
 
 PAGE = ROOT / "docs/estimators.md"
@@ -187,7 +188,7 @@ def prepare(folder: Path, python: Path) -> Path:
     """The example, one month of it, prepared by `python`'s environment; its root."""
     root = bake(export(folder / "template"), folder / "out", {"project_name": "Estimators"})
     former = json.loads((root / "stages.json").read_text(encoding="utf-8"))
-    versions = stages.versions("0.1.0", former)
+    versions = stages.versions(version(), former)
     (root / "stages.json").write_text(json.dumps(versions, indent=2), encoding="utf-8")
     edit(root, runtime="onnx", trusted=())
     code = "import sys; from gitops_model.cli import main; sys.exit(main(['data']) or main(['prepare']))"
@@ -271,8 +272,18 @@ def table(found: Sequence[Measured]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def around() -> tuple[str, str]:
+    """What stands before and after the table of the page. Exits when the page does not mark where it stands."""
+    before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        sys.exit(f"{PAGE} needs the lines {BEGIN.strip()} and {END.strip()} where the table goes.")
+    return before, after
+
+
 def main() -> None:
     """Measure every cell, and write the table into the page."""
+    around()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         known = os.environ.get("ESTIMATORS_PYTHON")
@@ -282,9 +293,8 @@ def main() -> None:
         for cell in CELLS:
             found.append(build(cell, root, python))
             print(table(found[-1:]).splitlines()[-1], flush=True)
-    text = PAGE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    PAGE.write_text(before + BEGIN + table(found) + END + rest.partition(END)[2], encoding="utf-8")
+    before, after = around()
+    PAGE.write_text(before + BEGIN + table(found) + END + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -99,9 +99,16 @@ DELIVER: tuple[Mutation, ...] = (
     inside(
         "delivery/rollback.py",
         "rollback: gives a canary everything",
-        "stable not in on_trial and ",
+        "        and stable not in _on_trial(current)\n",
         "",
         f"{ROLLBACK}::test_a_rollback_never_gives_a_canary_everything",
+    ),
+    inside(
+        "delivery/rollback.py",
+        "rollback: back to the canary that the bad release was",
+        "        current.stable not in _on_trial(before)\n        and stable",
+        "        stable",
+        f"{ROLLBACK}::test_a_release_that_was_tried_first_is_taken_out_altogether",
     ),
     inside(
         "delivery/rollback.py",
@@ -163,8 +170,15 @@ DELIVER: tuple[Mutation, ...] = (
     inside(
         "delivery/history.py",
         "history: it serves since the last change, not since its own",
-        "        first = event\n    return first",
-        "        return event\n    return first",
+        "        first = commit\n",
+        "        first = first or commit\n",
+        HISTORY,
+    ),
+    inside(
+        "delivery/history.py",
+        "history: it serves since it first did, before another release",
+        "        if pointer.stable != stable:\n            break\n",
+        "        if pointer.stable != stable:\n            continue\n",
         HISTORY,
     ),
 )

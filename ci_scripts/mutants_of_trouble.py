@@ -12,8 +12,8 @@ TROUBLE = (
     inside(
         "delivery/telling.py",
         "trouble: an event is told again and again",
-        "if one.key not in self._told), None)",
-        "), None)",
+        "(one for one in found if one.key not in self._told)",
+        "iter(found)",
         TELLING,
     ),
     inside(

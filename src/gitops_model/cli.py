@@ -62,6 +62,7 @@ COMMANDS: Mapping[str, Command] = {
     "compare": Command(
         "delivery.compare", "what a shadow would have answered, or two days of the log"
     ),
+    "render": Command("delivery.render", "production.yaml as manifests: kserve, argo"),
     "observe": Command("monitoring.observe", "watch the service with a Prometheus of your own"),
     "upgrade": Command("delivery.upgrade", "bring in a newer template and library, on a branch"),
     "doctor": Command("actions.doctor", "which protections this repository lacks on GitHub"),

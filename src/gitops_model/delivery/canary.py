@@ -70,13 +70,19 @@ def testimony(state: State | None, pointer: Pointer) -> str | None:
 
 
 def testimony_at(url: str | None, pointer: Pointer) -> str | None:
-    """The same as `testimony`, of the service at `url`; None, too, when it cannot be asked."""
-    if url is None or pointer.canary is None:
-        return None
+    """The same as `testimony`, of the service at `url`. Raises ExternalFailure when it cannot be asked (`url` None)."""
     try:
-        return testimony(service.status(url), pointer)
-    except (ExternalFailure, LookupError, TypeError):
-        # Also a service of another version of the library, which words it in another way.
+        state = None if url is None else service.status(url)
+    except ExternalFailure:
+        state = None
+    if state is None:
+        raise ExternalFailure(
+            "the service cannot be asked from here how the canary did; see `make status` there."
+        )
+    try:
+        return testimony(state, pointer)
+    except (LookupError, TypeError):
+        # A service of another version of the library words it in another way.
         return None
 
 

@@ -182,12 +182,21 @@ def aim(
 def _sane(git: Git, before: Pointer, current: Pointer, rev: str) -> bool:
     """Whether a pointer of the past is a way back from `current`.
 
-    Not one that would give everything to what is on trial now, and not one with a sha256 that was corrected after it:
-    a rebased pull request, or an edit by hand, leaves pointers on main that never served.
+    Not one in which what serves now was on trial: the way back takes it out altogether. Not one that would give
+    everything to what is on trial now, and not one with a sha256 that was corrected after it: a rebased pull request,
+    or an edit by hand, leaves pointers on main that never served.
     """
-    on_trial = (current.canary.ref if current.canary else None, current.shadow)
     stable = before.stable
-    return stable is None or (stable not in on_trial and _served(git, stable.model, rev) == stable)
+    return stable is None or (
+        current.stable not in _on_trial(before)
+        and stable not in _on_trial(current)
+        and _served(git, stable.model, rev) == stable
+    )
+
+
+def _on_trial(pointer: Pointer) -> list[Ref]:
+    tried = (pointer.canary.ref if pointer.canary else None, pointer.shadow)
+    return [ref for ref in tried if ref is not None]
 
 
 def _pointers(git: Git, rev: str) -> Iterator[Pointer]:

@@ -14,7 +14,7 @@ import json
 import mmap
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,45 @@ class Counts:
         """What `to_plain` made."""
         hour = [Minute.from_plain(minute) for minute in data["hour"]]
         return Counts(merging.from_plain(data["families"]), hour)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Colleague:
+    """A worker as all others know it; `serving`: it accepts connections and can answer."""
+
+    number: int
+    pid: int
+    started_at: str
+    serving: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crew:
+    """What the supervisor tells all workers of the service.
+
+    `ends`: how many ended by themselves or were killed; `lost_rows`: what of the prediction log went with them;
+    `said`: the sentence on the last of them.
+    """
+
+    wanted: int = 1
+    ends: int = 0
+    lost_rows: int = 0
+    said: str | None = None
+    workers: tuple[Colleague, ...] = ()
+
+    @property
+    def serving(self) -> list[Colleague]:
+        """Those that serve."""
+        return [one for one in self.workers if one.serving]
+
+    def to_plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    @staticmethod
+    def from_plain(data: Mapping[str, Any]) -> Crew:
+        """What `to_plain` made."""
+        return Crew(**{**data, "workers": tuple(Colleague(**one) for one in data["workers"])})
 
 
 @dataclass(frozen=True)

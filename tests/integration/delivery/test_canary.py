@@ -10,6 +10,7 @@ import pytest
 
 from gitops_model.delivery import canary, deploy, desired, status
 from gitops_model.delivery.git import Git
+from gitops_model.errors import ExternalFailure
 from gitops_model.formats import removed
 from gitops_model.formats.pointer import Canary, Pointer, Ref
 from gitops_model.formats.removed import Removal
@@ -41,6 +42,10 @@ def test_a_canary_that_was_taken_out(
     with served(two, tmp_path) as server:
         two.ok("deploy")
         two.ship("--canary", "50")
+        early = two.ok("ship", "flight-delay-v2").out
+        assert f"the service at http://127.0.0.1:{server.port} says nothing of the canary" in early
+        assert "cannot be asked" not in early
+        two.git("checkout", "-q", "--", "production.yaml")
         two.ok("deploy")
         said = two.ok("status").out
         assert "note: canary flight-delay-v2 is judged for 0" in said and "not yet" in said
@@ -125,7 +130,9 @@ def test_what_is_said_of_a_canary_that_is_promoted() -> None:
     )
     other = {"canary": None, "removed": [{"sha256": "d" * 64, "reason": "x"}]}
     assert canary.testimony(other, POINTER) is None and canary.testimony(None, POINTER) is None
-    assert canary.testimony_at("http://127.0.0.1:9", POINTER) is None
+    for url in (None, "http://127.0.0.1:9"):
+        with pytest.raises(ExternalFailure, match="cannot be asked"):
+            canary.testimony_at(url, POINTER)
 
 
 def test_a_service_that_knows_nothing_of_canaries_is_no_trouble() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import signal
+import subprocess
+import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +16,7 @@ import pytest
 from gitops_model.errors import BadArtifact
 from gitops_model.formats.pointer import Ref
 from gitops_model.formats.store import Layout
+from gitops_model.serving import loader
 from gitops_model.serving import trial as trial_module
 from gitops_model.serving.passing import passing
 from gitops_model.serving.trial import Trial
@@ -184,3 +188,80 @@ def test_one_worker_tries_a_bundle_for_all(tmp_path: Path, monkeypatch: pytest.M
         with pytest.raises(BadArtifact):
             worker.load(layout, Ref(**bad))
     assert tried[1:] == [bad["sha256"]] * 3
+
+
+class _Loads:
+    """Stands for the load itself: how many are under way at once, at most, and how many are to be."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, together: int = 1) -> None:
+        self.most = self.now = 0
+        self._lock, self._all = threading.Lock(), threading.Barrier(together)
+        monkeypatch.setattr(loader, "load", self._load)
+        monkeypatch.setattr(Trial, "_try_once", lambda *_: None)
+
+    def _load(self, *_: object, **__: object) -> None:
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        self._all.wait(20)
+        time.sleep(0.05)
+        with self._lock:
+            self.now -= 1
+
+    def of(self, folder: Path, *, workers: int) -> None:
+        """The first release of the store in `folder`, loaded by workers that share it."""
+        store = Store(folder / "store")
+        ref = Ref(**store.add(1))
+        with ThreadPoolExecutor(workers) as pool:
+            for load in [
+                pool.submit(
+                    Trial(seconds=20, memory_mb=4096, shared=folder).load, Layout(store.folder), ref
+                )
+                for _ in range(workers)
+            ]:
+                load.result()
+
+
+def test_a_large_bundle_is_loaded_by_one_worker_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial_module, "LARGE_BYTES", 1)
+    loads = _Loads(monkeypatch)
+    loads.of(tmp_path, workers=3)
+    assert loads.most == 1
+
+
+def test_a_small_bundle_is_loaded_by_all_workers_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _Loads(monkeypatch, together=3).of(tmp_path, workers=3)
+
+
+HOLDER = """
+import fcntl, sys, time
+mark = open(sys.argv[1], "a")
+fcntl.flock(mark, fcntl.LOCK_EX)
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_turn_to_load_ends_with_the_worker_that_has_it_and_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial_module, "LARGE_BYTES", 1)
+    loads = _Loads(monkeypatch)
+    with subprocess.Popen(
+        [sys.executable, "-IS", "-c", HOLDER, str(tmp_path / "loads")], stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+        monkeypatch.setattr(trial_module, "TURN_SECONDS", 0.2)
+        began = time.monotonic()
+        loads.of(tmp_path, workers=1)
+        assert 0.2 < time.monotonic() - began < 20
+        monkeypatch.setattr(trial_module, "TURN_SECONDS", 60.0)
+        end = threading.Timer(0.2, holder.kill)
+        end.start()
+        loads.of(tmp_path, workers=1)
+        assert holder.wait(20) == -signal.SIGKILL
+        end.join()
