@@ -134,6 +134,8 @@ class Protocol(HttpToolsProtocol):
         self._asked_to_wait = 0.0
         # Bytes since the last head or body was complete.
         self._head = 0
+        # Whether a whole request ever came; the parser sees neither the hot path's nor all that are refused.
+        self._asked = False
         # Pieces of a body in one read.
         self._pieces = 0
         # Whether the parser is at the end of a request, and what arrives is the beginning of one.
@@ -179,6 +181,7 @@ class Protocol(HttpToolsProtocol):
         if answer is None:
             return False
         self.transport.write(answer)
+        self._asked = True
         self.server_state.total_requests += 1
         self.due = self.loop.time() + self.timeout_keep_alive
         return True
@@ -234,7 +237,7 @@ class Protocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._head, self._between = 0, True
+        self._head, self._between, self._asked = 0, True, True
         if self._refusing:
             self._refusing = False
             self.due = self.loop.time() + self.timeout_keep_alive
@@ -275,6 +278,7 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self) -> None:
         """Answer before the body is read; what is left of it is thrown away."""
         self._limits.refused("busy")
+        self._asked = True
         now = self.loop.time()
         self.due = now + HEAD_SECONDS
         if now < self._asked_to_wait:
@@ -310,7 +314,7 @@ class Protocol(HttpToolsProtocol):
             self._limits.refused("stuck")
             self.transport.abort()
         elif now > self.due and self.idle:
-            if self._head or self.cycle is None:
+            if self._head or not self._asked:
                 self._limits.refused("head")
             self.transport.close()
 
