@@ -93,9 +93,10 @@ class WholeAnswers:
         return getattr(self._transport, name)
 
 
-# What may change how a request is read, or what becomes of its connection, is left to the parser.
+# What may change how a request is read, or what becomes of its connection, is left to the parser. llhttp treats
+# Proxy-Connection, which old clients send, like Connection.
 _ODD = re.compile(
-    rb"(?i)\r\n(?:transfer-encoding|expect|connection|upgrade)[ \t]*:|\n[ \t]|[^\r]\n"
+    rb"(?i)\r\n(?:transfer-encoding|expect|(?:proxy-)?connection|upgrade)[ \t]*:|\n[ \t]|[^\r]\n"
 )
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: ?([0-9]{1,9})(?:\r\n|$)")
 
