@@ -20,6 +20,7 @@ from gitops_model.serving.passing import passing
 from gitops_model.serving.trial import Trial
 from tests.support import hanging
 from tests.support.probe import probing
+from tests.support.processes import tree
 from tests.support.server import Store, running
 
 LIE = [
@@ -53,18 +54,6 @@ def _seen(path: Path) -> Counter[str]:
     return Counter(path.read_text().split())
 
 
-def _processes(parent: int) -> list[int]:
-    """The children of a process, and theirs no more."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == parent:
-                found.append(int(stat.parent.name))
-        except OSError:
-            continue
-    return found
-
-
 def test_golden_requests_without_end_are_refused_and_nothing_goes_on_burning(
     tmp_path: Path,
 ) -> None:
@@ -85,7 +74,7 @@ def test_golden_requests_without_end_are_refused_and_nothing_goes_on_burning(
         assert probe.statuses == {200}
         assert "within 2 s of processor time" in state["last_error"]["sentence"]
         assert state["live"]["stable"] == two
-        assert _processes(server.process.pid) == []
+        assert tree(server.process.pid) == [server.process.pid]
         before = server.metric("process_cpu_seconds_total")
         time.sleep(1.0)
         assert server.metric("process_cpu_seconds_total") - before < 0.5
