@@ -190,7 +190,7 @@ def test_connections_that_take_too_long_are_closed_and_others_answered(tmp_path:
 
 
 def test_idle_connections_lock_nobody_out(tmp_path: Path) -> None:
-    """M5: 70 of them with 64 descriptors refused everyone."""
+    """70 of them once had everyone refused, with 64 descriptors."""
     store = Store(tmp_path / "store")
     few = ("sh", "-c", 'ulimit -n 120; exec "$@"', "sh", *programs.gitops_model())
     with (
