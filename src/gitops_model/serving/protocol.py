@@ -162,7 +162,7 @@ class Protocol(HttpToolsProtocol):
             return
         # Set to zero where a head ends, so it grows only while one arrives.
         if self._between and self.idle and is_simple(data):
-            if self._limits.busy >= self._limits.most:
+            if self._limits.overloaded:
                 self._refuse()
                 return
             if self._hot_path is not None and self._answered(self._hot_path, data):
@@ -212,8 +212,7 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._head, self.due = 0, math.inf
         self.scope["arrived"] = time.perf_counter()  # type: ignore[typeddict-unknown-key]
-        full = self._limits.busy >= self._limits.most
-        if full and self.idle and self.parser.get_method() == b"POST":
+        if self._limits.overloaded and self.idle and self.parser.get_method() == b"POST":
             self._last = self.expect_100_continue or not self.parser.should_keep_alive()
             self._refusing, self._drained = True, 0
             self._refuse()
