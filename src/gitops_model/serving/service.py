@@ -284,6 +284,10 @@ class Service:
             # Nobody waits for it any more.
             call.end()
             raise
+        finally:
+            # What the work raised would hold this frame, and the frame the work: a body and its rows would wait for a
+            # collection.
+            del future
 
 
 def _say_failed(served: Served, ask: Ask, cause: str, *, route: Route) -> None:
