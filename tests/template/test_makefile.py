@@ -58,7 +58,9 @@ def project(template: Path, tmp_path: Path) -> Project:
 
 
 def test_setup_installs_the_locks_once(project: Project):
-    assert "Installing library.lock requirements.txt requirements-s3.txt" in project.make("setup")
+    said = project.make("setup").splitlines()
+    assert said[0].startswith("Installing library.lock requirements.txt requirements-s3.txt ")
+    assert said[-1].startswith("Next: make data ")
     pip, uv, schemas, hooks = project.called()
     assert pip[:4] == ["python", "-m", "pip", "--disable-pip-version-check"]
     assert pip[-3:-1] == ["--require-hashes", "-r"]
