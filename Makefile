@@ -54,8 +54,8 @@ prometheus: ## Install Debian's Prometheus, which some tests ask, where it is mi
 	    { $$root apt-get -qq update && $$root apt-get -qq -y --no-install-recommends install prometheus; } >/dev/null 2>&1; } || \
 	    echo "prometheus cannot be installed here; the tests that ask it are skipped."
 
-demo: env ## The whole story on this machine, from an empty folder to a rollback under load: [KEEP=1] [DIR=folder]
-	@python -m ci_scripts.demo $${KEEP:+--keep} $${DIR:+--dir "$$DIR"}
+demo: env ## The whole story on this machine, from an empty folder to a rollback under load: [KEEP=1] [DIR=folder] [PICTURE=docs/demo.svg]
+	@python -m ci_scripts.demo $${KEEP:+--keep} $${DIR:+--dir "$$DIR"} $${PICTURE:+--picture "$$PICTURE"}
 
 demo-drift: env ## A year of flights passes: the summer is found, a question asked, a model retrained: [KEEP=1] [DIR=folder]
 	@python -m ci_scripts.demo_drift $${KEEP:+--keep} $${DIR:+--dir "$$DIR"} $${PICTURE:+--picture "$$PICTURE"}
