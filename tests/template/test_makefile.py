@@ -290,6 +290,24 @@ def test_lock_resolves_what_is_there(project: Project):
     assert ["-c" in call for call in calls] == [False, True, True]
 
 
+@pytest.mark.parametrize("words", ["lock", "lock setup", "lock setup train"])
+def test_what_lock_resolved_is_installed(project: Project, words: str):
+    """Also where `setup` is asked for, which make takes for done once `lock` needed it."""
+    project.make("setup", CI="true")
+    (project.path / "data/raw").mkdir(parents=True)
+    uv = project.path / ".venv/bin/uv"
+    uv.write_text(
+        STUB + 'for last in "$@"; do :; done; [ "$3" != compile ] || echo "#" >> "$last"\n'
+    )
+    uv.chmod(stat.S_IRWXU)
+    project.called()
+    project.make(*words.split(), CI="true")
+    calls = [" ".join(call[:3]) for call in project.called()]
+    lock = calls.index("uv -q pip")
+    install = calls.index("uv pip install", lock)
+    assert lock < install and ("dvc repro" not in calls or install < calls.index("dvc repro"))
+
+
 @pytest.mark.parametrize(
     "makefile",
     [next(bake.ROOT.glob("*cookiecutter.project_slug*/Makefile")), bake.ROOT / "Makefile"],
