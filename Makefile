@@ -120,7 +120,8 @@ pictures: env ## Draw each kind of comment into docs/comments (needs Chromium or
 	@python -m ci_scripts.pictures
 
 lock: env ## Resolve all requirements anew; [UPGRADE=1] takes newer versions
-	@$(MAKE) -C '$(TEMPLATE)' --no-print-directory VENV='$(CURDIR)/$(VENV)' CI=1 lock
+	@# Without MAKE its lock installs nothing: the next command's env does.
+	@$(MAKE) -C '$(TEMPLATE)' --no-print-directory VENV='$(CURDIR)/$(VENV)' CI=1 MAKE=: lock
 	@uv -q pip compile --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
 	    requirements-dev.in -o requirements-dev.txt
 

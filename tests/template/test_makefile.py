@@ -308,6 +308,12 @@ def test_what_lock_resolved_is_installed(project: Project, words: str):
     assert lock < install and ("dvc repro" not in calls or install < calls.index("dvc repro"))
 
 
+def test_another_environment_may_resolve_without_installing(project: Project):
+    """As `make lock` of the template and ci_scripts/newest.py do."""
+    project.make("-o", "setup", "MAKE=:", "lock", CI="true")
+    assert {" ".join(call[:4]) for call in project.called()} == {"uv -q pip compile"}
+
+
 @pytest.mark.parametrize(
     "makefile",
     [next(bake.ROOT.glob("*cookiecutter.project_slug*/Makefile")), bake.ROOT / "Makefile"],
