@@ -194,18 +194,24 @@ class PredictionLog:
 
 
 class _Clock:
-    """Times as text, of which all within a second share most."""
+    """Times as text, of which all within a millisecond share one."""
 
     def __init__(self) -> None:
+        self._millisecond, self._text = -1, ""
         self._second, self._start = -1, ""
 
     def text(self, epoch: float) -> str:
         """UTC with milliseconds: `2026-11-22T23:31:57.123Z`."""
-        second = int(epoch)
-        if second != self._second:
-            self._second = second
-            self._start = datetime.fromtimestamp(second, UTC).isoformat()[:19]
-        return f"{self._start}.{min(999, round((epoch - second) * 1e6) // 1000):03d}Z"
+        # 57.123 is 57.12299999 as a float.
+        millisecond = int(epoch * 1000 + 0.0005)
+        if millisecond != self._millisecond:
+            self._millisecond = millisecond
+            second, rest = divmod(millisecond, 1000)
+            if second != self._second:
+                self._second = second
+                self._start = datetime.fromtimestamp(second, UTC).isoformat()[:19]
+            self._text = f"{self._start}.{rest:03d}Z"
+        return self._text
 
 
 def row_line(at: str, copy: Copy, number: int) -> bytes:
