@@ -100,7 +100,7 @@ class Warm:
         env = {**os.environ, **one, "JE_ARROW_MALLOC_CONF": "background_thread:false"}
         words = [str(HERE / "warm_server.py"), self._socket, ":".join(map(str, path)), *preload]
         self._process = subprocess.Popen([sys.executable, *words], env=env, start_new_session=True)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not Path(self._socket).exists():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("the server of warm processes did not start")

@@ -29,6 +29,18 @@ CANNOT = {
         "no engine for containers runs in tests; the files are judged by",
         "tests/template/test_containers.py",
     ),
+    ("docs/kubernetes.md", "docker build --target service -t ghcr.io/team/flight-delay ."): (
+        "no engine for containers runs in tests; the Dockerfile is judged by",
+        "tests/template/test_containers.py",
+    ),
+    ("docs/kubernetes.md", "IMAGE=ghcr.io/team/flight-delay@sha256:…"): (
+        "no cluster is here; the command is run, and what it renders started, by",
+        "tests/integration/delivery/test_render.py",
+    ),
+    ("docs/kubernetes.md", 'OPTIONS="--namespace models"'): (
+        "no cluster is here; the command is run by",
+        "tests/integration/delivery/test_render.py",
+    ),
     ("README.md", "git clone <this repository> && cd cookiecutter-gitops-model"): (
         "the address is the reader's; `make demo` and `make demo-drift` are run by",
         "tests/e2e/test_demo.py",

@@ -41,7 +41,7 @@ class Rule:
 
 RULES = {
     "namespace": Rule(
-        _LABEL, "small letters, digits and - inside, at most 63 characters", "flight-models"
+        _LABEL, "small letters, digits and - inside, at most 63 characters", "models"
     ),
     "service_account": Rule(
         rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*", "small letters, digits, - and . inside", "reader"
