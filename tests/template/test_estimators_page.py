@@ -18,7 +18,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A page to write into; nothing is trained."""
     monkeypatch.setattr(estimators, "PAGE", tmp_path / "page.md")
     monkeypatch.setattr(estimators, "CELLS", CELLS[:1])
-    monkeypatch.setattr(estimators, "prepare", lambda folder, python: folder)
+    monkeypatch.setattr(estimators, "prepare", lambda folder, python, problem: folder)
     monkeypatch.setattr(estimators, "build", lambda cell, root, python: ROW)
     monkeypatch.setenv("ESTIMATORS_PYTHON", "python")
     return tmp_path / "page.md"
@@ -50,6 +50,6 @@ def test_stages_get_the_version_that_pyproject_says(
     monkeypatch.setattr(estimators, "export", lambda folder: folder)
     monkeypatch.setattr(estimators, "bake", lambda *_: tmp_path)
     monkeypatch.setattr(estimators, "run", lambda *_: "")
-    root = estimators.prepare(tmp_path, Path("python"))
+    root = estimators.prepare(tmp_path, Path("python"), "binary")
     written = json.loads((root / "stages.json").read_text())
     assert {text.partition("+")[0] for text in written.values()} == {"9.8.7"}
