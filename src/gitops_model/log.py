@@ -85,9 +85,7 @@ def _day(text: date | str | None) -> date | None:
 
 def _tables(log: Log, part: Part) -> Iterator[tuple[pa.Table, frozenset[str], int]]:
     """Tables of one part, which of their columns hold JSON texts, and how many of its lines are no records."""
-    import pyarrow.parquet as pq
-
-    from gitops_model.monitoring import closing
+    from gitops_model.monitoring import closing, records
 
     with log.stream(part) as (stream, held):
         if not held.path.endswith(".parquet"):
@@ -104,7 +102,7 @@ def _tables(log: Log, part: Part) -> Iterator[tuple[pa.Table, frozenset[str], in
                     piece = []
             yield *_typed(piece), lost
             return
-        file = pq.ParquetFile(stream)
+        file = records.parquet(stream, log.is_away(held))
         facts = closing.facts_of(file.metadata.metadata)
         groups = list(closing.groups_of(facts, held.part, file.num_row_groups))
         table = file.read_row_groups(groups) if groups else file.schema_arrow.empty_table()

@@ -9,8 +9,8 @@ import contextlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,9 @@ import pyarrow.json as pj
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from gitops_model.errors import BadInput, ExternalFailure
 from gitops_model.formats import log_files
 from gitops_model.formats.contract import Contract
-from gitops_model.monitoring import closing, kinds
+from gitops_model.monitoring import closing, kinds, storage
 
 BLOCK_BYTES = 4 << 20
 # A line longer than this is no record.
@@ -35,11 +34,12 @@ _DAY = re.compile(r"(?:^|/)date=(\d{4}-\d\d-\d\d)/[^/]+\.(jsonl|parquet)$")
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A file of the log: the day (UTC) its folder names, its path, its bytes."""
+    """A file of the log: the day (UTC) its folder names, its path in the log, its bytes, and in which place it lies."""
 
     day: date
     path: str
     size: int
+    place: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,61 +73,97 @@ class Held:
     """Where a part's records lie now: a file, of which they are all, or the groups of one `part` of it."""
 
     path: str
+    place: int
     part: str | None = None
 
 
-class Log:
-    """The log at `place`, a folder or a URL such as s3://bucket/folder."""
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A place of the log, opened. Paths in it are relative to `folder`."""
 
-    def __init__(self, place: str | Path) -> None:
-        self._name = str(place)
-        self._files, self._root = opened(place)
+    name: str
+    files: Any
+    folder: str
+
+    def names(self, path: str) -> list[str]:
+        """What lies in the folder `path`."""
+        selector = fs.FileSelector(f"{self.folder}/{path}", allow_not_found=True)
+        return [info.base_name for info in self.files.get_file_info(selector)]
+
+
+class Log:
+    """The log at `places`, each a folder or a URL such as s3://bucket/folder; a closed file moves from one to the next.
+
+    So they are listed in this order, and a file that is seen twice counts where it was.
+    """
+
+    def __init__(self, *places: str | Path) -> None:
+        self._places = [
+            Place(name=str(place), files=files, folder=folder)
+            for place in places
+            for files, folder in [storage.opened(place)]
+        ]
 
     def parts(self, *, first: date | None = None, last: date | None = None) -> list[Part]:
         """Its files of the days `first` to `last`, oldest first; none where there is no such folder."""
-        selector = fs.FileSelector(self._root, allow_not_found=True, recursive=True)
-        try:
-            infos = self._files.get_file_info(selector)
-        except OSError as error:
-            raise ExternalFailure(f"the log at {self._name} cannot be listed: {error}") from error
-        found = []
-        counted = _counted([info.path for info in infos])
-        for info in infos:
-            match = _DAY.search(info.path)
-            if info.type is not fs.FileType.File or match is None or info.path not in counted:
-                continue
-            try:
-                day = date.fromisoformat(match[1])
-            except ValueError:
-                continue
-            if (first is None or day >= first) and (last is None or day <= last):
-                found.append(Part(day=day, path=info.path, size=info.size))
-        return sorted(found, key=lambda part: (part.day, part.path))
+        found: dict[str, Part] = {}
+        for number, place in enumerate(self._places):
+            for info in storage.listed(place.files, place.folder, place.name):
+                path = info.path.removeprefix(place.folder).lstrip("/")
+                match = _DAY.search(path)
+                day = None if match is None else log_files.day_of(f"date={match[1]}")
+                if info.type is not fs.FileType.File or day is None:
+                    continue
+                if (first is None or day >= first) and (last is None or day <= last):
+                    part = Part(day=day, path=path, size=info.size, place=number)
+                    found.setdefault(path, part)
+        counted = _counted(found)
+        return sorted(
+            (part for path, part in found.items() if path in counted),
+            key=lambda part: (part.day, part.path),
+        )
 
     def read(self, part: Part, shape: pa.Schema, broken: Broken) -> Iterator[Piece]:
-        """The records of one file; what cannot be read is added to `broken`."""
-        name = part.path.removeprefix(self._root).lstrip("/")
+        """The records of one file; what cannot be read is added to `broken`. Raises ExternalFailure for a bucket."""
         try:
             with self.stream(part) as (stream, held):
                 if held.path.endswith(".parquet"):
-                    yield from _parquet(stream, part.day, name, shape, broken, held.part)
+                    away = self.is_away(held)
+                    yield from _parquet(stream, away, part.day, part.path, shape, broken, held.part)
                 else:
-                    yield from _lines(stream, part.day, name, shape, broken)
+                    yield from _lines(stream, part.day, part.path, shape, broken)
         except FileNotFoundError:
             # Retention deleted the day meanwhile.
             return
         except OSError as error:
-            broken.add(f"{name}: {error}")
+            broken.add(f"{part.path}: {error}")
+
+    def is_away(self, held: Held) -> bool:
+        """Whether it lies in a bucket, where each request costs, and not its bytes."""
+        return "://" in self._places[held.place].name
 
     @contextlib.contextmanager
     def stream(self, part: Part) -> Iterator[tuple[Any, Held]]:
-        """The open file of a part, also where its day was closed since it was listed. Raises OSError."""
-        held = Held(path=part.path)
-        for _ in range(3):
+        """The open file of a part, also where its day was closed or moved since it was listed.
+
+        Raises OSError, or ExternalFailure where a bucket does not answer.
+        """
+        held = Held(path=part.path, place=part.place)
+        try:
+            stream, held = self._opened(held)
+            with stream:
+                yield stream, held
+        except OSError as error:
+            if not storage.is_away(error):
+                raise
+            with storage.telling(f"the log at {self._places[held.place].name} cannot be read"):
+                raise
+
+    def _opened(self, held: Held) -> tuple[Any, Held]:
+        for _ in range(4):
+            place = self._places[held.place]
             try:
-                with self._files.open_input_file(held.path) as stream:
-                    yield stream, held
-                    return
+                return place.files.open_input_file(f"{place.folder}/{held.path}"), held
             except FileNotFoundError:
                 moved = self._moved(held)
                 if moved is None:
@@ -137,27 +173,42 @@ class Log:
 
     def _moved(self, held: Held) -> Held | None:
         folder, _, name = held.path.rpartition("/")
-        selector = fs.FileSelector(folder, allow_not_found=True)
-        names = [info.base_name for info in self._files.get_file_info(selector)]
-        closing_now = log_files.closing_of(name)
-        if closing_now is not None:
-            ident, first = closing_now
-            return Held(path=f"{folder}/{log_files.closed(ident)}", part=first)
-        for one in names:
-            found = log_files.closing_of(one)
-            if found is not None and found[1] == name:
-                return Held(path=f"{folder}/{one}")
-        for one in names:
-            path = f"{folder}/{one}"
-            if one.startswith("closed-") and one.endswith(".parquet"):
-                with self._files.open_input_file(path) as stream:
-                    facts = closing.facts_of(pq.read_metadata(stream).metadata)
-                if any(known.name == name for known in facts.parts):
-                    return Held(path=path, part=name)
+        begun = log_files.closing_of(name)
+        seen = [
+            (Held(path=f"{folder}/{one}", place=number), one)
+            for number, place in enumerate(self._places)
+            for one in place.names(folder)
+        ]
+        for there, one in seen:
+            if one == name and there.place != held.place:
+                return replace(there, part=held.part)
+            if begun is not None and one == log_files.closed(begun[0]):
+                return replace(there, part=begun[1])
+            if (log_files.closing_of(one) or ("", ""))[1] == name:
+                return there
+        for there, one in seen:
+            closed = one.startswith("closed-") and one.endswith(".parquet")
+            if closed and held.part is None and self._holds(there, name):
+                return replace(there, part=name)
         return None
 
+    def _holds(self, closed: Held, part: str) -> bool:
+        place = self._places[closed.place]
+        try:
+            with place.files.open_input_file(f"{place.folder}/{closed.path}") as stream:
+                facts = closing.facts_of(pq.read_metadata(stream).metadata)
+        except FileNotFoundError:
+            # It moves just now, and is seen where it goes.
+            return False
+        return any(within.name == part for within in facts.parts)
 
-def _counted(paths: list[str]) -> set[str]:
+
+def parquet(stream: Any, away: bool) -> pq.ParquetFile:
+    """An open Parquet file, read in order, so that memory stays flat: by 64 kB, or by row groups where it is `away`."""
+    return pq.ParquetFile(stream, buffer_size=0 if away else 1 << 16, pre_buffer=away)
+
+
+def _counted(paths: Iterable[str]) -> set[str]:
     """Those of the listed files whose records do not lie in a Parquet file beside them."""
     folders: dict[str, set[str]] = {}
     for path in paths:
@@ -168,17 +219,6 @@ def _counted(paths: list[str]) -> set[str]:
         for folder, names in folders.items()
         for name in names - log_files.superseded(names)
     }
-
-
-def opened(place: str | Path) -> tuple[Any, str]:
-    """The file system and the folder in it. Raises BadInput."""
-    if "://" not in str(place):
-        return fs.LocalFileSystem(), str(Path(place).resolve())
-    try:
-        found: tuple[Any, str] = fs.FileSystem.from_uri(str(place))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{place} is no place of a log: {error}") from None
-    return found
 
 
 def shape(contract: Contract) -> pa.Schema:
@@ -197,13 +237,20 @@ def shape(contract: Contract) -> pa.Schema:
 
 
 def _parquet(
-    stream: Any, day: date, name: str, shape: pa.Schema, broken: Broken, part: str | None
+    stream: Any,
+    away: bool,
+    day: date,
+    name: str,
+    shape: pa.Schema,
+    broken: Broken,
+    part: str | None,
 ) -> Iterator[Piece]:
     try:
-        # In order and in small pieces: memory stays flat, whatever the file.
-        file = pq.ParquetFile(stream, buffer_size=1 << 16, pre_buffer=False)
+        file = parquet(stream, away)
         facts = closing.facts_of(file.metadata.metadata)
     except (pa.ArrowInvalid, OSError, ValueError) as error:
+        if storage.is_away(error):
+            raise
         broken.add(f"{name}: {str(error)[:100]}")
         return
     if facts.broken and part is None:
@@ -216,7 +263,9 @@ def _parquet(
                 PARQUET_ROWS, row_groups=[group], columns=columns, use_threads=False
             ):
                 yield _shaped(batch, day, f"{name}: row group {group}", shape, texts, broken)
-        except (pa.ArrowInvalid, OSError):
+        except (pa.ArrowInvalid, OSError) as error:
+            if storage.is_away(error):
+                raise
             rows = file.metadata.row_group(group).num_rows
             broken.add(f"{name}: row group {group}, {rows:,} rows", records=rows)
 

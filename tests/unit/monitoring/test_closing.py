@@ -103,7 +103,7 @@ def test_a_writer_that_had_the_file_open_loses_nothing(
 
 def test_two_closers_do_not_meet(tmp_path: Path) -> None:
     part(tmp_path, 1, [record(0)])
-    with closing._alone(tmp_path) as mine:
+    with closing.alone(tmp_path) as mine:
         assert mine and close(tmp_path) == []
     assert len(close(tmp_path)) == 1
 
