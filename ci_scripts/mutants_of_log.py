@@ -208,6 +208,13 @@ LOG = (
     ),
     inside(
         "monitoring/records.py",
+        "bucket: what moved since it was listed is lost",
+        "            if one == name and there.place != held.place:\n",
+        "            if False:\n",
+        f"{BUCKET}::test_what_moves_after_it_was_listed_is_read_where_it_went",
+    ),
+    inside(
+        "monitoring/records.py",
         "bucket: a server that breaks off is a gap in the log",
         "        if storage.is_away(error):\n            raise\n        broken.add(f",
         "        broken.add(f",

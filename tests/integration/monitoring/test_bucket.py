@@ -13,8 +13,9 @@ import pytest
 
 from gitops_model import log
 from gitops_model.cli import main
+from gitops_model.delivery import service
 from gitops_model.errors import BadInput, ExternalFailure
-from gitops_model.monitoring import labels, records, sending
+from gitops_model.monitoring import asked, labels, records, sending
 from tests.support import logs
 from tests.support.buckets import BUCKET, Storage, storage
 from tests.support.closed_days import close
@@ -88,6 +89,24 @@ def test_a_closed_day_moves_and_is_read_as_before(bucket: Storage, folder: Path)
 def _ids(place: records.Log, part: records.Part) -> list[str]:
     pieces = place.read(part, records.shape(make_contract()), records.Broken())
     return [one for piece in pieces for one in piece.table.column("request_id").to_pylist()]
+
+
+def test_what_moves_after_it_was_listed_is_read_where_it_went(
+    bucket: Storage, folder: Path
+) -> None:
+    both, wanted = records.Log(folder, TO), ["r0", "r1", "r2", "r3", "r4"]
+    (lines,) = both.parts()
+    closed(folder)
+    (parquet,) = both.parts()
+    send(folder)
+    for part in (lines, parquet):
+        assert part.place == 0 and _ids(both, part) == wanted
+        found = list(asked.records(both, part, records.Broken()))
+        assert [one["request_id"] for one in found] == wanted
+    # What is nowhere any more was deleted, and is no failure.
+    for name in bucket.objects():
+        bucket.client().delete_object(Bucket=BUCKET, Key=name)
+    assert _ids(both, lines) == _ids(both, parquet) == []
 
 
 def test_a_day_that_is_not_over_stays(bucket: Storage, folder: Path) -> None:
@@ -299,6 +318,8 @@ def test_the_command_closes_moves_and_says_so(
     )
     assert main(["log", "close"]) == 0
     assert "no day in" in capsys.readouterr().out
+    assert service.log_places(Path(), None) == (Path("logs/predictions"), TO)
+    assert service.log_places(Path(), "elsewhere") == ("elsewhere",)
     logs.write(folder, DAY, [logs.record(6)])
     bucket.cut = "PUT"
     assert main(["log", "close", "--background"]) == 5
