@@ -79,7 +79,7 @@ LOG = (
         f"{CLOSING}::test_an_output_can_be_written_again_letter_by_letter",
     ),
     inside(
-        "monitoring/records.py",
+        "monitoring/parts.py",
         "log: a part that was closed since it was listed is lost",
         "                if moved is None:\n                    raise\n",
         "                raise\n",
@@ -200,14 +200,14 @@ LOG = (
         f"{BUCKET}::test_each_failure_is_one_sentence_and_changes_nothing",
     ),
     inside(
-        "monitoring/records.py",
+        "monitoring/parts.py",
         "bucket: a file in both places counts where it goes",
         "found.setdefault(path, part)",
         "found[path] = part",
         f"{BUCKET}::test_what_a_killed_run_left_there_is_no_harm",
     ),
     inside(
-        "monitoring/records.py",
+        "monitoring/parts.py",
         "bucket: what moved since it was listed is lost",
         "            if one == name and there.place != held.place:\n",
         "            if False:\n",
@@ -221,7 +221,7 @@ LOG = (
         f"{BUCKET}::test_a_server_that_breaks_off_in_the_middle_is_no_gap_in_the_log",
     ),
     inside(
-        "monitoring/records.py",
+        "monitoring/parts.py",
         "bucket: a day costs a request for each 64 kB",
         "buffer_size=0 if away else 1 << 16, pre_buffer=away)",
         "buffer_size=1 << 16, pre_buffer=False)",

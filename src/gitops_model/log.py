@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from gitops_model.monitoring.records import Log, Part
+    from gitops_model.monitoring.parts import Part
+    from gitops_model.monitoring.records import Log
 
 logger = logging.getLogger("gitops_model.log")
 PIECE_ROWS = 4096
@@ -85,7 +86,7 @@ def _day(text: date | str | None) -> date | None:
 
 def _tables(log: Log, part: Part) -> Iterator[tuple[pa.Table, frozenset[str], int]]:
     """Tables of one part, which of their columns hold JSON texts, and how many of its lines are no records."""
-    from gitops_model.monitoring import closing, records
+    from gitops_model.monitoring import closing, parts
 
     with log.stream(part) as (stream, held):
         if not held.path.endswith(".parquet"):
@@ -102,7 +103,7 @@ def _tables(log: Log, part: Part) -> Iterator[tuple[pa.Table, frozenset[str], in
                     piece = []
             yield *_typed(piece), lost
             return
-        file = records.parquet(stream, log.is_away(held))
+        file = parts.parquet(stream, log.is_away(held))
         facts = closing.facts_of(file.metadata.metadata)
         groups = list(closing.groups_of(facts, held.part, file.num_row_groups))
         table = file.read_row_groups(groups) if groups else file.schema_arrow.empty_table()

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitops_model.monitoring import closing, kinds
-from gitops_model.monitoring.records import PARQUET_ROWS, Broken, Log, Part, parquet
+from gitops_model.monitoring.parts import Part, parquet
+from gitops_model.monitoring.records import PARQUET_ROWS, Broken, Log
 from gitops_model.monitoring.traffic import FALLBACK, NO_TRAFFIC, REPLAY_ID
 from gitops_model.runtime.answers import GOLDEN_ID
 

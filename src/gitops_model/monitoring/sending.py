@@ -77,7 +77,7 @@ def _moved(path: Path, files: Any, target: str, to: str) -> Sent:
 def _upload(path: Path, size: int, files: Any, target: str) -> None:
     stream = files.open_output_stream(target)
     try:
-        # A failing disk ends the process here, and not in an upload that is completed by a file's end.
+        # Mapped: a disk that fails ends this process, and is not taken for the end of the file.
         buffer = pa.memory_map(str(path)).read_buffer() if size else b""
         for at in range(0, size, PIECE_BYTES):
             # What waits to be sent is held in memory.

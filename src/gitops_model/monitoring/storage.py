@@ -28,7 +28,7 @@ _REFUSED = ("ACCESS_DENIED", "INVALID_", "SIGNATURE_", "EXPIRED_", "UNRECOGNIZED
 
 
 def opened(place: str | Path) -> tuple[Any, str]:
-    """The file system and the folder in it. Raises BadInput."""
+    """The file system and the folder in it. Raises BadInput, ExternalFailure."""
     if "://" not in str(place):
         return fs.LocalFileSystem(), str(Path(place).resolve())
     try:
@@ -37,8 +37,11 @@ def opened(place: str | Path) -> tuple[Any, str]:
         # Another storage, or one with Arrow's options behind a question mark.
         found: tuple[Any, str] = fs.FileSystem.from_uri(str(place))
     except (OSError, ValueError) as error:
+        what = f"{place} cannot be opened: {_words(error)}"
+        if is_away(error):
+            raise ExternalFailure(what) from error
         raise BadInput(
-            f"{place} cannot be opened: {_words(error)}. It is a folder, or an address such as s3://bucket/folder."
+            f"{what}. It is a folder, or an address such as s3://bucket/folder."
         ) from None
     return found
 
@@ -67,7 +70,7 @@ def listed(files: Any, folder: str, place: str | Path) -> list[Any]:
         found: list[Any] = files.get_file_info(
             fs.FileSelector(folder, allow_not_found=True, recursive=True)
         )
-        if found or "://" not in str(place):
+        if found or not isinstance(files, fs.S3FileSystem):
             return found
         bucket = folder.split("/", maxsplit=1)[0]
         there = files.get_file_info(bucket).type is not fs.FileType.NotFound

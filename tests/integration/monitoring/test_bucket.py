@@ -15,7 +15,8 @@ from gitops_model import log
 from gitops_model.cli import main
 from gitops_model.delivery import service
 from gitops_model.errors import BadInput, ExternalFailure
-from gitops_model.monitoring import asked, labels, records, sending
+from gitops_model.monitoring import asked, labels, parts, records, sending
+from gitops_model.monitoring import storage as storage_of
 from tests.support import logs
 from tests.support.buckets import BUCKET, Storage, storage
 from tests.support.closed_days import close
@@ -86,7 +87,7 @@ def test_a_closed_day_moves_and_is_read_as_before(bucket: Storage, folder: Path)
     assert rows == ["r0", "r1", "r2", "r3", "r4", "r9"]
 
 
-def _ids(place: records.Log, part: records.Part) -> list[str]:
+def _ids(place: records.Log, part: parts.Part) -> list[str]:
     pieces = place.read(part, records.shape(make_contract()), records.Broken())
     return [one for piece in pieces for one in piece.table.column("request_id").to_pylist()]
 
@@ -328,3 +329,27 @@ def test_the_command_closes_moves_and_says_so(
     settings.write_text("host: 127.0.0.1\nport: 0\nlog: {to: /srv/log}\n")
     assert main(["log", "close"]) == 2
     assert "s3://bucket/folder" in capsys.readouterr().err
+
+
+def test_where_a_bucket_of_amazons_lies_is_asked_of_amazon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answers(found: str | OSError) -> None:
+        def region(bucket: str) -> str:
+            assert bucket == "team"
+            if isinstance(found, OSError):
+                raise found
+            return found
+
+        monkeypatch.setattr(storage_of.fs, "resolve_s3_region", region)
+
+    with isolation(tmp_path / "home"):
+        answers("eu-central-1")
+        files, folder = storage_of.opened("s3://team/flights/")
+        assert (files.region, folder) == ("eu-central-1", "team/flights")
+        answers(OSError("Bucket 'team' not found"))
+        with pytest.raises(BadInput, match="s3://team cannot be opened: Bucket 'team' not found"):
+            storage_of.opened("s3://team")
+        answers(OSError("AWS Error NETWORK_CONNECTION during HeadBucket operation: curlCode: 6"))
+        with pytest.raises(ExternalFailure, match="the storage gives no answer .curlCode: 6."):
+            storage_of.opened("s3://team")
