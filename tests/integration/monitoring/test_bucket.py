@@ -296,6 +296,13 @@ def test_only_the_days_and_columns_that_are_asked_for_are_fetched(
     print(f"{fetched:,} of {size:,} bytes in {len(got)} requests; the columns are {wanted:,}")
     # What is small and lies between two columns is fetched with them, and so is the file's end.
     assert wanted < fetched < 0.6 * size and len(got) <= 6
+    bucket.asked.clear()
+    day = "2026-11-19"
+    table = log.read_table(TO, first=day, last=day, columns=["output.probability"])
+    assert (table.num_rows, table.column_names) == (4000, ["output.probability"])
+    chosen = sum(one.sent for one in bucket.got(day))
+    print(f"one column: {chosen:,} bytes")
+    assert chosen < fetched
 
 
 def test_the_command_closes_moves_and_says_so(
