@@ -47,11 +47,12 @@ def export(folder: Path) -> Path:
     return folder
 
 
-def bake(template: Path, output: Path, options: Mapping[str, str]) -> Path:
+def bake(template: Path | str, output: Path, options: Mapping[str, str]) -> Path:
     """Generate one repository below `output` and return its path.
 
-    Options that are not given keep their default. Cookiecutter's settings, cache and replay files in the user's home
-    play no part. Raises cookiecutter.exceptions.FailedHookException when an answer is refused.
+    `template` is a folder, or an address. Options that are not given keep their default. Cookiecutter's settings, cache
+    and replay files in the user's home play no part. Raises
+    cookiecutter.exceptions.FailedHookException when an answer is refused.
     """
     with tempfile.TemporaryDirectory() as scratch:
         settings = Path(scratch) / "settings.yaml"

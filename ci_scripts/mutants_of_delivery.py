@@ -13,6 +13,13 @@ VERIFY = "tests/integration/delivery/test_verify.py"
 
 DELIVER: tuple[Mutation, ...] = (
     inside(
+        "delivery/ship.py",
+        "ship: a shadow is promoted without a word of how it did",
+        "if promoted or (ref == current.shadow and not wish.shadow):",
+        "if promoted:",
+        "tests/integration/delivery/test_canary.py",
+    ),
+    inside(
         "formats/pointer.py",
         "pointer: a switch forgets what was stable",
         "stable=new, previous=pointer.stable,",
@@ -83,7 +90,7 @@ DELIVER: tuple[Mutation, ...] = (
         SHIP,
     ),
     inside(
-        "delivery/rollback.py",
+        "delivery/steps.py",
         "rollback: forward to what was rolled back from",
         "            del line[places[-1] + 1 :]\n",
         "            line.append(step)\n",
@@ -99,9 +106,16 @@ DELIVER: tuple[Mutation, ...] = (
     inside(
         "delivery/rollback.py",
         "rollback: gives a canary everything",
-        "stable not in on_trial and ",
+        "        and stable not in _on_trial(current)\n",
         "",
         f"{ROLLBACK}::test_a_rollback_never_gives_a_canary_everything",
+    ),
+    inside(
+        "delivery/rollback.py",
+        "rollback: back to the canary that the bad release was",
+        "        current.stable not in _on_trial(before)\n        and stable",
+        "        stable",
+        f"{ROLLBACK}::test_a_release_that_was_tried_first_is_taken_out_altogether",
     ),
     inside(
         "delivery/rollback.py",
@@ -163,8 +177,15 @@ DELIVER: tuple[Mutation, ...] = (
     inside(
         "delivery/history.py",
         "history: it serves since the last change, not since its own",
-        "        first = event\n    return first",
-        "        return event\n    return first",
+        "        first = commit\n",
+        "        first = first or commit\n",
+        HISTORY,
+    ),
+    inside(
+        "delivery/history.py",
+        "history: it serves since it first did, before another release",
+        "        if pointer.stable != stable:\n            break\n",
+        "        if pointer.stable != stable:\n            continue\n",
         HISTORY,
     ),
 )

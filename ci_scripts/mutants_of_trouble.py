@@ -12,8 +12,8 @@ TROUBLE = (
     inside(
         "delivery/telling.py",
         "trouble: an event is told again and again",
-        "if one.key not in self._told), None)",
-        "), None)",
+        "(one for one in found if one.key not in self._told)",
+        "iter(found)",
         TELLING,
     ),
     inside(
@@ -70,6 +70,13 @@ TROUBLE = (
         "trouble: a caller fills the disk",
         "return count < MOST_A_MINUTE",
         "return True",
+        EVENTS,
+    ),
+    inside(
+        "serving/event_log.py",
+        "trouble: lines with new words fill the disk",
+        "kind, now = (record.pathname, record.lineno)",
+        "kind, now = (record.getMessage(), 0)",
         EVENTS,
     ),
     inside(

@@ -36,6 +36,20 @@ UPGRADING: tuple[Mutation, ...] = (
         f"{UPGRADE}::test_the_same_lines_are_an_ordinary_conflict",
     ),
     inside(
+        "delivery/upgrade.py",
+        "upgrade: a commit after a release is taken back to it",
+        " or after:\n",
+        ":\n",
+        f"{UPGRADE}::test_a_commit_after_the_newest_release_is_not_taken_back_to_it",
+    ),
+    inside(
+        "delivery/git.py",
+        "upgrade: a password with a slash is shown",
+        'r"://\\S+@"',
+        'r"://[^/@\\s]+@"',
+        f"{UPGRADE}::test_a_token_in_the_address_is_never_shown",
+    ),
+    inside(
         "delivery/template.py",
         "upgrade: the newest release counts as the one that was generated",
         "            if line == wanted:\n",

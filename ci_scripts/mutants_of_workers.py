@@ -8,6 +8,7 @@ MERGING = "tests/unit/serving/test_merging.py"
 SHARED = "tests/unit/serving/test_shared.py"
 POOLED = "tests/unit/serving/test_pooled.py"
 PROCESSES = "tests/integration/serving/test_workers.py"
+SUPERVISOR = "tests/integration/serving/test_supervisor.py"
 LOAD = "tests/integration/serving/test_under_load.py"
 REPLACED = f"{LOAD}::test_workers_are_replaced_one_by_one_and_no_request_even_notices"
 
@@ -77,6 +78,20 @@ WORKERS = (
     ),
     inside(
         "serving/pooled.py",
+        "workers: what was seen goes with workers that end together",
+        "self._clock() + KEPT_SECONDS",
+        "self._clock()",
+        POOLED,
+    ),
+    inside(
+        "serving/pooled.py",
+        "workers: an ended one keeps a verdict that another has done with",
+        "self._until.setdefault(pair, self._clock() + KEPT_SECONDS)",
+        "self._until[pair] = self._clock() + KEPT_SECONDS",
+        POOLED,
+    ),
+    inside(
+        "serving/pooled.py",
         "workers: the verdict on another canary is obeyed",
         'if one["pair"] == mine), None)',
         "), None)",
@@ -91,10 +106,38 @@ WORKERS = (
     ),
     inside(
         "serving/supervisor.py",
+        "workers: one that cannot be started is given up",
+        "            except OSError as error:\n                quick += 1\n",
+        "            except ZeroDivisionError as error:\n                quick += 1\n",
+        SUPERVISOR,
+    ),
+    inside(
+        "serving/supervisor.py",
+        "workers: two that start together share a row of the board",
+        "if place not in self._taken)",
+        "if place not in {one.place for one in self.workers.values()})",
+        SUPERVISOR,
+    ),
+    inside(
+        "serving/supervisor.py",
+        "workers: settings with which none serves stay",
+        "                    self._use(before)\n",
+        "",
+        SUPERVISOR,
+    ),
+    inside(
+        "serving/supervisor.py",
+        "workers: one that ends while it is replaced leaves two",
+        "leaves = old if old.number in self.workers else new",
+        "leaves = old",
+        SUPERVISOR,
+    ),
+    inside(
+        "serving/supervisor.py",
         "workers: half a line stays",
         "prediction_log.drop_torn_line(part)",
         "part.exists()",
-        f"{PROCESSES}::test_half_a_line_of_a_killed_worker_is_cut_off",
+        SUPERVISOR,
     ),
     inside(
         "serving/supervisor.py",
@@ -102,6 +145,13 @@ WORKERS = (
         "if not ready.done() or ended.done():",
         "if False:",
         f"{PROCESSES}::test_a_replacement_that_does_not_serve_replaces_nobody",
+    ),
+    inside(
+        "serving/trial.py",
+        "workers: all load a large bundle at once",
+        "        fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        "",
+        "tests/integration/serving/test_trial.py::test_a_large_bundle_is_loaded_by_one_worker_after_the_other",
     ),
     inside(
         "serving/protocol.py",

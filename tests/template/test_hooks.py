@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import re
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from cookiecutter.exceptions import FailedHookException
 
 from ci_scripts import bake
+from tests.support.upgrades import commit
 
 HOOKS = sorted((bake.ROOT / "hooks").glob("*.py"))
 # What starts a process or opens a connection.
@@ -142,10 +146,33 @@ def test_the_command_line_ends_with_an_error(template, tmp_path):
 def test_the_next_steps_are_printed(template, tmp_path, capfd):
     repository = bake.bake(template, tmp_path, {"owner": "acme"})
     said = capfd.readouterr().out
-    assert f"cd {repository}" in said and "make setup" in said
+    typed = re.findall(r"^  (?:cd|git|make) .*$", said, re.MULTILINE)
+    assert [line.split("  ")[1] for line in typed] == [
+        f"cd {repository}",
+        'git init -b main && git add --all && git commit -m "Generate the repository"',
+        *("make setup", "make data", "make train", "make check"),
+    ]
     assert "owner is still" not in said
     bake.bake(template, tmp_path / "other", {})
     assert "owner is still 'your-github-name'" in capfd.readouterr().out
+
+
+def test_a_token_in_the_address_of_the_template_is_not_generated(
+    template, tmp_path, monkeypatch, capfd
+):
+    source = shutil.copytree(template, tmp_path / "source")
+    commit(source, "Release")
+    address = "https://ada:p@geheim@git.example/@acme/template.git"
+    # Git takes the folder wherever it is told the address.
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{source}.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", address)
+    repository = bake.bake(address, tmp_path / "out", {})
+    found = tomllib.loads((repository / "pyproject.toml").read_text())["tool"]["gitops-model"]
+    assert found["template"] == "https://git.example/@acme/template.git"
+    assert "names the template as https://git.example/@acme/" in capfd.readouterr().out
+    texts = ((repository / name).read_bytes() for name in bake.files(repository))
+    assert not any(b"geheim" in text for text in texts)
 
 
 @pytest.mark.parametrize("hook", HOOKS, ids=lambda path: path.stem)

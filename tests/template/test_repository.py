@@ -79,6 +79,15 @@ def test_generated_workflows_name_only_targets_that_exist():
             )
 
 
+def test_whoever_counts_the_generated_workflows_counts_right():
+    number = ("five", "six", "seven", "eight", "nine")[len(WORKFLOWS) - len(OWN_WORKFLOWS) - 5]
+    told = {ROOT / "Makefile", TEMPLATE / "docs/GITHUB.md", *PAGES}
+    found = {p.name: re.findall(r"(?i)\b(\w+) workflows\b", p.read_text("utf-8")) for p in told}
+    counts = {"four", "five", "six", "seven", "eight", "nine"}
+    said = {(name, word) for name, words in found.items() for word in counts.intersection(words)}
+    assert ("Makefile", number) in said and {word for _, word in said} == {number}, said
+
+
 def test_every_action_is_pinned_alike():
     pins: dict[str, set[str]] = {}
     for path in WORKFLOWS:

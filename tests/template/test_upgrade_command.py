@@ -223,6 +223,25 @@ def test_a_version_between_releases_is_found_by_its_lock(source, tmp_path, capsy
     assert (repository / "README.md").read_text().endswith("\nReleased.\n")
 
 
+def test_a_commit_after_the_newest_release_is_not_taken_back_to_it(source, tmp_path, capsys):
+    """The template changed its library and its version stayed, as it does between two releases."""
+    clone = tmp_path / "template"
+    git(source, "clone", "-q", str(source), str(clone))
+    inside = next(clone.glob("*cookiecutter.project_slug*"))
+    (inside / "library.lock").write_text(
+        "gitops-model==1.0.0 \\\n    --hash=sha256:" + "b" * 64 + "\n"
+    )
+    after = commit(clone, "Between releases, with the version as it was")
+    repository = bake.bake(clone, tmp_path, {})
+    commit(repository, "Begin")
+    before = state(repository)
+    for to in (None, "1.0.0"):
+        assert upgrade.upgrade(Git.open(repository), Options(to=to)) is None
+        said = capsys.readouterr().out
+        assert f"is of {after[:12]}, which came after 1.0.0; the template has nothing newer" in said
+    assert state(repository) == before and git(repository, "branch", "--list", "upgrade-*") == ""
+
+
 @pytest.mark.parametrize(
     "to, said",
     [
@@ -304,14 +323,16 @@ def test_a_folder_beside_the_repository_and_short_names_are_addresses(tmp_path):
         assert templates.origin(tmp_path / "flight").address == address
 
 
-def test_a_token_in_the_address_is_never_shown(repository):
+@pytest.mark.parametrize("password", ["geheim/w", "w@geheim"])
+def test_a_token_in_the_address_is_never_shown(repository, password):
     path = repository / "pyproject.toml"
-    url = "https://user:geheim@127.0.0.1:9/template.git"
+    url = f"https://user:{password}@127.0.0.1:9/template.git"
     path.write_text(re.sub(r"^template = .*$", f'template = "{url}"', path.read_text(), flags=re.M))
     commit(repository, "With a token")
     with pytest.raises(BadInput) as refused:
         go(repository)
-    assert "geheim" not in str(refused.value) and "https://***@127.0.0.1:9/" in str(refused.value)
+    said = str(refused.value)
+    assert "geheim" not in said and "https://***@127.0.0.1:9/" in said
 
 
 def test_the_changelog_is_cut_to_what_concerns_the_project():

@@ -220,7 +220,7 @@ def judged(court: Court, head: str, branch: str, **run: Any) -> tuple[str, str]:
     return state, body.replace("\\", "").replace("\u200b", "")
 
 
-def test_a_fork_without_a_storage_gets_its_verdict(
+def test_a_fork_without_a_storage_gets_a_preview(
     served: World, commands: Commands, trained: Trained
 ) -> None:
     court = Court(served, commands, storage=False)
@@ -228,7 +228,8 @@ def test_a_fork_without_a_storage_gets_its_verdict(
     court.number = from_fork(served)
     head = served.git("rev-parse", "HEAD")
     state, body = judged(court, head, "topic", head_repository="eve/model", actor={"login": "eve"})
-    assert state == "success" and "May ship" in body, body
+    assert state == "pending" and "They are a preview" in body, body
+    assert f"git push origin {head}:refs/heads/evaluate-{court.number}" in body
 
 
 @pytest.mark.slow
@@ -247,7 +248,8 @@ def test_a_fork_without_a_storage_is_built_and_judged(served: World, trained: Tr
     assert [r.workflow for r in served.settle()] == ["check.yml", "test.yml", "publish.yml"]
     status = served.fake.latest_status(served.fake.pull(number)["head_sha"])
     (comment,) = served.fake.comments_on(number)
-    assert status is not None and status["state"] == "success", comment["body"]
+    assert status is not None and status["state"] == "pending", comment["body"]
+    assert "They are a preview" in comment["body"]
 
 
 @pytest.mark.slow

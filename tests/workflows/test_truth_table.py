@@ -95,11 +95,20 @@ def test_weakened_gates_are_judged_by_mains(served: World, trained: Callable[...
 
 
 @pytest.mark.slow
-def test_changed_test_set_is_said(served: World, trained: Callable[..., Path]) -> None:
+def test_changed_rows_and_a_line_that_cannot_begin_are_said(
+    served: World, trained: Callable[..., Path]
+) -> None:
+    gates = served.clone / "gates.yaml"
+    since = "anchor: {since: flight-delay-v9, reason: a new label, "
+    gates.write_text(gates.read_text().replace("anchor: {", since))
+    served.push("main")
+    served.fake.take_events()
     served.bring(trained(trees=30, split="{by: time, test_days: 9}"))
     state, body = judged(served)
     assert state == "success", body
-    assert "The test set changed" in body.split("| | gate |")[0]
+    first_screen = body.split("| | gate |")[0]
+    assert "The test set changed" in first_screen
+    assert "anchor.since names flight-delay-v9" in first_screen.replace("\\", "")
 
 
 @pytest.mark.slow

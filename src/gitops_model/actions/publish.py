@@ -33,7 +33,7 @@ from gitops_model.delivery.baseline import Baseline
 from gitops_model.delivery.git import Git
 from gitops_model.errors import BadArtifact, ExternalFailure, GitopsError
 from gitops_model.evaluation.ledger import Look
-from gitops_model.formats.check import Check, NotEvaluated, Outcome
+from gitops_model.formats.check import Check, NotEvaluated, Outcome, State
 from gitops_model.formats.pointer import Pointer
 from gitops_model.report import comment
 from gitops_model.report.pointer_comment import Move
@@ -42,6 +42,10 @@ ROUNDS = 4
 # Where the workflow puts what its first job found.
 HANDED_OVER = Path("verdict/check.json")
 DEPENDABOT = "dependabot[bot]"
+PREVIEW = (
+    "it may ship by these numbers. They are a preview: what comes from another repository is not counted as a look at "
+    "the test rows."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -135,7 +139,7 @@ def judge(repository: Repository, started: Mapping[str, Any], *, job: Job) -> Ve
             Git.open(Path()).bring(base)
         rules = baseline.find(base)
         pointer = rules.pointer
-        state, sentence, hint, found = _decide(
+        made = _decide(
             repository,
             outcome,
             trouble,
@@ -146,8 +150,8 @@ def judge(repository: Repository, started: Mapping[str, Any], *, job: Job) -> Ve
             job=job,
         )
         footing = comment.Footing(
-            state=state,
-            sentence=sentence,
+            state=made.state,
+            sentence=made.sentence,
             head_sha=started["head_sha"],
             run_id=int(started["id"]),
             run_attempt=int(started.get("run_attempt") or 1),
@@ -155,10 +159,12 @@ def judge(repository: Repository, started: Mapping[str, Any], *, job: Job) -> Ve
             report_url=report_url,
             production=pointer.stable.model if pointer.stable else None,
             production_age=age(pointer, at=str(started.get("created_at") or "")),
-            warnings=recompute.warnings(found if isinstance(found, Check) else None, files),
-            hint=hint,
+            warnings=recompute.warnings(
+                made.found if isinstance(made.found, Check) else None, files
+            ),
+            hint=made.hint,
         )
-        return _verdict(found, footing, pull)
+        return _verdict(made, footing, pull)
 
     try:
         return decided(outcome, trouble)
@@ -191,14 +197,25 @@ def _verdict_of(
     return runs.read_verdict(repository, job, started)
 
 
-def _verdict(check: Check | Move | None, footing: comment.Footing, pull: Pull | None) -> Verdict:
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What the trusted side decides, and on what: the check as recomputed, or the pointer's move."""
+
+    state: str
+    sentence: str
+    hint: str | None = None
+    found: Check | Move | None = None
+    look: Look | None = None
+
+
+def _verdict(made: Decision, footing: comment.Footing, pull: Pull | None) -> Verdict:
     status = {"pass": "success", "nothing": "success", "blocked": "failure", "pending": "pending"}
     return Verdict(
         number=None if pull is None else pull.number,
         status=status.get(footing.state, "error"),
-        title=comment.title(check, footing),
-        body=comment.render(check, footing),
-        look=_look(check) if isinstance(check, Check) else None,
+        title=comment.title(made.found, footing),
+        body=comment.render(made.found, footing),
+        look=made.look,
     )
 
 
@@ -210,11 +227,17 @@ def _look(check: Check) -> Look:
 
 
 def _remember(job: Job, look: Look | None) -> None:
-    """Count the look for all who come later. A pull request's side cannot do it, and cannot undo it."""
+    """Count the look for all who come later. A pull request's side cannot do it, and cannot undo it.
+
+    What stands in the way is said, and keeps no comment back.
+    """
     if look is None:
         return
-    with job.git_access():
-        problem = looks.share(Git.open(Path()), [look])
+    try:
+        with job.git_access():
+            problem = looks.share(Git.open(Path()), [look])
+    except GitopsError as error:
+        problem = str(error)
     if problem:
         job.annotate("warning", f"The look at the test set could not be counted: {problem}")
 
@@ -246,8 +269,8 @@ def _decide(
     files: list[str],
     rules: Baseline,
     job: Job,
-) -> tuple[str, str, str | None, Check | Move | None]:
-    """(state, sentence, hint, the check as recomputed or the pointer's move), from what the trusted side knows."""
+) -> Decision:
+    """Decide from what the trusted side knows."""
     kind = changes.kind(files)
     if kind == "pointer":
         judged = pointer_gate.judge(
@@ -258,26 +281,33 @@ def _decide(
             current=rules.pointer,
             at=str(started.get("created_at") or ""),
         )
-        return judged.state, judged.sentence, judged.hint, judged.move
+        return Decision(
+            state=judged.state, sentence=judged.sentence, hint=judged.hint, found=judged.move
+        )
     if kind == "nothing":
         said = "This pull request changes nothing that the model is built from."
-        return "nothing", said, None, None
+        return Decision(state="nothing", sentence=said)
     dependabot = (started.get("actor") or {}).get("login") == DEPENDABOT
     training = training_hint(pull) if dependabot else None
     if outcome is None:
         waits = started["conclusion"] == "action_required"
-        return "pending" if waits else "not_evaluated", str(trouble), training, None
+        state = "pending" if waits else "not_evaluated"
+        return Decision(state=state, sentence=str(trouble), hint=training)
+    ours = runs.is_ours(started, job)
+    maintainer = None if ours else maintainer_hint(pull, started["head_sha"])
     if isinstance(outcome, NotEvaluated):
-        if runs.source_of(started, repository) != job.repository:
-            hint = maintainer_hint(pull, started["head_sha"])
-            return "pending", outcome.sentence, hint, None
-        if training is not None:
-            return "pending", outcome.sentence, training, None
-        return outcome.state, outcome.sentence, outcome.hint, None
+        if hint := maintainer or training:
+            return Decision(state="pending", sentence=outcome.sentence, hint=hint)
+        return Decision(state=outcome.state, sentence=outcome.sentence, hint=outcome.hint)
     git = Git.open(Path())
-    anchored = served.elsewhere(git, rules)
-    found = recompute.recompute(outcome, rules, files, anchored=anchored)
-    return found.state, found.sentence, None, found
+    past = served.past(git, rules, metric=rules.contract.success.primary)
+    made = recompute.recompute(outcome, rules, files, past=past)
+    found = made.check
+    # A stranger must not be able to spend the error that the team's test rows have left.
+    look = _look(found) if ours and made.possible else None
+    if maintainer and found.state is State.PASS:
+        return Decision(state="pending", sentence=PREVIEW, hint=maintainer, found=found)
+    return Decision(state=found.state, sentence=found.sentence, found=found, look=look)
 
 
 def maintainer_hint(pull: Pull | None, sha: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from gitops_model.delivery.baseline import Baseline
 from gitops_model.delivery.check import UNDECIDED, worded
+from gitops_model.delivery.served import Past
 from gitops_model.evaluation import decision
 from gitops_model.evaluation.recheck import Trusted, contradictions
 from gitops_model.formats.check import BaselineModel, Check, State
@@ -18,23 +19,30 @@ OWN_WARNINGS = 5
 KNOWN = (UNDECIDED, "Nothing is in production: ", "contract.yaml differs ", "gates.yaml differs ")
 
 
-def recompute(
-    check: Check, rules: Baseline, files: Sequence[str], *, anchored: bool = False
-) -> Check:
+@dataclass(frozen=True, kw_only=True)
+class Recomputed:
+    """The check as we decide it. `possible`: nothing shows that its numbers are made up."""
+
+    check: Check
+    possible: bool = True
+
+
+def recompute(check: Check, rules: Baseline, files: Sequence[str], *, past: Past) -> Recomputed:
     """The check by the base's gates.yaml and contract.yaml, against the model in production there.
 
-    Its states, sentences and names are our own, so that nothing forged is shown. `anchored`: the best release so far is
-    another one than production.
+    Its states, sentences and names are our own, so that nothing forged is shown. `past`: the releases that served.
     """
     pointer, gates, contract = rules.pointer, rules.gates, rules.contract
     stable = pointer.stable
-    shown = _redecided(check, gates, pointer)
+    shown = _redecided(replace(check, line=past.told(check.line)), gates, pointer)
     compared = check.baseline.sha256 if check.baseline else None
     if compared != (stable.sha256 if stable else None):
         now = stable.model if stable else "nothing"
-        return _blocked(
-            shown,
-            f"{now} is in production now, and this check compared with another model. Run the check again.",
+        return Recomputed(
+            check=_blocked(
+                shown,
+                f"{now} is in production now, and this check compared with another model. Run the check again.",
+            )
         )
     trusted = Trusted(
         gates=gates,
@@ -42,7 +50,7 @@ def recompute(
         risk=contract.success.risk,
         slices=contract.slices,
         production_sha256=compared,
-        anchored=anchored,
+        served=past.from_best,
     )
     if found := contradictions(check, trusted):
         sentence = f"the report cannot be right, because {'; '.join(found)}."
@@ -51,8 +59,8 @@ def recompute(
                 " contract.yaml is changed here. Which metrics and slices are judged is said by the base branch's "
                 "contract.yaml; to change that, somebody who may has to merge past this status."
             )
-        return _blocked(shown, sentence)
-    return shown
+        return Recomputed(check=_blocked(shown, sentence), possible=False)
+    return Recomputed(check=shown)
 
 
 def warnings(check: Check | None, files: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ from gitops_model.actions.client import Repository
 from gitops_model.actions.job import Job
 from gitops_model.delivery import pointer_file, releases, rollback
 from gitops_model.delivery.git import Git
+from gitops_model.delivery.steps import served_line
 from gitops_model.errors import Blocked, ExternalFailure
 from gitops_model.formats.pointer import Pointer
 from gitops_model.report import comment
@@ -104,7 +105,7 @@ def run() -> int:
 
 def _failed(git: Git, job: Job, current: Pointer | None, head: str) -> Case:
     """A deployment failed. Raises Blocked when there is nothing to go back to."""
-    target, undone = rollback.aim(git, rollback.served_line(git), current, to=None)
+    target, undone = rollback.aim(git, served_line(git), current, to=None)
     words = f"{pointer_file.describe(current)} → {pointer_file.describe(target)}"
     return Case(
         target=target,

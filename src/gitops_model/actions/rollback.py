@@ -17,6 +17,7 @@ from gitops_model.actions.proposal import Proposed
 from gitops_model.delivery import pointer_file, releases, rollback
 from gitops_model.delivery.desired import MAIN
 from gitops_model.delivery.git import Git
+from gitops_model.delivery.steps import served_line
 from gitops_model.errors import BadArtifact, BadInput, Blocked, ExternalFailure, GitopsError
 from gitops_model.formats import pointer as pointers
 from gitops_model.formats.pointer import Pointer
@@ -118,7 +119,7 @@ def _propose(
     reason: str,
 ) -> Proposed:
     to = os.environ.get("TO", "").strip() or None
-    line = rollback.served_line(git)
+    line = served_line(git)
     target, undone = rollback.aim(git, line, current, to=to)
     if target.stable is not None:
         try:

@@ -126,6 +126,11 @@ def source_of(started: Mapping[str, Any], repository: Repository) -> str:
     return str(name or repository.name)
 
 
+def is_ours(started: Mapping[str, Any], job: Job) -> bool:
+    """Whether somebody who may write here pushed the commit; a fork that is gone is nobody's word for it."""
+    return bool((started.get("head_repository") or {}).get("full_name") == job.repository)
+
+
 def built(repository: Repository, started: Mapping[str, Any]) -> bool:
     """Whether the check left a candidate."""
     return _newest(_candidates(repository, started)) is not None

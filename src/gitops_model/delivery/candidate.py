@@ -106,10 +106,11 @@ def evaluate(
         else (old, old_model, production.contract),
         table,
     )
+    released = served.past(git, baseline, metric=rules.success.primary)
     best, line = anchor.answers(
         git,
         baseline,
-        served.past(git, baseline, metric=rules.success.primary),
+        released,
         production=old,
         table=table,
         keys=keys,
@@ -120,7 +121,7 @@ def evaluate(
         test_sha256=test.sha256, candidate_sha256=candidate.sha256, sketch=test.sketch
     )
     # Counted before anybody sees a number, so that an end in between forgets nothing.
-    past = looks.claim(git, look) if claims else looks.known(git)
+    past = _claimed(git, look) if claims else looks.known(git)
     found = verdict.evaluate(
         test=test,
         candidate=new,
@@ -132,7 +133,19 @@ def evaluate(
         facts=_facts(git, baseline, files, candidate, production, described, rules, past),
     )
     same = dvc.file_md5(files.bundle) == files.lock.out(str(CANDIDATE)).md5
-    return replace(found, candidate=replace(found.candidate, in_lock="same" if same else "other"))
+    return replace(
+        found,
+        candidate=replace(found.candidate, in_lock="same" if same else "other"),
+        warnings=(*found.warnings, *released.warnings),
+    )
+
+
+def _claimed(git: Git, look: ledger.Look) -> list[ledger.Look]:
+    if problem := looks.share(git, [look]):
+        _say(
+            f"note: the look is counted here only: {problem.rstrip('.')}. The next check that can hands it in."
+        )
+    return looks.known(git)
 
 
 def _facts(
@@ -176,12 +189,8 @@ def _facts(
 
 def _require_measurable(mine: Contract, rules: Contract, columns: Collection[str]) -> None:
     """Raises CannotEvaluate for a candidate that answers, or is measured by, something else than `rules` say."""
-    asked, answered = (
-        (contract.problem, contract.output.classes, contract.label.name)
-        for contract in (rules, mine)
-    )
     missing = [name for name in rules.columns if name not in columns]
-    if asked == answered and not missing:
+    if mine.question == rules.question and not missing:
         return
     why = f"the test rows lack {', '.join(missing)}" if missing else "another label is answered"
     raise CannotEvaluate(

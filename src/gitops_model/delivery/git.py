@@ -370,6 +370,14 @@ class Git:
             raise ExternalFailure(f"`git cherry-pick` failed: {_said(done)}")
 
 
+def masked(text: str) -> str:
+    """`text` without names and tokens in the addresses there: they must not reach a log.
+
+    Up to the last @ of an address, since a password may have an @ or a / of its own.
+    """
+    return re.sub(r"://\S+@", "://***@", text)
+
+
 def _verb(words: Sequence[str]) -> str:
     plain = [word for word in words if not word.startswith(("-", "http."))]
     return plain[0] if plain else "git"
@@ -380,5 +388,4 @@ def _said(done: subprocess.CompletedProcess[bytes]) -> str:
     text = (done.stderr or done.stdout).decode(errors="replace")
     lines = [line.strip() for line in text.splitlines() if not line.startswith(_CHATTER)]
     shown = " · ".join([line for line in lines if line][:4])
-    # A token in a remote's address must not reach a log.
-    return re.sub(r"://[^/@\s]+@", "://***@", shown) or f"exit code {done.returncode}"
+    return masked(shown) or f"exit code {done.returncode}"

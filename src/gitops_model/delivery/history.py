@@ -21,7 +21,9 @@ from gitops_model.formats.pointer import Pointer, Ref
 SHOWN = 50
 
 Kind = Literal["deploy", "rollback", "other", "unreadable"]
-_REASON = re.compile(r"^Reason: (.*)$", re.MULTILINE)
+# What `ship` writes before the reason of a release that ships without a pass.
+UNPASSED = "Shipped although it did not pass the gates"
+_REASON = re.compile(rf"^(?:Reason|{UNPASSED}): (.*)$", re.MULTILINE)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +44,16 @@ class Options:
     last: str | None = None
     ref: str | None = None
     json: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landing:
+    """A commit of main: `when` it came there (UTC), `by` which author, with which message."""
+
+    commit: str
+    when: str
+    by: str
+    message: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,14 +119,20 @@ def events(git: Git, rev: str) -> list[Event]:
     return found
 
 
-def since(found: Sequence[Event], stable: Ref) -> Event | None:
-    """The event from which on `stable` has served until today; None when the history does not say."""
+def since(git: Git, rev: str, stable: Ref) -> Landing | None:
+    """The change from which on `stable` has served until `rev`; None when the history does not say.
+
+    Nothing older than the release before it is read, so a long history costs no more than a short one.
+    """
     first = None
-    for event in reversed(found):
-        if event.stable != stable:
+    for commit in git.pointer_commits(rev, POINTER):
+        pointer = pointer_file.standing(git, commit)
+        if pointer is None:  # what served stayed
+            continue
+        if pointer.stable != stable:
             break
-        first = event
-    return first
+        first = commit
+    return None if first is None else _landing(git, first)
 
 
 def is_shallow(git: Git) -> bool:
@@ -135,13 +153,12 @@ def _kind(current: Pointer, wanted: Pointer | None, line: Sequence[Ref]) -> Kind
 
 
 def _event(git: Git, commit: str, kind: Kind, current: Pointer, wanted: Pointer | None) -> Event:
-    form = "--format=%ct%x00%an%x00%B"
-    when, by, message = git.out("show", "--no-patch", form, commit).split("\0", 2)
-    reason = _REASON.search(message)
+    landing = _landing(git, commit)
+    reason = _REASON.search(landing.message)
     return Event(
         kind=kind,
-        when=f"{datetime.fromtimestamp(int(when), UTC):%Y-%m-%d %H:%M}",
-        by=by,
+        when=landing.when,
+        by=landing.by,
         commit=commit,
         said="the file cannot be read, so what served stayed"
         if wanted is None
@@ -149,6 +166,13 @@ def _event(git: Git, commit: str, kind: Kind, current: Pointer, wanted: Pointer 
         reason=reason[1].strip() if reason else "",
         stable=(wanted or current).stable,
     )
+
+
+def _landing(git: Git, commit: str) -> Landing:
+    form = "--format=%ct%x00%an%x00%B"
+    when, by, message = git.out("show", "--no-patch", form, commit).split("\0", 2)
+    day = f"{datetime.fromtimestamp(int(when), UTC):%Y-%m-%d %H:%M}"
+    return Landing(commit=commit, when=day, by=by, message=message)
 
 
 def text(shown: Sequence[Event]) -> str:

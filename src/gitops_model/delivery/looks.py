@@ -8,7 +8,8 @@ clone is a preview; the next `check` that reaches origin hands it in.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TypeGuard
 
 from gitops_model.delivery.git import Git
@@ -22,6 +23,10 @@ SHARED = f"refs/remotes/origin/{BRANCH}"
 # A ref of this clone alone, shared by its worktrees.
 OWN = "refs/gitops-model/looks"
 ROUNDS = 4
+# What git says when somebody else's push came first; any other refusal will not change by itself.
+QUICKER = ("fetch first", "non-fast-forward", "cannot lock ref", "failed to update ref")
+# How often other checks of this clone may be quicker.
+RACES = 20
 SECONDS = 5.0
 # A line of a new test set has 3,300 bytes: ten thousand of them are 33 MB.
 MOST_BYTES = 50_000_000
@@ -33,18 +38,12 @@ def known(git: Git) -> list[Look]:
     return parse([*_lines(git, SHARED), *_lines(git, OWN)])
 
 
-def claim(git: Git, look: Look) -> list[Look]:
-    """Count a look here and at origin, unless it is counted, and return all looks. Never fails for want of origin."""
-    share(git, [look])
-    return known(git)
-
-
 def share(git: Git, more: Iterable[Look]) -> str:
     """Add looks to the ledger, here and at origin. Returns "" or why origin did not take them.
 
     Others may add at the same time: then theirs come first, and ours are added to what is there by then.
     """
-    _keep(git, OWN, [*_lines(git, OWN), *map(_line, more)])
+    _keep(git, list(more))
     if not git.has_origin():
         return ""
     problem = ""
@@ -56,11 +55,13 @@ def share(git: Git, more: Iterable[Look]) -> str:
             return problem
         if git.commit(SHARED) is not None and not _lines(git, SHARED):
             return f"its branch {BRANCH} holds something else than looks; rename it"
-        target = _keep(git, None, [*_lines(git, SHARED), *ours], parent=git.commit(SHARED))
+        target = _commit(git, [*_lines(git, SHARED), *ours], parent=git.commit(SHARED))
         problem = git.push(f"{target}:refs/heads/{BRANCH}", timeout=SECONDS)
         if not problem:
             git.out("update-ref", SHARED, target)
             return ""
+        if not any(words in problem for words in QUICKER):
+            return problem
     return problem
 
 
@@ -68,19 +69,12 @@ def parse(lines: Iterable[str]) -> list[Look]:
     """The looks in lines of the ledger, each once, in order; a line that is none is passed over."""
     found: dict[tuple[str, str], Look] = {}
     sketches: dict[str, str] = {}
-    for line in lines:
-        look = _look(line)
-        if look is None:
-            continue
-        # The sketch of a test set stands in its first line.
-        sketches.setdefault(look.test_sha256, look.sketch)
-        full = Look(
-            test_sha256=look.test_sha256,
-            candidate_sha256=look.candidate_sha256,
-            sketch=sketches[look.test_sha256],
-        )
-        found.setdefault((look.test_sha256, look.candidate_sha256), full)
-    return list(found.values())
+    for look in filter(None, map(_look, lines)):
+        found.setdefault((look.test_sha256, look.candidate_sha256), look)
+        # It stands in one line of its test set, mostly the first.
+        if look.sketch:
+            sketches.setdefault(look.test_sha256, look.sketch)
+    return [replace(look, sketch=sketches.get(look.test_sha256, "")) for look in found.values()]
 
 
 def _update(git: Git) -> str:
@@ -109,23 +103,37 @@ def _lines(git: Git, ref: str) -> list[str]:
     size = int(git.out("cat-file", "-s", f"{ref}:{FILE}"))
     if size > MOST_BYTES:
         raise CannotEvaluate(
-            f"the ledger of looks (branch {BRANCH}) has {size:,} bytes; allowed: {MOST_BYTES:,}. Rename it, and "
-            "a new one begins."
+            f"the ledger of looks (branch {BRANCH}) has {size:,} bytes; allowed: {MOST_BYTES:,}. To begin a new one, "
+            "in which every test set begins anew, keep the old one: "
+            f"`git push origin {SHARED}:refs/heads/{BRANCH}-old :refs/heads/{BRANCH}`. Then, in every clone: "
+            f"`git update-ref -d {SHARED}; git update-ref -d {OWN}`"
         )
     return (git.text(ref, FILE) or "").splitlines()
 
 
-def _keep(git: Git, ref: str | None, lines: Iterable[str], *, parent: str | None = None) -> str:
-    """Write a commit with these looks, let `ref` name it, and return its hash."""
+def _keep(git: Git, more: Sequence[Look]) -> None:
+    """Add to the looks of this clone. Other checks here, or in its worktrees, may do so at the same time."""
+    for left in reversed(range(RACES)):
+        old = git.commit(OWN)
+        known = [] if old is None else _lines(git, old)
+        made = _commit(git, [*known, *map(_line, more)])
+        try:
+            # Refused where the ref is no longer `old`; "" is where there is none.
+            git.out("update-ref", OWN, made, old or "")
+            return
+        except ExternalFailure:
+            if not left:
+                raise
+
+
+def _commit(git: Git, lines: Iterable[str], *, parent: str | None = None) -> str:
+    """Write a commit with these looks, and return its hash."""
     text = "".join(f"{line}\n" for line in _written(parse(lines)))
     blob = git.out("hash-object", "-w", "--stdin", stdin=text.encode())
     tree = git.out("mktree", stdin=f"100644 blob {blob}\t{FILE}\n".encode())
     who = ("-c", "user.name=gitops-model", "-c", "user.email=gitops-model@localhost")
     onto = () if parent is None else ("-p", parent)
-    made = git.out(*who, "commit-tree", *onto, "-m", "Looks at test sets", tree)
-    if ref is not None:
-        git.out("update-ref", ref, made)
-    return made
+    return git.out(*who, "commit-tree", *onto, "-m", "Looks at test sets", tree)
 
 
 def _written(looks: Iterable[Look]) -> list[str]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from gitops_model.delivery import deploy, fetch, pointer_file, releases
 from gitops_model.delivery.desired import MAIN, pointer_at
 from gitops_model.delivery.git import Git
+from gitops_model.delivery.steps import Step, served_line
 from gitops_model.errors import BadArtifact, BadInput, Blocked, GitopsError
 from gitops_model.formats import pointer as pointers
 from gitops_model.formats.pointer import Pointer, Ref
@@ -64,14 +65,6 @@ class Options:
     store: Path | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """A change of what is served: the commit, and the pointer after it."""
-
-    commit: str
-    pointer: Pointer
-
-
 def run(options: Options) -> int:
     """Commit the way back, and say how it goes on."""
     git = Git.open(Path.cwd())
@@ -108,30 +101,6 @@ def run(options: Options) -> int:
     if failure is not None:
         raise failure
     return 0
-
-
-def served_line(git: Git, *, rev: str = "HEAD") -> list[Step]:
-    """The releases that led to what is served now, oldest first; what was rolled back from is not among them.
-
-    Read forward, each change adds a step, except one that returns to an earlier step: that removes what came after it.
-    Changes that leave the traffic alone (a freeze, a comment) are no step.
-    """
-    line: list[Step] = []
-    for commit in reversed(git.pointer_commits(rev, releases.POINTER)):
-        try:
-            step = Step(commit=commit, pointer=pointer_at(git, commit))
-        except (BadInput, BadArtifact):
-            continue
-        places = [
-            i
-            for i, earlier in enumerate(line)
-            if _traffic(earlier.pointer) == _traffic(step.pointer)
-        ]
-        if places:
-            del line[places[-1] + 1 :]
-        else:
-            line.append(step)
-    return line
 
 
 def way_back(git: Git, rev: str) -> Ref | None:
@@ -182,12 +151,21 @@ def aim(
 def _sane(git: Git, before: Pointer, current: Pointer, rev: str) -> bool:
     """Whether a pointer of the past is a way back from `current`.
 
-    Not one that would give everything to what is on trial now, and not one with a sha256 that was corrected after it:
-    a rebased pull request, or an edit by hand, leaves pointers on main that never served.
+    Not one in which what serves now was on trial: the way back takes it out altogether. Not one that would give
+    everything to what is on trial now, and not one with a sha256 that was corrected after it: a rebased pull request,
+    or an edit by hand, leaves pointers on main that never served.
     """
-    on_trial = (current.canary.ref if current.canary else None, current.shadow)
     stable = before.stable
-    return stable is None or (stable not in on_trial and _served(git, stable.model, rev) == stable)
+    return stable is None or (
+        current.stable not in _on_trial(before)
+        and stable not in _on_trial(current)
+        and _served(git, stable.model, rev) == stable
+    )
+
+
+def _on_trial(pointer: Pointer) -> list[Ref]:
+    tried = (pointer.canary.ref if pointer.canary else None, pointer.shadow)
+    return [ref for ref in tried if ref is not None]
 
 
 def _pointers(git: Git, rev: str) -> Iterator[Pointer]:
@@ -239,10 +217,6 @@ def message(
     if reason.strip():
         lines += ["", f"Reason: {reason.strip()}"]
     return "\n".join(lines) + "\n"
-
-
-def _traffic(pointer: Pointer) -> tuple[object, ...]:
-    return pointer.stable, pointer.canary, pointer.shadow
 
 
 def _touched_more(git: Git, commit: str) -> bool:

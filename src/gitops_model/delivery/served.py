@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from gitops_model.delivery import releases
 from gitops_model.delivery.baseline import Baseline
 from gitops_model.delivery.git import Git
+from gitops_model.delivery.steps import served_line
 from gitops_model.errors import BadArtifact, BadInput
 from gitops_model.evaluation.anchor import Served, milestones
-from gitops_model.formats.line import Milestone
-from gitops_model.formats.pointer import Pointer, Ref
+from gitops_model.formats.line import Line, Milestone
+from gitops_model.formats.pointer import Ref
 
 # Changes of production.yaml that are read; older releases are forgotten as anchors.
 DEEP = 300
+SHOWN = 12
+# In place of a stranger's words.
+STANDS_IN = "A better one could not be compared on these rows; the full report says why."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,38 +36,50 @@ class Past:
         """The place of the best release so far."""
         return max(place for place, each in enumerate(self.line(since)) if each.best)
 
+    @property
+    def from_best(self) -> list[str]:
+        """The sha256 of the best release so far, and of those that served after it."""
+        return [each.sha256 for each in self.served[self.best(self.since) :]] if self.served else []
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Said where the line cannot begin with the release that gates.yaml names."""
+        if self.since is None or not self.served:
+            return ()
+        if any(each.model == self.since for each in self.served):
+            return ()
+        return (
+            f"gates.yaml: anchor.since names {self.since}, which is not in the line of releases that served: it never "
+            f"served, or was rolled back. The line begins with {self.served[0].model}.",
+        )
+
+    def told(self, line: Line | None) -> Line | None:
+        """Of a line that need not be believed the choice of the release alone; None for a release that is none here."""
+        shas = [each.sha256 for each in self.served]
+        if line is None or line.sha256 not in shas:
+            return None
+        place = shas.index(line.sha256)
+        return Line(
+            best=self.served[place].model,
+            sha256=line.sha256,
+            note="" if place == self.best(self.since) else STANDS_IN,
+            releases=tuple(self.line(self.since)[-SHOWN:]),
+        )
+
 
 def past(git: Git, baseline: Baseline, *, metric: str) -> Past:
     """Of the base branch's history alone: what a pull request says of releases is not looked at.
 
-    A release counts from the moment production.yaml there named it `stable`, which somebody reviewed.
+    A release counts from the moment production.yaml there named it `stable`, which somebody reviewed, and no more once
+    that was rolled back, whatever its bounds were.
     """
     rule = baseline.gates.anchor
     if rule is None or not rule.enabled or not baseline.commit or baseline.stable is None:
         return Past()
-    found: dict[str, Ref] = {}
-    for commit in reversed(git.pointer_commits(baseline.commit, releases.POINTER, limit=DEEP)):
-        stable = _stable(git, commit)
-        if stable is not None:
-            found.setdefault(stable.sha256, stable)
-    found.setdefault(baseline.stable.sha256, baseline.stable)
-    told = tuple(_told(git, ref) for ref in found.values())
+    line = served_line(git, rev=baseline.commit, limit=DEEP, by=lambda pointer: pointer.stable)
+    stables = [step.pointer.stable for step in line]
+    told = tuple(_told(git, ref) for ref in stables if ref is not None)
     return Past(served=told, metric=metric, since=rule.since)
-
-
-def elsewhere(git: Git, baseline: Baseline) -> bool:
-    """Whether the best release so far is another one than production."""
-    found = past(git, baseline, metric=baseline.contract.success.primary)
-    if baseline.stable is None or not found.served:
-        return False
-    return found.served[found.best(found.since)].sha256 != baseline.stable.sha256
-
-
-def _stable(git: Git, commit: str) -> Ref | None:
-    try:
-        return Pointer.parse(git.text(commit, releases.POINTER) or "").stable
-    except BadInput:
-        return None
 
 
 def _told(git: Git, ref: Ref) -> Served:

@@ -10,7 +10,14 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitops_model.delivery import canary, pointer_checks, pointer_file, releases, service
+from gitops_model.delivery import (
+    canary,
+    history,
+    pointer_checks,
+    pointer_file,
+    releases,
+    service,
+)
 from gitops_model.delivery.desired import MAIN
 from gitops_model.delivery.git import Git
 from gitops_model.delivery.pointer_checks import Findings
@@ -189,20 +196,26 @@ def _ship(git: Git, current: Pointer, options: Options) -> Change:
     said = []
     if wish.accepted:
         passed = releases.load(git, ref.model).passed
-        word = "Reason" if passed else "Shipped although it did not pass the gates"
+        word = "Reason" if passed else history.UNPASSED
         said.append(f"{word}: {wish.accepted.strip()}")
-    if current.canary is not None and ref == current.canary.ref and not how:
-        said += _testimony(git, current)
+    promoted = current.canary is not None and ref == current.canary.ref and not how
+    if promoted or (ref == current.shadow and not wish.shadow):
+        said += _testimony(git, current, ref)
     return Change(pointer=new, subject=f"Ship {ref.model}{how}", body="\n\n".join(said))
 
 
-def _testimony(git: Git, current: Pointer) -> list[str]:
-    """What the service found of the canary that is to have all requests: reviewers read it in the pull request."""
+def _testimony(git: Git, current: Pointer, tried: Ref) -> list[str]:
+    """What the service found of the canary or shadow that is to have requests, for those who review the change."""
     url = address(service.settings(git.root)) if (git.root / "serving.yaml").exists() else None
-    found = canary.testimony_at(url, current)
+    try:
+        found = canary.testimony_at(url, current, tried)
+    except ExternalFailure as error:
+        print(f"ship: {error}")
+        return []
     if found is None:
         print(
-            "ship: the service cannot be asked from here how the canary did; see `make status` there."
+            f"ship: the service at {url} says nothing of {tried.model} yet, so the commit has no numbers of it. "
+            "Was it deployed, and asked? See: make status"
         )
         return []
     print(f"ship: {found}")

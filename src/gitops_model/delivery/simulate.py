@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import ModuleType
-from typing import TypeAlias
 
 from gitops_model.delivery import simulate_canary, simulate_gates
 
@@ -16,24 +16,30 @@ KINDS: Mapping[str, tuple[ModuleType, str]] = {
     "gates": (simulate_gates, "how often gates.yaml lets equal and worse candidates pass"),
     "canary": (simulate_canary, "how soon the guard of a canary acts, and how often by chance"),
 }
-Chosen: TypeAlias = simulate_canary.Options | simulate_gates.Options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
-    kinds = parser.add_subparsers(dest="what", required=True)
-    for name, (module, words) in KINDS.items():
-        module.add_arguments(kinds.add_parser(name, help=words, description=words))
+    """Options of the command: a kind; all that follows belongs to its module."""
+    kinds = "; ".join(f"{name}: {words}" for name, (_, words) in KINDS.items())
+    parser.add_argument("what", choices=KINDS, help=kinds)
+    parser.add_argument(
+        "words", nargs=argparse.REMAINDER, metavar="...", help="its options: simulate gates --help"
+    )
 
 
-def Options(*, what: str, **values: object) -> Chosen:
-    """The options of what is simulated."""
-    found: Chosen = KINDS[what][0].Options(**values)
-    return found
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """`what`: one of KINDS. `words`: the options of that kind, as typed."""
+
+    what: str
+    words: list[str]
 
 
-def run(options: Chosen) -> int:
+def run(options: Options) -> int:
     """Print the figures. Returns 0."""
-    if isinstance(options, simulate_canary.Options):
-        return simulate_canary.run(options)
-    return simulate_gates.run(options)
+    module, words = KINDS[options.what]
+    parser = argparse.ArgumentParser(
+        prog=f"gitops-model simulate {options.what}", description=words
+    )
+    module.add_arguments(parser)
+    return int(module.run(module.Options(**vars(parser.parse_args(options.words)))))

@@ -70,15 +70,38 @@ class Found:
 
 
 def run(options: Options) -> int:
-    """Print what the settings of serving.yaml do. Returns 0."""
-    if not (0 < options.percent < 100 and options.rate > 0 and options.canaries > 0):
-        raise BadInput("--percent must lie between 0 and 100, --rate and --canaries above 0.")
+    """Print what the settings of serving.yaml do. Returns 0. Raises BadInput with every option that makes no sense."""
+    _require_sensible(options)
     path = Path("serving.yaml")
     data = service.settings(path.parent).get("guard") or {} if path.exists() else {}
     rules = Guard.from_dict(data)
     for line in report(options, rules):
         print(line, flush=True)
     return 0
+
+
+def _require_sensible(options: Options) -> None:
+    """The upper bounds keep numpy's draws and this machine's memory within what they can do."""
+    o, minutes = options, options.hours * 60
+    bounds = (
+        ("--rate", o.rate, 0 < o.rate <= 1e6, "above 0, at most 1,000,000"),
+        ("--percent", o.percent, 0 < o.percent < 100, "above 0, below 100"),
+        ("--hours", o.hours, 0 < o.hours <= 168, "above 0, at most 168"),
+        ("--canaries", o.canaries, 1 <= o.canaries <= 100_000, "from 1 to 100,000"),
+        ("--base-errors", o.base_errors, 0 <= o.base_errors <= 1, "from 0 to 1"),
+        ("--error-rate", o.error_rate, 0 <= o.error_rate <= 1, "from 0 to 1"),
+        ("--slow", o.slow, 0 < o.slow <= 1000, "above 0, at most 1000"),
+        ("--after", o.after, o.after == 0 or 0 < o.after < minutes,
+            f"from 0, below {minutes:g}, which is when --hours ends"),
+        ("--seed", o.seed, o.seed >= 0, "a whole number from 0 on"),
+    )  # fmt: skip
+    wrong = [
+        f"{name} is {value:g}; allowed: {allowed}."
+        for name, value, good, allowed in bounds
+        if not good
+    ]
+    if wrong:
+        raise BadInput(wrong)
 
 
 def report(options: Options, rules: Guard) -> Iterator[str]:

@@ -141,7 +141,7 @@ def look(git: Git, goal: deploy.Target, *, ref: str | None = None) -> Report:
 
 
 def _serving(git: Git, commit: str, stable: Ref) -> Serving:
-    first = None if history.is_shallow(git) else history.since(history.events(git, commit), stable)
+    first = None if history.is_shallow(git) else history.since(git, commit, stable)
     try:
         record = releases.promised(git, stable).record
     except BadArtifact:

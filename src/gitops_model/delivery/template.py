@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitops_model.delivery.git import Git
+from gitops_model.delivery.git import Git, masked
 from gitops_model.errors import BadInput, ExternalFailure, shorten
 from gitops_model.progress import waiting
 
@@ -49,7 +49,7 @@ class Origin:
     @property
     def shown(self) -> str:
         """The address without a token that may stand in it."""
-        return re.sub(r"://[^/@\s]+@", "://***@", self.address)
+        return masked(self.address)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -94,7 +94,8 @@ def upgrade(git: Git, options: Options) -> Upgrade | None:
         source = Template.clone(origin, scratch)
         new = source.release(options.to)
         old = source.release(options.base) if options.base else source.made(lock)
-        if new.key < old.key or (new.key == old.key and old.tagged):
+        after = not old.tagged and source.git.contains(ancestor=new.commit, rev=old.commit)
+        if new.key < old.key or (new.key == old.key and old.tagged) or after:
             _not_newer(old, new, wanted=options.to)
             return None
         branch = f"upgrade-{new.version}"
@@ -199,8 +200,9 @@ def _require_clean(git: Git) -> None:
 
 
 def _not_newer(old: Release, new: Release, *, wanted: str | None) -> None:
-    if wanted is None or new.key == old.key:
-        print(f"upgrade: this repository is of {old.version}; the template has nothing newer.")
+    if wanted is None or new.key >= old.key:
+        of = old.version if old.tagged else f"{old.commit[:12]}, which came after {new.version}"
+        print(f"upgrade: this repository is of {of}; the template has nothing newer.")
         return
     raise BadInput(
         f"TO is {new.version}, but this repository is of {old.version} already. An upgrade that was merged is undone "

@@ -13,6 +13,7 @@ from pathlib import Path
 from gitops_model import progress
 from gitops_model.delivery import dvc, fetch, rehearsal, releases, rollback, service
 from gitops_model.delivery.git import Git
+from gitops_model.delivery.steps import served_line
 from gitops_model.errors import BadArtifact, GitopsError
 from gitops_model.formats.pointer import Pointer, Ref
 from gitops_model.formats.watch import Signal
@@ -52,7 +53,7 @@ def targets(git: Git, pointer: Pointer) -> Targets:
         return Targets(notes=("There is no way back yet: no other release served before.",))
     try:
         whole = git.out("rev-parse", "--is-shallow-repository") == "false"
-        line = [step.pointer for step in rollback.served_line(git)]
+        line = [step.pointer for step in served_line(git)]
     except GitopsError:
         whole, line = False, []
     earlier = before(back, line, whole=whole)

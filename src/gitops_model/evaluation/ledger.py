@@ -57,12 +57,11 @@ class Ledger:
 
 def account(past: Sequence[Look], now: Look, *, budget: int, alpha: float) -> Ledger:
     """The place of `now` among the past looks, oldest first, at the same test set; a known candidate keeps its own."""
-    same = {
-        look.test_sha256: look.test_sha256 == now.test_sha256
-        or rows.overlap(look.sketch, now.sketch) >= rows.SAME
-        for look in past
-    }
-    seen = list(dict.fromkeys(look.candidate_sha256 for look in past if same[look.test_sha256]))
+    # Looks are many, test sets few.
+    sketches = {look.sketch for look in past if look.sketch}
+    near = {each for each in sketches if rows.overlap(each, now.sketch) >= rows.SAME}
+    same = {now.test_sha256, *(look.test_sha256 for look in past if look.sketch in near)}
+    seen = list(dict.fromkeys(look.candidate_sha256 for look in past if look.test_sha256 in same))
     known = now.candidate_sha256 in seen
     looks = seen.index(now.candidate_sha256) + 1 if known else len(seen) + 1
     found = Ledger(looks=looks, budget=budget, alpha=allowed(alpha, looks), warning=None)

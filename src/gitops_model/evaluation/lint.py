@@ -11,7 +11,7 @@ from gitops_model.evaluation import intervals, ledger
 from gitops_model.evaluation.columns import Context
 from gitops_model.evaluation.metrics import Metric, applicable, context, find
 from gitops_model.formats.contract import Contract
-from gitops_model.formats.gates import ComparisonGate, Gates, Limit, Margin
+from gitops_model.formats.gates import AnchorGate, ComparisonGate, Gates, Limit, Margin
 
 
 def lint(
@@ -41,6 +41,8 @@ def lint(
     for where, name, gate in compared:
         if gate.enabled:
             found += _comparison(where, find(name, ctx), gate, gates, rows)
+    if gates.anchor is not None and gates.anchor.enabled:
+        found += _anchor(gates.anchor, find(contract.success.primary, ctx), gates.primary.margin)
     for limit in gates.limits:
         if limit.enabled:
             found += _limit(limit, contract, ctx, known)
@@ -69,6 +71,21 @@ def _comparison(
     return [
         f"{where}.margin is {margin}: with {rows:,} test rows even a candidate that answers exactly like production "
         f"could not pass; use at least {needed:,} rows, or a larger margin."
+    ]
+
+
+def _anchor(gate: AnchorGate, metric: Metric, primary: Margin | None) -> list[str]:
+    if gate.margin is None:
+        return []
+    found = _margin("anchor.margin", metric, gate.margin)
+    if not gate.derived or not found:
+        return found
+    # What is wrong with the margin itself was said of `primary`.
+    if primary is None or _margin("primary", metric, primary):
+        return []
+    return [
+        f"primary.margin is {primary}: against the best release so far twice that may be lost, {gate.margin}, so that "
+        f"gate could never fail. Give it its own margin. Example: anchor: {{margin: {primary}}}"
     ]
 
 

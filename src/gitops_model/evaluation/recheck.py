@@ -23,8 +23,8 @@ MOST = 20
 @dataclass(frozen=True, kw_only=True)
 class Trusted:
     """What the trusted side knows: gates.yaml of the base branch, the metrics and slice columns its contract names,
-    and the model in production. `production_sha256` None means that nothing is in production. `anchored`: the best
-    release so far is another one than production.
+    and the model in production. `production_sha256` None means that nothing is in production. `served`: the sha256 of
+    the best release so far, then of those that served after it; () where a candidate is held to none.
     """
 
     gates: Gates
@@ -32,7 +32,7 @@ class Trusted:
     risk: str | None = None
     slices: Sequence[str] = ()
     production_sha256: str | None = None
-    anchored: bool = False
+    served: Sequence[str] = ()
 
 
 def contradictions(check: Check, trusted: Trusted) -> list[str]:
@@ -74,8 +74,7 @@ def _gates(check: Check, trusted: Trusted) -> Iterator[str]:
     ids = [gate.id for gate in check.gates]
     if len(set(ids)) != len(ids):
         yield "a gate stands in it twice"
-    if trusted.anchored and not excused and (check.line is None or not _held(check)):
-        yield "it does not compare with the best release so far"
+    yield from _held(check, trusted, excused=excused)
     for gate in check.gates:
         demand = known.get(gate.id)
         if demand is None or not demand.enabled:
@@ -86,11 +85,18 @@ def _gates(check: Check, trusted: Trusted) -> Iterator[str]:
         yield from (f"{gate.id}: {problem}" for problem in _impossible(gate, signs))
 
 
-def _held(check: Check) -> bool:
-    """Whether it was held against the best release so far, or says why only production could be."""
-    line, base = check.line, check.baseline
-    stands_in = line is not None and base is not None and line.sha256 == base.sha256 and line.note
-    return check.gate(GateKind.ANCHOR) is not None or bool(stands_in)
+def _held(check: Check, trusted: Trusted, *, excused: bool) -> Iterator[str]:
+    """It is held to the best release so far, or says why only a later one could be asked."""
+    line, served = check.line, trusted.served
+    if line is not None and line.sha256 not in served:
+        yield f"it takes {_short(line.sha256)} for the best release so far"
+    elif line is not None and line.sha256 != served[0] and not line.note:
+        yield f"it is held to {_short(line.sha256)}, and {_short(served[0])} is the best release so far"
+    if not served or served[0] == trusted.production_sha256 or excused:
+        return
+    in_production = line is not None and line.sha256 == trusted.production_sha256
+    if line is None or not (in_production or check.gate(GateKind.ANCHOR)):
+        yield "it does not compare with the best release so far"
 
 
 def _against_demand(gate: Gate, demand: Demand, *, excused: bool) -> Iterator[str]:

@@ -126,6 +126,11 @@ class Contract:
         names = [keys.request, keys.time, keys.sticky, keys.group, self.label.name, *more]
         return [n for n in dict.fromkeys(names) if n is not None and n not in self.inputs]
 
+    @property
+    def question(self) -> tuple[Problem, tuple[str, ...] | None, str]:
+        """(problem, classes, label): models that answer the same question can be compared on the same rows."""
+        return self.problem, self.output.classes, self.label.name
+
     def row_validator(self) -> RowValidator:
         """A function that checks one request's inputs, in the contract's order, in a few microseconds."""
         return inputs.row_validator(self.inputs)

@@ -30,6 +30,10 @@ class Sample:
     rows: int
     whole: bool
 
+    def column(self, name: str) -> list[str]:
+        """The texts below `name`."""
+        return self.columns[self.names.index(name)]
+
 
 def read(path: Path, *, separator: str = ",") -> Sample:
     """The first rows of a UTF-8 file, at most MOST_ROWS and about MOST_BYTES. Raises BadInput for what is no table."""
@@ -44,7 +48,7 @@ def read(path: Path, *, separator: str = ",") -> Sample:
 def _read(path: Path, stream: BinaryIO, separator: str) -> Sample:
     lines = _Lines(path, stream)
     records = csv.reader(lines, delimiter=separator, strict=True)
-    rows = 0
+    rows, more = 0, False
     try:
         header: list[str] = next(records, [])
         if not header:
@@ -56,6 +60,7 @@ def _read(path: Path, stream: BinaryIO, separator: str) -> Sample:
             if not record:
                 continue
             if rows == MOST_ROWS:
+                more = True
                 break
             if len(record) != len(header):
                 raise BadInput(
@@ -76,8 +81,7 @@ def _read(path: Path, stream: BinaryIO, separator: str) -> Sample:
             raise BadInput(f"{path}, line {records.line_num}: {_words(error)}.") from None
     if rows == 0:
         raise BadInput(f"{path} has a header and no rows.")
-    whole = not lines.cut and next(lines, None) is None
-    return Sample(names=tuple(header), columns=columns, rows=rows, whole=whole)
+    return Sample(names=tuple(header), columns=columns, rows=rows, whole=not more and not lines.cut)
 
 
 def words(path: Path, sample: Sample) -> str:

@@ -10,22 +10,17 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import yaml
 
 from gitops_model.errors import BadInput, shorten
 from gitops_model.formats.inputs import MISSING, number_words
-from gitops_model.pipeline import draft_columns
+from gitops_model.pipeline import draft_columns, draft_label
 from gitops_model.pipeline.csv_sample import Sample
 from gitops_model.pipeline.draft_columns import Column
+from gitops_model.pipeline.draft_label import Problem, Value
 
-Problem = Literal["binary", "multiclass", "regression"]
 QUESTION = "# ?"
-MOST_CLASSES = 100
-LONGEST_CLASS = 60
-# Whole numbers with more different values than this are a quantity, not classes.
-MOST_NUMBERED = 20
 MADE_KEY = "row_id"
 _SUCCESS = {
     "binary": {"primary": "roc_auc", "risk": "brier"},
@@ -36,9 +31,10 @@ _SUCCESS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """`left`: columns that are no inputs, each with the reason. `key`: None when no column differs in every row.
+    """`left`: columns that are no inputs, each with the reason. `key`: None when no column differs in every row; then
+    `build` makes one that is called `made_key`.
 
-    `told`: whether somebody named the label. `positive`: the value of a binary label that counts as 1.
+    `told`: whether somebody named the label. `answers`: the two values of a binary label, no and yes.
     """
 
     task: str
@@ -48,9 +44,10 @@ class Draft:
     inputs: tuple[Column, ...]
     left: tuple[tuple[Column, str], ...]
     key: Column | None
+    made_key: str
     time: Column | None
     rows: int
-    positive: str | None = None
+    answers: tuple[Value, ...] = ()
     classes: tuple[str, ...] = ()
 
 
@@ -59,15 +56,15 @@ def draft(sample: Sample, *, task: str, label: str | None = None) -> Draft:
 
     Raises BadInput when there is no such column, when it cannot be a label, or when no input is left.
     """
-    named = zip(_names(sample.names), sample.names, sample.columns, strict=True)
-    columns = [draft_columns.describe(header, name, texts) for name, header, texts in named]
+    each = zip(_names(sample.names), sample.names, sample.columns, strict=True)
+    columns = [draft_columns.describe(header, name, texts) for name, header, texts in each]
     chosen = _label(columns, sample, label)
-    texts = sample.columns[sample.names.index(chosen.header)]
-    known = [text for text in texts if text not in draft_columns.NOTHING]
-    problem, classes = _problem(chosen, known)
+    known = draft_label.values(sample.column(chosen.header))
+    problem, classes = draft_label.problem(chosen, known)
     others = [column for column in columns if column is not chosen]
-    ids = [column for column in others if draft_columns.is_id(column, sample.rows)]
-    dates = [column for column in others if column.kind == "date" and not column.missing]
+    named = [column for column in others if column.header.strip()]
+    ids = [column for column in named if draft_columns.is_id(column, sample.rows)]
+    dates = [column for column in named if column.kind == "date" and not column.missing]
     time = dates[0] if dates else None
     left = [
         (column, reason)
@@ -90,9 +87,10 @@ def draft(sample: Sample, *, task: str, label: str | None = None) -> Draft:
         inputs=inputs,
         left=tuple(left),
         key=ids[0] if ids else None,
+        made_key=_free(MADE_KEY, {column.name for column in columns}),
         time=time,
         rows=sample.rows,
-        positive=_positive(chosen, known) if problem == "binary" else None,
+        answers=draft_label.answers(known) if problem == "binary" else (),
         classes=classes,
     )
 
@@ -114,15 +112,17 @@ def build_lines(found: Draft) -> list[str]:
     if renamed:
         lines = [f"table = {raw}.rename(", "    columns={", *renamed, "    }", ")"]
     if found.key is None:
-        lines.append(f'table["{MADE_KEY}"] = [f"row-{{n}}" for n in table.index]')
+        lines.append(f'table["{found.made_key}"] = [f"row-{{n}}" for n in table.index]')
     if found.problem == "binary" and label.kind == "boolean":
         lines.append(f"table[{name}] = table[{name}].astype(int)")
-    elif found.positive is not None and set(label.values) != {"0", "1"}:
-        numeric = label.kind in ("integer", "number")
-        value = f"{float(found.positive):g}" if numeric else _quoted(found.positive)
+    elif found.problem == "binary" and set(found.answers) != {0, 1}:
+        yes = found.answers[1]
+        value = _quoted(yes) if isinstance(yes, str) else draft_label.words(yes)
         lines.append(f"table[{name}] = (table[{name}] == {value}).astype(int)")
-    elif found.problem == "multiclass" and label.kind != "category":
-        lines.append(f"table[{name}] = table[{name}].astype(str)")
+    elif found.problem == "multiclass" and label.kind == "integer":
+        # Beside a missing value pandas has read 1 as 1.0.
+        whole = '.astype("int64")' if label.missing else ""
+        lines.append(f"table[{name}] = table[{name}]{whole}.astype(str)")
     return [*lines, "return table"]
 
 
@@ -132,70 +132,49 @@ def split_words(found: Draft) -> str:
 
 
 def _names(headers: Sequence[str]) -> list[str]:
-    """Names that the contract allows, each once."""
+    """Names that the contract allows, each once. A header that is one already keeps it, wherever it stands."""
+    plain = [_plain(header) for header in headers]
+    taken = {header for header, name in zip(headers, plain, strict=True) if header == name}
     names: list[str] = []
-    for header in headers:
-        plain = re.sub(r"[^a-z0-9]+", "_", header.lower()).strip("_")[:60]
-        base = plain if re.match(r"[a-z]", plain) else f"c_{plain}".rstrip("_")[:60]
-        name, number = base, 2
-        while name in names:
-            name, number = f"{base[:57]}_{number}", number + 1
-        names.append(name)
+    for header, name in zip(headers, plain, strict=True):
+        names.append(name if header == name else _free(name, taken))
+        taken.add(names[-1])
     return names
+
+
+def _plain(header: str) -> str:
+    plain = re.sub(r"[^a-z0-9]+", "_", header.lower()).strip("_")[:60].rstrip("_")
+    return plain if re.match(r"[a-z]", plain) else f"c_{plain}"[:60].rstrip("_")
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """`name`, or the first of name_2, name_3, ... that is not taken."""
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name[:57]}_{number}", number + 1
+    return free
 
 
 def _label(columns: Sequence[Column], sample: Sample, wanted: str | None) -> Column:
     if wanted is not None:
-        found = [column for column in columns if wanted in (column.header, column.name)]
+        # Another column's name may be made of its header, so the header goes first.
+        found = [column for column in columns if column.header == wanted]
+        found = found or [column for column in columns if column.name == wanted]
         if not found:
             has = ", ".join(shorten(name) for name in sample.names[:40])
             raise BadInput(f"--label is '{shorten(wanted)}', and no column is; the file has {has}.")
-        if why := _no_label(found[0]):
+        if why := draft_label.why_not(found[0], sample.column(found[0].header)):
             raise BadInput(f"--label is '{shorten(wanted)}', which {why}.")
         return found[0]
     for column in reversed(columns):
-        if not _no_label(column) and not draft_columns.is_id(column, sample.rows):
+        if not draft_columns.is_id(column, sample.rows) and not draft_label.why_not(
+            column, sample.column(column.header)
+        ):
             return column
     raise BadInput(
         "no column could be a label: a number, true and false, or at most 100 names. If one can be made of the "
         "others, add it to the file and name it with --label."
     )
-
-
-def _no_label(column: Column) -> str | None:
-    """Why a column cannot be predicted."""
-    if not column.header.strip():
-        return "has no name"
-    if column.distinct < 2:
-        return "has fewer than two different values"
-    if column.kind == "date":
-        return "holds dates; allowed: a number, true and false, or names"
-    if column.kind == "category" and not column.values and column.distinct > MOST_CLASSES:
-        return f"has {column.distinct:,} different texts; allowed: at most {MOST_CLASSES} classes"
-    if column.kind == "category" and any(len(v) > LONGEST_CLASS for v in column.values):
-        return f"has classes of over {LONGEST_CLASS} characters; give them shorter names"
-    if column.name in ("probability", "probabilities", "unit"):
-        return "answers use for something else; rename the column"
-    return None
-
-
-def _problem(label: Column, known: Sequence[str]) -> tuple[Problem, tuple[str, ...]]:
-    if label.distinct == 2:
-        return "binary", ()
-    if label.kind == "number" or (label.kind == "integer" and label.distinct > MOST_NUMBERED):
-        return "regression", ()
-    if label.kind == "integer":
-        # As `astype(str)` writes what pandas read, without signs and zeros in front.
-        return "multiclass", tuple(str(n) for n in sorted({int(text) for text in known}))
-    return "multiclass", tuple(sorted(set(known)))
-
-
-def _positive(label: Column, known: Sequence[str]) -> str:
-    """The value that counts as 1: true, 1, or else the rarer one."""
-    for value in label.values:
-        if value in ("1", "True", "TRUE", "true", "yes", "Yes", "YES"):
-            return value
-    return min(label.values, key=lambda value: (known.count(value), value))
 
 
 def _why_left(
@@ -286,7 +265,7 @@ def _label_lines(found: Draft) -> Iterator[str]:
         )
     output: dict[str, object] = {"name": label.name}
     if found.problem == "binary":
-        yes = _comment(found.positive or "")
+        yes = _comment(draft_label.words(found.answers[1]))
         yield f"{QUESTION} From which probability on is the answer yes? And is {yes} the yes?"
         output["threshold"] = 0.5
     elif found.problem == "multiclass":
@@ -301,25 +280,36 @@ def _label_lines(found: Draft) -> Iterator[str]:
 
 
 def _key_lines(found: Draft) -> Iterator[str]:
-    key = MADE_KEY if found.key is None else found.key.name
+    key = found.made_key if found.key is None else found.key.name
     if found.key is None:
-        yield f"# No column differs in every row, so build makes {MADE_KEY} of the row's number."
+        yield f"# No column differs in every row, so build makes {key} of the row's number."
     yield f"{QUESTION} Do rows belong together, such as visits of one patient? Then name that column as group."
     time = None if found.time is None else found.time.name
     yield f"keys: {_flow({'request': key, 'time': time, 'sticky': None, 'group': None})}"
 
 
 def _quoted(text: str) -> str:
-    """A text as Python source, in double quotes."""
-    return json.dumps(text)
+    """A text as Python source, with the quotes that ruff chooses."""
+    double = json.dumps(text, ensure_ascii=False)
+    if text.count('"') <= text.count("'"):
+        return double
+    return "'" + double[1:-1].replace("'", "\\'").replace('\\"', '"') + "'"
 
 
 def _flow(value: object) -> str:
     """One line of YAML."""
-    written: str = yaml.safe_dump(
-        value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**9
-    )
+    written = _dumped(value, unicode=True)
+    # YAML takes some letters for the end of a line, which PyYAML forgets when it writes them as they are.
+    if yaml.safe_load(written) != value:
+        written = _dumped(value, unicode=False)
     return written.removesuffix("\n")
+
+
+def _dumped(value: object, *, unicode: bool) -> str:
+    written: str = yaml.safe_dump(
+        value, default_flow_style=True, sort_keys=False, allow_unicode=unicode, width=10**9
+    )
+    return written
 
 
 def _comment(value: str, limit: int = 40) -> str:

@@ -24,6 +24,8 @@ MOST_VALUES = 50
 LONGEST_VALUE = 100
 # Below so many rows "each value once" says little.
 FEWEST_FOR_IDS = 20
+# What pandas passes over beside a number, but not beside inf. Python's strip() takes more.
+_BLANK = " \t\n\v\f\r"
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
@@ -125,11 +127,11 @@ def _kind(different: set[str]) -> Kind:
         return "empty"
     if different <= TRUTHS:
         return "boolean"
-    stripped = [text.strip() for text in different]
-    if all(map(_WHOLE.fullmatch, stripped)):
-        return "integer" if all(map(_fits, stripped)) else "category"
-    numbers = [text for text in stripped if _NUMBER.fullmatch(text)]
-    if numbers and all(text in numbers or _INFINITE.fullmatch(text) for text in stripped):
+    bare = [text.strip(_BLANK) for text in different]
+    if all(map(_WHOLE.fullmatch, bare)):
+        return "integer" if all(map(_fits, bare)) else "category"
+    numbers = {text for text in different if _NUMBER.fullmatch(text.strip(_BLANK))}
+    if numbers and all(map(_INFINITE.fullmatch, different - numbers)):
         return "number"
     return "date" if all(map(_is_date, different)) else "category"
 
@@ -154,16 +156,16 @@ def _notes(kind: Kind, different: set[str]) -> list[str]:
     if len(different) == 1:
         found.append("the same in every row that has it")
     if kind == "integer":
-        if any(re.fullmatch(r"[+-]?0[0-9]+", text.strip()) for text in different):
+        if any(re.fullmatch(r"[+-]?0[0-9]+", text.strip(_BLANK)) for text in different):
             found.append("begins with zeros: if it is a code, let load read it with dtype=str")
         if any(abs(int(text)) > _MODEL_WHOLE for text in different):
             found.append("models see numbers above 16,777,216 rounded; an identifier is no input")
-    if kind == "number" and any(_INFINITE.fullmatch(text.strip()) for text in different):
+    if kind == "number" and any(_INFINITE.fullmatch(text) for text in different):
         found.append("has infinite values, which the contract refuses: let build make them missing")
     if kind == "number" and any(_LARGEST < abs(float(text)) < math.inf for text in different):
         found.append("has numbers beyond 3.4e38, which the contract refuses")
     if kind == "category":
-        if any(_WHOLE.fullmatch(text.strip()) and not _fits(text) for text in different):
+        if any(_WHOLE.fullmatch(text.strip(_BLANK)) and not _fits(text) for text in different):
             found.append("whole numbers beyond 64 bits: let load read them with dtype=str")
         if all(map(_DECIMAL_COMMA.fullmatch, different)):
             found.append("decimal commas: let load read them with decimal=','")

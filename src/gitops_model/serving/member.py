@@ -14,7 +14,7 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from gitops_model.serving import merging, shared
 from gitops_model.serving.history import Minute
 from gitops_model.serving.limits import Limits
 from gitops_model.serving.merging import Family
-from gitops_model.serving.shared import Board, Counts, Folder
+from gitops_model.serving.shared import Board, Counts, Crew, Folder
 
 logger = logging.getLogger("gitops_model.serving")
 
@@ -57,7 +57,7 @@ class Member:
         self._board = board
         self._place = place
         self._row = board.row(place)
-        self._service: dict[str, Any] = {"wanted": 1, "workers": [], "ends": 0, "lost_rows": 0}
+        self._crew = Crew()
         self._writer: asyncio.StreamWriter | None = None
         self._changed = asyncio.Event()
         # One thread: the files of a worker are written one after the other.
@@ -135,7 +135,7 @@ class Member:
             knows.limits.parting = 1 << 60
             self.leaves.set()
         else:
-            self._service = dict(said["service"])
+            self._crew = Crew.from_plain(said["crew"])
             knows.hear(said["verdicts"])
 
     def _send(self, message: Mapping[str, Any]) -> None:
@@ -153,9 +153,6 @@ class Member:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._hand, self._folder.write, self.number, what, data)
 
-    def _serving(self) -> list[Mapping[str, Any]]:
-        return [one for one in self._service["workers"] if one["serving"]]
-
     async def exposition(self, own: Counts) -> bytes:
         """The metrics of all workers together. This one's are written first, so that no later look shows less."""
         await self._write("metrics", own.to_plain())
@@ -167,10 +164,10 @@ class Member:
 
     def _of_service(self) -> dict[str, Family]:
         workers = Family("gauge", "Workers that are wanted, and that serve.")
-        for word, count in (("wanted", self._service["wanted"]), ("serving", len(self._serving()))):
+        for word, count in (("wanted", self._crew.wanted), ("serving", len(self._crew.serving))):
             workers.samples["service_workers", (("state", word),)] = count
         ends = Family("counter", "Workers that ended by themselves or were killed.")
-        ends.samples["service_worker_ends_total", ()] = self._service["ends"]
+        ends.samples["service_worker_ends_total", ()] = self._crew.ends
         return {"service_workers": workers, "service_worker_ends": ends}
 
     def hour(self) -> list[Minute]:
@@ -180,8 +177,8 @@ class Member:
 
     def state(self, own: dict[str, Any]) -> dict[str, Any]:
         """/status for all workers: what is the same everywhere, or else what the last of them still does."""
-        serving = self._serving()
-        numbers = [one["number"] for one in serving if one["number"] != self.number]
+        crew = self._crew
+        numbers = [one.number for one in crew.serving if one.number != self.number]
         states = {number: self._folder.read(number, "state") for number in numbers}
         others = [state for state in states.values() if state is not None]
         states[self.number] = own
@@ -190,17 +187,13 @@ class Member:
             "ready": own["ready"],
             "uptime_seconds": own["uptime_seconds"],
             "workers": {
-                "wanted": self._service["wanted"],
-                "serving": len(serving),
-                "ends": self._service["ends"],
-                "lost_rows": self._service["lost_rows"],
-                "said": self._service.get("said"),
+                "wanted": crew.wanted,
+                "serving": len(crew.serving),
+                "ends": crew.ends,
+                "lost_rows": crew.lost_rows,
+                "said": crew.said,
                 "answered_by": os.getpid(),
-                "each": [
-                    {key: one[key] for key in ("number", "pid", "started_at", "serving")}
-                    | _brief(states.get(one["number"]))
-                    for one in self._service["workers"]
-                ],
+                "each": [asdict(one) | _brief(states.get(one.number)) for one in crew.workers],
             },
         }
 

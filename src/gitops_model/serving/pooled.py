@@ -20,6 +20,8 @@ from gitops_model.serving.watcher import Watcher
 
 # Stable's sha256 and the canary's.
 Pair = tuple[str, str]
+# Workers that all ended together have so long to load both and to route the canary again.
+KEPT_SECONDS = 300.0
 
 
 class Bench:
@@ -31,14 +33,17 @@ class Bench:
         self._guards: dict[Pair, CanaryGuard] = {}
         self._orders: dict[Pair, _Orders] = {}
         self._named: dict[int, Pair | None] = {}
+        # Until when a pair is kept that nobody names.
+        self._until: dict[Pair, float] = {}
 
     def heard(self, worker: int, told: Mapping[str, Any] | None) -> None:
         """What a worker saw of the canary it routes; None: it routes none."""
         if told is None:
-            self._named[worker] = None
+            self._names(worker, None)
             return
         stable, canary = Ref(**told["stable"]), Ref(**told["canary"])
-        pair = self._named[worker] = (stable.sha256, canary.sha256)
+        pair = (stable.sha256, canary.sha256)
+        self._names(worker, pair)
         if pair not in self._guards:
             self._orders[pair] = _Orders()
             guard = self._guards[pair] = CanaryGuard(
@@ -49,14 +54,27 @@ class Bench:
         assert judge is not None
         judge.pour(Seen.from_dict(told["seen"]), self._clock())
 
+    def _names(self, worker: int, pair: Pair | None) -> None:
+        before = self._named.get(worker)
+        self._named[worker] = pair
+        if pair != before:
+            if before is not None:
+                self._until[before] = 0.0
+            if pair is not None:
+                self._until.pop(pair, None)
+
     def gone(self, worker: int) -> None:
-        """A worker ended. What it saw still counts."""
-        self._named.pop(worker, None)
+        """A worker ended. What it saw still counts, unless somebody stopped routing that canary."""
+        pair = self._named.pop(worker, None)
+        if pair is not None:
+            self._until.setdefault(pair, self._clock() + KEPT_SECONDS)
 
     def verdicts(self) -> list[dict[str, Any]]:
         """What each worker is told: of each pair what is known, and the removal that follows from it."""
         for pair in self._guards.keys() - set(self._named.values()):
-            del self._guards[pair], self._orders[pair]
+            if self._until.get(pair, 0.0) <= self._clock():
+                del self._guards[pair], self._orders[pair]
+                self._until.pop(pair, None)
         found = []
         for pair, guard in self._guards.items():
             guard.look()

@@ -13,8 +13,8 @@ from __future__ import annotations
 import json
 import mmap
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,45 @@ class Counts:
         return Counts(merging.from_plain(data["families"]), hour)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Colleague:
+    """A worker as all others know it; `serving`: it accepts connections and can answer."""
+
+    number: int
+    pid: int
+    started_at: str
+    serving: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crew:
+    """What the supervisor tells all workers of the service.
+
+    `ends`: how many ended by themselves or were killed; `lost_rows`: what of the prediction log went with them;
+    `said`: the sentence on the last of them.
+    """
+
+    wanted: int = 1
+    ends: int = 0
+    lost_rows: int = 0
+    said: str | None = None
+    workers: tuple[Colleague, ...] = ()
+
+    @property
+    def serving(self) -> list[Colleague]:
+        """Those that serve."""
+        return [one for one in self.workers if one.serving]
+
+    def to_plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    @staticmethod
+    def from_plain(data: Mapping[str, Any]) -> Crew:
+        """What `to_plain` made."""
+        return Crew(**{**data, "workers": tuple(Colleague(**one) for one in data["workers"])})
+
+
 @dataclass(frozen=True)
 class Folder:
     """The files of a service's workers, by the number that each worker has for itself alone."""
@@ -151,11 +190,6 @@ class Folder:
 
     def _ended(self) -> Any:
         return _read(self.path / "ended.json") or {"numbers": [], **Counts().to_plain()}
-
-    def states(self, numbers: Iterable[int]) -> Iterator[Any]:
-        """The states of those that wrote one."""
-        found = (self.read(number, "state") for number in numbers)
-        return (state for state in found if state is not None)
 
     def _file(self, number: int, what: str) -> Path:
         return self.path / f"worker-{number}.{what}.json"

@@ -13,8 +13,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from gitops_model.errors import BadArtifact
 from gitops_model.formats.pointer import Ref
@@ -25,12 +27,17 @@ from gitops_model.serving.snapshot import Loaded
 
 # So many times its processor time may a trial last, in case it only waits.
 PATIENCE = 4
+# Workers load a bundle from this size on one after the other, but none waits longer for its turn than so long.
+LARGE_BYTES = 10_000_000
+TURN_SECONDS = 30.0
+LOOK_SECONDS = 0.05
 
 
 class Trial:
     """Loads releases, each after a trial of at most `seconds` of processor time and `memory_mb` of memory.
 
-    `shared` is a folder in which the workers of one service leave which bundles passed, so that one tries for all.
+    `shared` is a folder in which the workers of one service leave which bundles passed, so that one tries for all, and
+    where they take turns with large ones, so that some have their processors for requests.
     """
 
     def __init__(
@@ -52,7 +59,20 @@ class Trial:
         if ref.sha256 not in self._passed:
             self._try_once(store.bundle(ref.sha256), ref.sha256)
             self._passed.add(ref.sha256)
-        return loader.load(store, ref, trusted=self._trusted)
+        with self._turn(store.bundle(ref.sha256)):
+            return loader.load(store, ref, trusted=self._trusted)
+
+    @contextlib.contextmanager
+    def _turn(self, path: Path) -> Iterator[None]:
+        if self._shared is None or not path.exists() or path.stat().st_size < LARGE_BYTES:
+            yield
+            return
+        # It ends with whoever holds it.
+        with (self._shared / "loads").open("a") as mark:
+            deadline = time.monotonic() + TURN_SECONDS
+            while not _locked(mark) and time.monotonic() < deadline:
+                time.sleep(LOOK_SECONDS)
+            yield
 
     def _try_once(self, path: Path, sha256: str) -> None:
         if self._shared is None:
@@ -117,6 +137,14 @@ class Trial:
         if free is None or free < self._memory_mb:
             return BadArtifact(said, reason="read")
         return BadArtifact(f"{said} (it may take {self._memory_mb:,} MB)", reason="load")
+
+
+def _locked(mark: IO[str]) -> bool:
+    """Whether the lock of this file is ours now."""
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -12,10 +12,13 @@ import pytest
 
 from gitops_model.actions import client, issues, publish, pulls, recompute, runs
 from gitops_model.actions.job import Job
+from gitops_model.delivery import served
 from gitops_model.delivery.baseline import Baseline
-from gitops_model.errors import BadArtifact, BadInput
+from gitops_model.errors import BadArtifact, BadInput, CannotEvaluate
+from gitops_model.evaluation.anchor import Served
 from gitops_model.evaluation.ledger import Look
 from gitops_model.formats.check import Check, GateState, SliceState, State
+from gitops_model.formats.line import Line, Milestone
 from gitops_model.formats.pointer import Pointer, Ref
 from gitops_model.report import comment
 from tests.support import cases
@@ -23,6 +26,13 @@ from tests.support import cases
 HEAD = "5" * 40
 JOB = Job(repository="acme/model", token="")
 SERVES = Pointer(stable=Ref(model="parcel-delay-v3", sha256=cases.PRODUCTION))
+# What served on main: v2, the best, and v3, which is in production.
+LINE = served.Past(
+    served=(
+        Served(model="parcel-delay-v2", sha256="2" * 64, gates={"anchor": {"sha256": "1" * 64}}, baseline=None),
+        Served(model="parcel-delay-v3", sha256=cases.PRODUCTION, gates={}, baseline=None),
+    )
+)  # fmt: skip
 STARTED: dict[str, Any] = {
     "id": 7,
     "head_sha": HEAD,
@@ -82,9 +92,9 @@ class World:
         monkeypatch.setattr(publish.baseline, "find", lambda ref: rules(self.pointer))
         monkeypatch.setattr(publish.Git, "open", lambda path: SimpleNamespace(bring=str))
         monkeypatch.setattr(publish, "age", lambda *_, **__: None)
-        self.anchored = False
+        self.past = served.Past()
         self.looks: list[Look] = []
-        monkeypatch.setattr(publish.served, "elsewhere", lambda *_: self.anchored)
+        monkeypatch.setattr(publish.served, "past", lambda *_, **__: self.past)
         monkeypatch.setattr(publish.looks, "share", self.share)
         monkeypatch.setattr(runs, "find_pull", lambda *_: SimpleNamespace(number=12))
         monkeypatch.setattr(runs, "twins", lambda *_: [])
@@ -110,9 +120,9 @@ class World:
             raise BadArtifact("The check ended without a report; its log says why.")
         return self.report
 
-    def judge(self, check: Check | None) -> publish.Verdict:
+    def judge(self, check: Check | None, **started: Any) -> publish.Verdict:
         self.report = None if check is None else json.dumps(check.to_json()).encode()
-        return publish.judge(self.repository, STARTED, job=JOB)
+        return publish.judge(self.repository, STARTED | started, job=JOB)
 
 
 @pytest.fixture
@@ -137,10 +147,62 @@ def test_a_verdict_is_counted_as_a_look_at_its_rows_and_one_without_numbers_is_n
     ] * 2
 
 
+def test_a_look_that_cannot_be_counted_keeps_no_comment_back(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: Any) -> str:
+        raise CannotEvaluate("the ledger of looks is too large")
+
+    world.report = json.dumps(good().to_json()).encode()
+    posted: list[publish.Verdict] = []
+    monkeypatch.setattr(publish.looks, "share", broken)
+    monkeypatch.setattr(publish.watching, "line", lambda *_, **__: "")
+    monkeypatch.setattr(publish, "post", lambda *given, **_: posted.append(given[3]))
+    assert publish.run(publish.Options(run=7)) == 0
+    assert [verdict.status for verdict in posted] == ["success"]
+    assert "could not be counted: the ledger of looks is too large" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("source", [{"full_name": "eve/model"}, None])
+def test_a_fork_spends_nothing_of_the_test_rows_and_gets_a_preview(
+    world: World, source: dict[str, str] | None
+) -> None:
+    passed = world.judge(good(), head_repository=source)
+    assert (passed.status, passed.look) == ("pending", None)
+    assert f"git push origin {HEAD}:refs/heads/evaluate-12" in passed.body
+    assert "are a preview" in passed.title and "| accuracy |" in passed.body
+    blocked = world.judge(bad(), head_repository=source)
+    assert (blocked.status, blocked.look) == ("failure", None)
+
+
+def test_made_up_numbers_are_no_look(world: World) -> None:
+    assert world.judge(cases.with_gate(good(), "primary", candidate=0.999)).look is None
+    world.pointer = Pointer(stable=Ref(model="parcel-delay-v4", sha256="d" * 64))
+    assert world.judge(good()).look is not None
+
+
 def test_main_says_whether_a_report_had_to_compare_with_the_best_release(world: World) -> None:
-    world.anchored = True
+    world.past = LINE
     verdict = world.judge(good())
     assert verdict.status == "failure" and "best release so far" in verdict.body
+
+
+@pytest.mark.parametrize(
+    ("sha256", "status"), [("1" * 64, "failure"), (cases.PRODUCTION, "success")]
+)
+def test_of_a_reports_line_only_the_choice_of_a_release_is_shown(
+    world: World, sha256: str, status: str
+) -> None:
+    world.past = LINE
+    shown = (Milestone(model="evil-v1", gain=9.0, best=True),) * 2
+    line = Line(best="evil-v9", sha256=sha256, note="Everyone approved.", releases=shown)
+    verdict = world.judge(replace(good(), line=line))
+    assert verdict.status == status
+    assert "evil" not in verdict.body and "Everyone" not in verdict.body
+    if status == "success":
+        plain = verdict.body.replace("\\", "")
+        assert "Best release so far: parcel-delay-v3, which is in production" in plain
+        assert "A better one could not be compared" in plain and "Releases: v2★ → v3" in plain
 
 
 def test_no_state_and_no_sentence_of_a_report_is_believed(world: World) -> None:
@@ -221,11 +283,7 @@ def test_a_reports_own_warnings_come_last_and_are_few(world: World) -> None:
         good(), warnings=("Undecided: no", *(f"own {i}" for i in range(50)), "gates.yaml differs x")
     )
     said = recompute.warnings(
-        recompute.recompute(
-            warned,
-            rules(SERVES),
-            [],
-        ),
+        recompute.recompute(warned, rules(SERVES), [], past=served.Past()).check,
         [],
     )
     assert said == [f"own {i}" for i in range(recompute.OWN_WARNINGS)]

@@ -102,24 +102,59 @@ def test_the_line_is_what_served_on_main_and_only_records_there_move_the_best(ma
     main.ship(5)
     main.run("switch", "-q", "main")
     found = past(main)
-    assert [each.model[-2:] for each in found.served] == ["v1", "v2", "v3", "v4"]
+    assert [each.model[-2:] for each in found.served] == ["v1", "v2", "v4"]
     assert found.best(None) == 1
-    assert [each.gain for each in found.line(None)] == [0.01, 0.02, 0.03, 0.04]
-    assert served.elsewhere(Git.open(main.root), main.baseline(4))
+    assert [each.gain for each in found.line(None)] == [0.01, 0.02, 0.04]
+    assert found.from_best[0] == SHAS[2]
 
 
 def test_gates_of_main_may_begin_the_line_anew_or_turn_it_off(main: Main) -> None:
     since = {"margin": 0.04, "since": "parcel-delay-v4", "reason": "the label was redefined in May"}
-    assert past(main, anchor=since).best("parcel-delay-v4") == 3
-    assert not served.elsewhere(Git.open(main.root), main.baseline(4, anchor=since))
+    assert past(main, anchor=since).best("parcel-delay-v4") == 2
+    assert past(main, anchor=since).from_best == [SHAS[4]]
     off = {"enabled": False, "reason": "the label is redefined each month"}
     assert past(main, anchor=off) == served.Past()
-    assert not served.elsewhere(Git.open(main.root), main.baseline(4, anchor=off))
+    assert past(main, anchor=off).from_best == []
+
+
+@pytest.mark.parametrize(
+    ("since", "said"),
+    [
+        ("parcel-delay-v2", []),
+        # It was rolled back from; the other one is not there.
+        ("parcel-delay-v3", ["v3"]),
+        ("parcel-delay-v9", ["v9"]),
+    ],
+)
+def test_a_line_that_cannot_begin_where_it_should_is_named(
+    main: Main, since: str, said: list[str]
+) -> None:
+    gates = {"margin": 0.04, "since": since, "reason": "the label was redefined in May"}
+    found = past(main, anchor=gates)
+    assert list(found.warnings) == [
+        f"gates.yaml: anchor.since names parcel-delay-{name}, which is not in the line of releases that served: it "
+        "never served, or was rolled back. The line begins with parcel-delay-v1."
+        for name in said
+    ]
+
+
+def test_what_was_rolled_back_from_is_not_the_best(main: Main) -> None:
+    main.ship(5)
+    main.release(5, against=2, lower=0.05)
+    assert past(main, 5).from_best == [SHAS[5]]
+    # A trial that begins with the rollback does not hide it.
+    trial = Pointer(stable=ref(4), shadow=ref(6))
+    for pointer in (trial, Pointer(stable=ref(4))):
+        (main.root / "production.yaml").write_text(pointer.to_yaml())
+        main.run("commit", "-q", "-a", "-m", "Back to 4")
+        found = past(main)
+        assert [each.model[-2:] for each in found.served] == ["v1", "v2", "v4"]
+        assert found.from_best == [SHAS[2], SHAS[4]]
 
 
 def test_a_release_whose_tag_is_gone_stays_in_the_line(main: Main) -> None:
-    main.run("tag", "-d", "parcel-delay-v3")
-    assert [each.gates == {} for each in past(main).served] == [False, False, True, False]
+    main.run("tag", "-d", "parcel-delay-v4")
+    assert [each.gates == {} for each in past(main).served] == [False, False, True]
     assert past(main).best(None) == 1
 
 
@@ -135,12 +170,14 @@ def asked(
         return Answers(model=which.model, sha256=which.sha256)
 
     monkeypatch.setattr(anchor, "_scored", scored)
-    git, base = Git.open(main.root), main.baseline(4)
+    main.ship(5)
+    main.release(5, against=2)
+    git, base = Git.open(main.root), main.baseline(5)
     found, line = anchor.answers(
         git,
         base,
-        past(main),
-        production=Answers(model=ref(4).model, sha256=SHAS[4]),
+        past(main, 5),
+        production=Answers(model=ref(5).model, sha256=SHAS[5]),
         table=pd.DataFrame(),
         keys=[],
         rules=cases.contract(),
@@ -151,7 +188,7 @@ def asked(
 
 @pytest.mark.parametrize(
     ("unable", "chosen", "tried"),
-    [(set(), 2, ["v2"]), ({2}, 3, ["v2", "v3"]), ({2, 3}, 4, ["v2", "v3"])],
+    [(set(), 2, ["v2"]), ({2}, 4, ["v2", "v4"]), ({2, 4}, 5, ["v2", "v4"])],
 )
 def test_it_falls_to_the_nearest_that_can_answer_the_rows_and_says_so(
     main: Main,

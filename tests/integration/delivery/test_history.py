@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,8 +48,7 @@ def test_each_change_is_told_with_who_when_and_why(clone: Clone) -> None:
     told = [re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d +", "", line) for line in said[1:]]
     assert [re.sub(r" [0-9a-f]{12} ", " # ", line) for line in told] == [
         "other       Grace Hopper      #  freezes, because: holidays",
-        "rollback    Grace Hopper      #  flight-delay-v2 → flight-delay-v1; flight-delay-v2 gets 10 % of the traffic "
-        "(reason: it is late again)",
+        "rollback    Grace Hopper      #  flight-delay-v2 → flight-delay-v1 (reason: it is late again)",
         "deploy      Ada Example       #  flight-delay-v1 → flight-delay-v2",
         "deploy      Ada Example       #  flight-delay-v2 gets 10 % of the traffic",
         "deploy      Ada Example       #  flight-delay-v1 is the first release to serve",
@@ -105,6 +105,56 @@ def test_a_file_that_makes_no_sense_changed_nothing(clone: Clone) -> None:
     clone.point(Pointer(stable=V2, previous=V1))
     assert kinds(clone) == ["deploy", "unreadable", "deploy"]
     assert "cannot be read, so what served stayed" in clone.ok("history").out
+
+
+@pytest.mark.parametrize("broken", ["stable: yes\n", "# none\n"])
+def test_the_newest_run_of_a_release_begins_after_the_last_other_one(
+    clone: Clone, broken: str
+) -> None:
+    git = Git.open(clone.root)
+
+    def wreck() -> None:
+        clone.write("production.yaml", broken)
+        clone.commit("Break it", "production.yaml")
+
+    assert history.since(git, "HEAD", V1) is None
+    clone.point(Pointer(stable=V1))
+    clone.point(Pointer(stable=V2))
+    wreck()
+    clone.point(Pointer(stable=V1))
+    began = clone.git("rev-parse", "HEAD")
+    wreck()
+    clone.point(frozen(Pointer(stable=V1), "holidays"))
+    wreck()
+    found = history.since(git, "HEAD", V1)
+    assert found is not None and (found.commit, found.by) == (began, "Ada Example")
+    assert history.since(git, "HEAD", V2) is None
+
+
+def test_a_long_history_costs_status_no_more_than_a_short_one(
+    clone: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    real = Git._run
+
+    def counted(self: Git, *words: str, **more: Any) -> Any:
+        asked.append(words[0])
+        return real(self, *words, **more)
+
+    monkeypatch.setattr(Git, "_run", counted)
+
+    def cost() -> int:
+        git = Git.open(clone.root)
+        asked.clear()
+        assert history.since(git, "HEAD", V2) is not None
+        return len(asked)
+
+    clone.point(Pointer(stable=V1))
+    clone.point(Pointer(stable=V2))
+    short = cost()
+    for stable in (V3, V1, V2):
+        clone.point(Pointer(stable=stable))
+    assert cost() == short
 
 
 @pytest.mark.parametrize("typed", ["0", "-1", "many", "9999999"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,8 +14,9 @@ import pytest
 
 from gitops_model.formats.watch import Watch
 from tests.support import logs
+from tests.support.places import TEMPLATE
 from tests.support.profiles import profile
-from tests.support.world import Clone, Done, World
+from tests.support.world import Clone, Done, World, served
 
 LAST = date(2026, 11, 20)
 MEMBERS = {"reference.json": profile().to_bytes()}
@@ -225,3 +227,35 @@ def test_the_report_is_the_same_for_the_same_log(clone: Clone) -> None:
     monitor(clone)
     assert [(clone.root / "reports" / name).read_bytes() for name in names] == first
     assert json.loads(first[0])["schema"] == 1
+
+
+# What the files of a generated repository say of it. Once they said "drift", and it only asked /status.
+
+
+def test_each_question_of_the_menu_is_answered_by_a_run(clone: Clone, tmp_path: Path) -> None:
+    menu = (TEMPLATE / "Makefile").read_text(encoding="utf-8")
+    (questions,) = re.findall(r"^monitor:.*## (.*)\?", menu, re.MULTILINE)
+    clone.release(2, members=MEMBERS, manifest=MANIFEST)
+    clone.ship()
+    fill(clone, days(5))
+    with served(clone, tmp_path):
+        clone.ok("deploy")
+        done, watch = monitor(clone)
+    clean = {name for name, state in states(watch).items() if state == "clean"}
+    answered = {
+        "Does the right model answer": "flight-delay-v2 serves at http://127.0.0.1:" in done.out,
+        "do inputs and answers look as in training": {"input distance", "score delayed"} <= clean,
+        "does the way back work": "way back flight-delay-v1" in clean,
+    }
+    assert questions.split(", ") == [question for question, found in answered.items() if found]
+
+
+def test_the_monitor_reads_the_predictions_that_serving_yaml_says_it_reads(clone: Clone) -> None:
+    settings = (TEMPLATE / "serving.yaml").read_text(encoding="utf-8")
+    (line,) = [line for line in settings.splitlines() if re.search("monitor|drift", line)]
+    assert re.fullmatch(r" *predictions: true # .*; the monitor reads them", line)
+    clone.write("serving.yaml", settings.replace("folder: logs/predictions", "folder: answers"))
+    fill(clone, days(5))
+    assert "no file of the prediction log lies in answers" in monitor(clone)[0].out
+    (clone.root / "logs" / "predictions").rename(clone.root / "answers")
+    assert "2,000 rows in 5 windows up to 2026-11-20" in monitor(clone)[0].out

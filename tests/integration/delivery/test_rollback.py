@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gitops_model.delivery.git import Git
-from gitops_model.delivery.rollback import served_line
+from gitops_model.delivery.steps import served_line
 from gitops_model.formats.pointer import Pointer
 from tests.support.world import Clone, World
 
@@ -127,6 +127,17 @@ def test_a_raised_canary_goes_back_to_its_former_share(two: Clone) -> None:
     two.ok("rollback")
     canary = two.pointer.canary
     assert canary is not None and canary.percent == 10
+
+
+@pytest.mark.parametrize("trial", [["--canary", "10"], ["--shadow"]])
+def test_a_release_that_was_tried_first_is_taken_out_altogether(
+    two: Clone, trial: list[str]
+) -> None:
+    before = (two.root / "production.yaml").read_bytes()
+    two.ship(*trial)
+    two.ship("flight-delay-v2")
+    two.ok("rollback", "--reason", "v2 is broken")
+    assert (two.root / "production.yaml").read_bytes() == before
 
 
 def test_a_freeze_is_set_kept_and_is_no_step(three: Clone) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -135,6 +136,8 @@ def test_an_unevaluated_release_needs_a_reason_that_is_kept(clone: Clone) -> Non
     assert clone.git("log", "-1", "--format=%b") == (
         "Shipped although it did not pass the gates: first day"
     )
+    clone.push()
+    assert json.loads(clone.ok("history", "--json").out)[0]["reason"] == "first day"
 
 
 def test_a_reason_for_a_release_that_passed_is_kept_and_accuses_it_of_nothing(two: Clone) -> None:

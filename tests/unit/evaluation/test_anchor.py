@@ -128,22 +128,47 @@ def test_the_bounds_against_the_best_release_shrink_with_each_candidate_since():
     assert gates[1].lower < gates[0].lower
 
 
+TRUSTED = recheck.Trusted(
+    gates=cases.gates(),
+    primary="accuracy",
+    risk="expected_cost",
+    slices=("depot",),
+    production_sha256="b" * 64,
+    served=(BEST, "d" * 64, "b" * 64),
+)
+
+
 def test_a_report_without_the_best_release_is_no_report_where_there_is_one():
     kwargs = held(1.6)
     bare = cases.check(**kwargs | {"best": None, "line": None})
-    trusted = recheck.Trusted(
-        gates=cases.gates(),
-        primary="accuracy",
-        risk="expected_cost",
-        slices=("depot",),
-        production_sha256="b" * 64,
-        anchored=True,
-    )
-    assert recheck.contradictions(cases.check(**kwargs), trusted) == []
-    assert "best release" in recheck.contradictions(bare, trusted)[0]
+    assert recheck.contradictions(cases.check(**kwargs), TRUSTED) == []
+    assert "best release" in recheck.contradictions(bare, TRUSTED)[0]
     stood_in = Line(best="parcel-delay-v3", sha256="b" * 64, note="v1 cannot be compared.")
-    assert recheck.contradictions(replace(bare, line=stood_in), trusted) == []
-    assert recheck.contradictions(bare, replace(trusted, anchored=False)) == []
+    assert recheck.contradictions(replace(bare, line=stood_in), TRUSTED) == []
+    for served in ((), ("b" * 64,)):
+        assert recheck.contradictions(bare, replace(TRUSTED, served=served)) == []
+
+
+@pytest.mark.parametrize("gate", [True, False])
+@pytest.mark.parametrize(
+    ("sha256", "note", "said"),
+    [
+        # Never served, or before the best one.
+        ("e" * 64, "", "it takes model eeeeeeeeeeee for the best release so far"),
+        ("e" * 64, "v1 cannot be compared.", "it takes model eeeeeeeeeeee for the best"),
+        ("b" * 64, "", "it is held to model bbbbbbbbbbbb, and model cccccccccccc is the best"),
+        ("d" * 64, "", "it is held to model dddddddddddd, and model cccccccccccc is the best"),
+    ],
+)
+def test_what_a_report_takes_for_the_best_release_is_not_believed(gate, sha256, note, said):
+    found = cases.check(**held(0.32))
+    gates = found.gates if gate else tuple(g for g in found.gates if g.kind != GateKind.ANCHOR)
+    line = Line(best="parcel-delay-v9", sha256=sha256, note=note)
+    forged = replace(found, gates=gates, line=line)
+    assert said in "; ".join(recheck.contradictions(forged, TRUSTED))
+    # Nor is one where nothing served, or where production itself is the best.
+    first = replace(TRUSTED, served=())
+    assert "for the best release so far" in "; ".join(recheck.contradictions(forged, first))
 
 
 def test_the_record_keeps_what_the_next_line_is_made_of():

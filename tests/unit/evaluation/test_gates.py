@@ -105,6 +105,20 @@ PROVE = {"slice": "depot=d01", "margin": 0.02}
             {},
             "nothing can lose all of it, so the gate could never fail",
         ),
+        ({"anchor": {"margin": 5}}, {}, "anchor.margin is 5: accuracy lies between 0 and 1"),
+        ({"anchor": {"margin": "150%"}}, {}, "anchor.margin is 150%: nothing can lose all of it"),
+        (
+            {"primary": not_worse(0.6)},
+            {},
+            "primary.margin is 0.6: against the best release so far twice that may be lost, 1.2, so that gate could "
+            "never fail. Give it its own margin. Example: anchor: {margin: 0.6}",
+        ),
+        (
+            {"primary": not_worse("60%")},
+            {},
+            "twice that may be lost, 120%, so that gate could never fail. Give it its own margin. Example: anchor: "
+            "{margin: 60%}",
+        ),
         (
             {"primary": not_worse(0.02)},
             {"rows": 100},

@@ -61,6 +61,18 @@ def test_test_sets_that_share_half_of_their_rows_are_one():
     assert account(seen, look("m1", "t1", new), budget=20, alpha=0.05).looks == 2
 
 
+def test_rows_are_compared_once_for_each_test_set(monkeypatch):
+    asked = []
+    overlap = sketch.overlap
+    monkeypatch.setattr(sketch, "overlap", lambda *two: asked.append(two) or overlap(*two))
+    rows = {name: sketch.of(range(place, 500 + place)) for place, name in enumerate("abc")}
+    seen = [look(f"m{i}", name, rows[name]) for i in range(40) for name in rows]
+    # A test set whose rows another line tells, and rows that stand under another hash.
+    seen += [look("n", "a"), look("o", "d", rows["a"])]
+    assert account(seen, look("new", "t", rows["b"]), budget=20, alpha=0.05).looks == 43
+    assert len(asked) == 3
+
+
 def test_the_warning_says_what_it_costs_and_what_to_do():
     found = account(past(20), look("new"), budget=20, alpha=0.05)
     assert found.warning == (

@@ -40,3 +40,26 @@ def test_a_contradiction_is_refused(problem: str, path: str, value: Any, sentenc
     with pytest.raises(BadInput) as caught:
         parse_contract(with_place(path, copy.deepcopy(value), problem=problem))
     assert any(sentence in found for found in caught.value.problems), caught.value.problems
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "same"),
+    [
+        ("output.threshold", 0.7, True),
+        ("inputs.distance.max", 9000, True),
+        ("label.name", "cancelled", False),
+    ],
+)
+def test_models_of_one_question_answer_the_same_label(path: str, value: Any, same: bool) -> None:
+    mine, other = (
+        parse_contract(with_place("task", "other")),
+        parse_contract(with_place(path, value)),
+    )
+    assert (mine.question == other.question) is same
+
+
+def test_classes_in_another_order_are_another_question() -> None:
+    mine = parse_contract(with_place("task", "other", problem="multiclass"))
+    turned = list(mine.output.classes or ())[::-1]
+    other = parse_contract(with_place("output.classes", turned, problem="multiclass"))
+    assert mine.question != other.question

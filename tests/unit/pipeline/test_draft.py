@@ -16,7 +16,7 @@ from pandas._libs.parsers import STR_NA_VALUES  # type: ignore[attr-defined]
 from gitops_model.cli import main
 from gitops_model.errors import BadInput
 from gitops_model.formats.contract import Contract
-from gitops_model.pipeline import contract, csv_sample, draft, draft_columns
+from gitops_model.pipeline import contract, csv_sample, draft, draft_columns, examples
 from gitops_model.pipeline.table import check_table
 from tests.support import own_data
 
@@ -28,6 +28,15 @@ def drafted(path: Path, **options: str) -> tuple[draft.Draft, str]:
     sample = csv_sample.read(path)
     found = draft.draft(sample, task="orders", **options)  # type: ignore[arg-type]
     return found, draft.text(found, source=path.name)
+
+
+def built(found: draft.Draft, text: str, raw: pd.DataFrame) -> pd.DataFrame:
+    """The rows that the printed `build` makes of `raw`, as the stages take them."""
+    body = "\n    ".join(draft.build_lines(found))
+    space: dict[str, object] = {}
+    exec(f"def build(raw):\n    {body}", space)
+    made = space["build"](raw)  # type: ignore[operator]
+    return examples.complete(Contract.parse(text, name="draft"), made)
 
 
 def written(folder: Path, text: str | bytes) -> Path:
@@ -64,7 +73,9 @@ def test_what_a_person_reads(
 
 
 def test_build_as_it_is_printed_is_written_as_ruff_writes(tmp_path: Path) -> None:
-    path = written(tmp_path, "Mean Radius,it's odd,y\n1,2,yes\n2,3,no\n3,1,yes\n")
+    path = written(
+        tmp_path, 'Mean Radius,it\'s odd,"say ""hi""",y\n1,2,1,"o""k"\n2,3,2,no\n3,1,3,"o""k"\n'
+    )
     body = "\n    ".join(draft.build_lines(drafted(path)[0]))
     code = f"def build(raw):\n    {body}\n"
     words = [sys.executable, "-m", "ruff", "format", "--isolated", "-"]
@@ -82,14 +93,24 @@ values = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False, width=32).map(repr),
     st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r"), max_size=12),
 )  # fmt: skip
-columns = st.lists(values, min_size=3, max_size=40)
-headers = st.text(
-    st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r"), max_size=9
+# What a label may be: few values, each in more than one spelling.
+numbers = st.sampled_from(
+    ["", "0", "1", "01", "1 ", "+1", "-1", "1.0", "0.0", "2.50", "1e2", " inf", "1000001", str(2**63)]
+)  # fmt: skip
+spellings = st.one_of(
+    numbers,
+    st.sampled_from(["", "True", "TRUE", "false", "true\x1f", "1\x1f", "yes", "no ", "😀"]),
+    st.sampled_from(['say "no"', "it's", "\\n", "\n"]),
+    values,
+)  # fmt: skip
+headers = st.one_of(
+    st.sampled_from(["a b", "a_b", "A b", "a_b_2", "row_id", "Row id", "row_id_2"]),
+    st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r"), max_size=9),
 )
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(data=st.data(), kinds=st.lists(st.sampled_from(range(4)), min_size=2, max_size=5))
+@given(data=st.data(), kinds=st.lists(st.sampled_from(range(6)), min_size=2, max_size=5))
 def test_every_row_that_was_seen_obeys_the_draft(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, kinds: list[int]
 ) -> None:
@@ -99,6 +120,8 @@ def test_every_row_that_was_seen_obeys_the_draft(
         st.integers(-(2**70), 2**70).map(str),
         st.floats(allow_nan=False).map(repr),
         st.sampled_from(["True", "False", ""]),
+        st.sampled_from(data.draw(st.lists(spellings, min_size=2, max_size=4))),
+        st.sampled_from(data.draw(st.lists(numbers, min_size=2, max_size=4))),
     ]
     names = data.draw(st.lists(headers, min_size=len(kinds), max_size=len(kinds), unique=True))
     made = {
@@ -107,15 +130,20 @@ def test_every_row_that_was_seen_obeys_the_draft(
     }
     path = tmp_path_factory.mktemp("csv") / "data.csv"
     pd.DataFrame(made).to_csv(path, index=False)
+    label = data.draw(st.sampled_from([{}, {"label": names[-1]}]))
     try:
-        found, text = drafted(path)
+        found, text = drafted(path, **label)
     except BadInput as error:
         assert len(error.problems) == 1 and len(str(error)) < 3000
         return
     parsed = Contract.parse(text, name="draft")
     assert found.rows == rows or "" in made[names[0]]
-    table = pd.read_csv(path, low_memory=False)
-    table = table.rename(columns={c.header: c.name for c in found.inputs})
+    raw = pd.read_csv(path, low_memory=False)
+    table = built(found, text, raw)
+    assert len(table) == raw[found.label.header].notna().sum()
+    if found.problem != "regression":
+        classes = {*parsed.output.classes} if found.problem == "multiclass" else {0, 1}
+        assert set(table[parsed.label.name]) == classes
     bad = check_table(parsed, table).problems
     warned = ("refuses", "cut them", "beyond 64 bits")
     refused = {c.name for c in found.inputs if any(w in n for n in c.notes for w in warned)}
@@ -144,12 +172,15 @@ def rows(line: str, count: int = 25) -> str:
         ("code,serial,amount,paid", "oN,xN,1P,P", "code", {"amount"}),
         ("amount,paid", "N.5,P", None, {"amount"}),
         ("word,paid", "PP,P", None, {"word"}),
+        (",amount,paid", "N,N.5,P", None, {"amount"}),
     ],
 )
 def test_the_key_differs_in_every_row_and_is_no_input(
     tmp_path: Path, header: str, line: str, key: str | None, inputs: set[str]
 ) -> None:
-    found, text = drafted(written(tmp_path, f"{header}\n{rows(line)}"))
+    path = written(tmp_path, f"{header}\n{rows(line)}")
+    found, text = drafted(path)
+    assert len(built(found, text, pd.read_csv(path))) == found.rows
     assert (found.key.name if found.key else None) == key
     assert {column.name for column in found.inputs} == inputs
     assert ("build makes row_id" in text) is (key is None)
@@ -176,13 +207,72 @@ def test_the_label_says_the_problem_and_what_build_makes_of_it(
     made = [line for line in draft.build_lines(found) if "astype" in line]
     assert made == ([lines] if lines else [])
     raw = pd.read_csv(tmp_path / "data.csv")
-    body = "\n    ".join(draft.build_lines(found))
-    space: dict[str, object] = {}
-    exec(f"def build(raw):\n    {body}", space)
-    from gitops_model.pipeline import examples
+    assert len(built(found, text, raw)) == 3
 
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        ("1000001,1000002,1000002", [1, 0, 0]),
+        ("1.0,0.0,1.0,1.0", [1, 0, 1, 1]),
+        ("1 ,0 ,1 ,1 ", [1, 0, 1, 1]),
+        ("0.5,1e-9,1e-9", [1, 0, 0]),
+        ("TRUE,False,true", [1, 0, 1]),
+        ("\U0001f600,no,no", [1, 0, 0]),
+        ("3,,1,2,1", ["3", "1", "2", "1"]),
+        ("1,01,2,3", ["1", "1", "2", "3"]),
+        ("1,01,2", [1, 1, 0]),
+        ("0.0,,1.0", [0, 1]),
+        ("-1,+1,-1,1", [0, 1, 0, 1]),
+        ("a\x85,b,\u2028c", ["a\x85", "b", "\u2028c"]),
+        ("1\x1f,2,2", [1, 0, 0]),
+        ("\xa01,2,2", [1, 0, 0]),
+        (" inf,2,2", [1, 0, 0]),
+    ],
+)
+def test_labels_as_the_printed_build_makes_them(
+    tmp_path: Path, label: str, expected: list[object]
+) -> None:
+    rows = "\n".join(f"{n}.5,{y}" for n, y in enumerate(label.split(",")))
+    found, text = drafted(written(tmp_path, f"x,y\n{rows}"), label="y")
+    made = built(found, text, pd.read_csv(tmp_path / "data.csv"))
+    assert list(made["y"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        ("1.5,inf,2.5", "has infinite values"),
+        ("1.5,1e400,2.5", "has infinite values"),
+        ("18446744073709551615,7,7", "has whole numbers beyond 64 bits"),
+        ("9007199254740993,9007199254740992,", "has whole numbers beyond 2^53"),
+        ("1,01,+1", "has fewer than two different values"),
+    ],
+)
+def test_labels_that_pandas_would_change(tmp_path: Path, label: str, said: str) -> None:
+    rows = "\n".join(f"{n}.5,{y}" for n, y in enumerate(label.split(",")))
+    with pytest.raises(BadInput, match=said.replace("^", r"\^")):
+        drafted(written(tmp_path, f"x,y\n{rows}"), label="y")
+
+
+def test_the_header_as_it_stands_goes_before_the_name_made_of_another(tmp_path: Path) -> None:
+    path = written(tmp_path, "a b,a_b,A B,x\n1,0.5,7,1\n1,1.5,8,2\n0,2.5,9,3\n")
+    assert drafted(path, label="a_b")[0].label.header == "a_b"
+    assert drafted(path, label="a b")[0].label.header == "a b"
+    names = {c.header: c.name for c in drafted(path, label="x")[0].inputs}
+    assert names == {"a b": "a_b_2", "a_b": "a_b", "A B": "a_b_3"}
+
+
+@pytest.mark.parametrize("taken", [["row_id"], ["row_id", "Row id"], ["row_id_2", "row_id"]])
+def test_the_made_key_is_no_column_of_the_file(tmp_path: Path, taken: list[str]) -> None:
+    path = written(
+        tmp_path, ",".join([*taken, "y"]) + "\n" + f"{'1,' * len(taken)}0\n{'2,' * len(taken)}1\n"
+    )
+    found, text = drafted(path)
     parsed = Contract.parse(text, name="draft")
-    assert len(examples.complete(parsed, space["build"](raw))) == 3  # type: ignore[operator]
+    assert len(parsed.inputs) == len(taken) and parsed.keys.request not in parsed.inputs
+    table = built(found, text, pd.read_csv(path))
+    assert not check_table(parsed, table).bad.any()
 
 
 def test_a_contract_that_somebody_corrected_is_never_written_over(
@@ -260,33 +350,3 @@ def test_what_is_no_file(here: Path, name: str, capsys: pytest.CaptureFixture[st
     (here / "folder").mkdir()
     assert main(["contract", name]) == 2
     assert "is no file" in capsys.readouterr().err
-
-
-# A file that is larger than anybody wants to wait for
-
-
-@pytest.mark.parametrize("bound", ["MOST_ROWS", "MOST_BYTES"])
-@pytest.mark.parametrize("text", ["1,2\n", '1,"a\nb"\n'])
-def test_only_the_beginning_of_a_large_file_is_read(
-    here: Path, bound: str, text: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(csv_sample, bound, 50)
-    path = written(here, "a,b\n" + text * 100)
-    sample = csv_sample.read(path)
-    assert not sample.whole and 0 < sample.rows <= 50
-    words = csv_sample.words(path, sample)
-    assert words.startswith(f"the first {sample.rows} rows, 2 columns of ")
-    assert words.endswith("later rows were not looked at")
-
-
-def test_a_file_that_fits_exactly_was_read_whole(
-    here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = written(here, "a,b\n" + "1,2\n" * 10)
-    monkeypatch.setattr(csv_sample, "MOST_ROWS", 10)
-    monkeypatch.setattr(csv_sample, "MOST_BYTES", path.stat().st_size)
-    assert csv_sample.read(path).whole
-
-
-def test_a_mark_of_utf8_is_no_part_of_the_first_name(here: Path) -> None:
-    assert csv_sample.read(written(here, "\ufeffa,b\n1,2\n")).names == ("a", "b")

@@ -7,10 +7,12 @@ import random
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from gitops_model.formats.removed import Removal
 from gitops_model.formats.serving import Guard
 from gitops_model.serving.guard import Judge
-from gitops_model.serving.pooled import Bench, PooledGuard
+from gitops_model.serving.pooled import KEPT_SECONDS, Bench, PooledGuard
 from tests.support.canaries import CANARY, OTHER, STABLE, routed
 
 RULES = Guard(min_minutes=1, min_requests=100, errors=0.01, fallbacks=0.01)
@@ -42,6 +44,13 @@ class Crew:
             one.note(
                 canary=canary, status=status, seconds=0.001, rows=1, fell_back=False, score=None, key=key, now=self.now
             )  # fmt: skip
+
+    def all_end(self) -> None:
+        """Others follow, at their numbers, that route no canary yet."""
+        for number in range(len(self.guards)):
+            self.bench.gone(number)
+            self.guards[number] = self._guard(RULES, number)
+            self.guards[number].switched(routed(None))
 
     def half_second(self) -> list[dict[str, Any]]:
         self.now += 0.5
@@ -150,3 +159,38 @@ def test_what_an_ended_worker_saw_still_counts() -> None:
     crew.guards.pop(0)
     [verdict] = crew.half_second()
     assert _told(verdict["state"])["errors"]["stable"]["of"] == 2
+
+
+def test_what_all_saw_still_counts_when_they_end_together() -> None:
+    crew = Crew(2)
+    for worker in range(2):
+        crew.ask(worker, canary=True)
+        crew.ask(worker, canary=False)
+    crew.half_second()
+    crew.all_end()
+    crew.half_second()
+    for guard in crew.guards:
+        guard.switched(routed())
+    [verdict] = crew.half_second()
+    assert _told(verdict["state"])["errors"]["stable"]["of"] == 2
+    crew.all_end()
+    crew.now += KEPT_SECONDS
+    assert crew.half_second() == []
+
+
+@pytest.mark.parametrize("ends_first", [True, False])
+def test_a_worker_that_ended_keeps_no_verdict_on_what_another_stopped_routing(
+    ends_first: bool,
+) -> None:
+    crew = Crew(2)
+    for worker in range(2):
+        crew.ask(worker, canary=True)
+    crew.half_second()
+    if ends_first:
+        crew.bench.gone(0)
+    crew.guards[1].switched(routed(None))
+    crew.bench.heard(1, crew.guards[1].told())
+    if not ends_first:
+        crew.bench.gone(0)
+    crew.guards.clear()
+    assert crew.half_second() == []
