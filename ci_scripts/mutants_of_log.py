@@ -9,6 +9,7 @@ COMMAND = "tests/integration/delivery/test_log.py"
 REPLAY = "tests/integration/delivery/test_replay.py"
 REPLAYED = "tests/unit/monitoring/test_replayed.py"
 RETENTION = "tests/integration/serving/test_retention.py"
+BUCKET = "tests/integration/monitoring/test_bucket.py"
 ANY = f"{CLOSING}::test_any_split_and_any_crash_give_the_same_records"
 
 LOG = (
@@ -52,8 +53,8 @@ LOG = (
     inside(
         "monitoring/closing.py",
         "log: a day is closed while its last answers arrive",
-        "if now >= over + GRACE:",
-        "if now >= over:",
+        "if now >= end + GRACE:",
+        "if now >= end:",
         f"{CLOSING}::test_the_last_answers_of_a_day_have_time_to_arrive",
     ),
     inside(
@@ -78,7 +79,7 @@ LOG = (
         f"{CLOSING}::test_an_output_can_be_written_again_letter_by_letter",
     ),
     inside(
-        "monitoring/records.py",
+        "monitoring/parts.py",
         "log: a part that was closed since it was listed is lost",
         "                if moved is None:\n                    raise\n",
         "                raise\n",
@@ -162,5 +163,68 @@ LOG = (
         "        with contextlib.suppress(GitopsError, OSError):\n",
         "        with contextlib.suppress(OSError):\n",
         f"{COMMAND}::test_the_agent_starts_it_once_an_hour",
+    ),
+    inside(
+        "monitoring/storage.py",
+        "bucket: an upload that broke off is completed",
+        "        background_writes=True,\n",
+        "        background_writes=False,\n",
+        f"{BUCKET}::test_an_upload_that_breaks_off_is_no_object",
+    ),
+    inside(
+        "monitoring/sending.py",
+        "bucket: what Ctrl+C broke off stays there",
+        "            files.delete_file(target)\n",
+        "",
+        f"{BUCKET}::test_ctrl_c_in_an_upload_leaves_nothing_there",
+    ),
+    inside(
+        "monitoring/sending.py",
+        "bucket: a file of the right size is taken for the file",
+        "!= size or _sha256(files, target) != digest:",
+        "!= size:",
+        f"{BUCKET}::test_what_a_killed_run_left_there_is_no_harm",
+    ),
+    inside(
+        "monitoring/sending.py",
+        "bucket: a file goes that was not read back",
+        "        if _sha256(files, target) != digest:\n            raise",
+        "        if False:\n            raise",
+        f"{BUCKET}::test_bytes_that_do_not_come_back_are_not_deleted_here",
+    ),
+    inside(
+        "monitoring/storage.py",
+        "bucket: one that does not exist is an empty log",
+        "    if not there:\n",
+        "    if False:\n",
+        f"{BUCKET}::test_each_failure_is_one_sentence_and_changes_nothing",
+    ),
+    inside(
+        "monitoring/parts.py",
+        "bucket: a file in both places counts where it goes",
+        "found.setdefault(path, part)",
+        "found[path] = part",
+        f"{BUCKET}::test_what_a_killed_run_left_there_is_no_harm",
+    ),
+    inside(
+        "monitoring/parts.py",
+        "bucket: what moved since it was listed is lost",
+        "            if one == name and there.place != held.place:\n",
+        "            if False:\n",
+        f"{BUCKET}::test_what_moves_after_it_was_listed_is_read_where_it_went",
+    ),
+    inside(
+        "monitoring/records.py",
+        "bucket: a server that breaks off is a gap in the log",
+        "        if storage.is_away(error):\n            raise\n        broken.add(f",
+        "        broken.add(f",
+        f"{BUCKET}::test_a_server_that_breaks_off_in_the_middle_is_no_gap_in_the_log",
+    ),
+    inside(
+        "monitoring/parts.py",
+        "bucket: a day costs a request for each 64 kB",
+        "buffer_size=0 if away else 1 << 16, pre_buffer=away)",
+        "buffer_size=1 << 16, pre_buffer=False)",
+        f"{BUCKET}::test_only_the_days_and_columns_that_are_asked_for_are_fetched",
     ),
 )

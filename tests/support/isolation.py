@@ -17,6 +17,7 @@ FOREIGN = (
     "ACTIONS_",
     "RUNNER_",
     "DVC_",
+    "AWS_",
     "EMAIL",
     "XDG_CONFIG",
     "PYTEST_",
@@ -38,6 +39,7 @@ def isolated(home: Path) -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"),
         "DVC_NO_ANALYTICS": "1",
+        "AWS_EC2_METADATA_DISABLED": "true",
         "DVC_GLOBAL_CONFIG_DIR": str(home / "dvc"),
         "DVC_SYSTEM_CONFIG_DIR": str(home / "dvc-system"),
     }

@@ -63,14 +63,14 @@ def run(options: Options) -> int:
     days = None if words == [SHADOW] else _days(words)
     contract = Contract.load(Path("contract.yaml"))
     settings = Settings.load(CONFIGURATION) if CONFIGURATION.exists() else Settings()
-    place = str(options.log or settings.log or service.log_folder(Path()))
+    places = service.log_places(Path(), options.log or settings.log)
 
     from gitops_model.report import compare_pages
 
     if days is None:
-        made: ShadowReport | DayReport = _shadow(contract, place, options)
+        made: ShadowReport | DayReport = _shadow(contract, places, options)
     else:
-        made = _two_days(contract, place, days)
+        made = _two_days(contract, places, days)
     write_atomic(REPORT, compare_pages.markdown(made))
     for line in compare_pages.lines(made):
         print(f"compare: {line}")
@@ -89,11 +89,11 @@ def _days(words: Sequence[str]) -> tuple[date, date]:
     return first, second
 
 
-def _shadow(contract: Contract, place: str, options: Options) -> ShadowReport:
+def _shadow(contract: Contract, places: service.Places, options: Options) -> ShadowReport:
     # pyarrow takes a third of a second to import; a wrong option should not cost it.
     from gitops_model.monitoring import compare, records
 
-    log, broken = records.Log(place), records.Broken()
+    log, broken = records.Log(*places), records.Broken()
     last = datetime.now(UTC).date()
     parts = log.parts(first=last - timedelta(days=max(1, options.days) - 1), last=last)
     shape = compare.shadow_shape(contract)
@@ -107,19 +107,19 @@ def _shadow(contract: Contract, place: str, options: Options) -> ShadowReport:
     if wanted is None or wanted not in found:
         seen = f" Shadows seen: {', '.join(found)}." if found else ""
         raise CannotEvaluate(
-            f"the log at {place} has no rows of {wanted or 'a shadow'} in the last {options.days} days.{seen} "
-            "`make ship MODEL=… SHADOW=1` sends a release a copy of the traffic; its answers stand in the log where "
-            "`serve` writes it (`log: predictions: true` in serving.yaml)."
+            f"the log at {service.words(places)} has no rows of {wanted or 'a shadow'} in the last {options.days} "
+            f"days.{seen} `make ship MODEL=… SHADOW=1` sends a release a copy of the traffic; its answers stand in "
+            "the log where `serve` writes it (`log: predictions: true` in serving.yaml)."
         )
     return found[wanted].report(_notes(broken.count, broken.named))
 
 
-def _two_days(contract: Contract, place: str, days: tuple[date, date]) -> DayReport:
+def _two_days(contract: Contract, places: service.Places, days: tuple[date, date]) -> DayReport:
     import pyarrow as pa
 
     from gitops_model.monitoring import compare, compare_days, records
 
-    log, broken = records.Log(place), records.Broken()
+    log, broken = records.Log(*places), records.Broken()
     shape = pa.schema([*compare.decided(contract), ("model", pa.string())])
     counted = []
     for day in days:
@@ -127,7 +127,9 @@ def _two_days(contract: Contract, place: str, days: tuple[date, date]) -> DayRep
         pieces = (piece for part in parts for piece in log.read(part, shape, broken))
         one = compare_days.Day(contract).add(pieces)
         if not one.groups["", compare.ALL].rows:
-            raise CannotEvaluate(f"the log at {place} has no rows that callers asked on {day}.")
+            raise CannotEvaluate(
+                f"the log at {service.words(places)} has no rows that callers asked on {day}."
+            )
         counted.append(one)
     return compare_days.report(
         counted[0],

@@ -9,6 +9,7 @@ import configparser
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -162,6 +163,34 @@ def said(done: subprocess.CompletedProcess[str]) -> str:
     return (errors or lines or [f"exit code {done.returncode}"])[0]
 
 
+# What s3fs says of an S3 storage, and what to do about it.
+_ADVICE = (
+    (
+        r"Forbidden|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|Unable to locate credentials",
+        "refuses the credentials. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of one that may use it, or run "
+        "`aws configure`",
+    ),
+    (
+        r"NoSuchBucket|bucket does not exist",
+        "has no such bucket. Create it, or correct the address: dvc remote modify {name} url s3://bucket/folder",
+    ),
+    (
+        r"Could not connect|Connection was closed|timed? ?out",
+        "gives no answer. Where is it? AWS_ENDPOINT_URL, or: dvc remote modify {name} endpointurl https://host",
+    ),
+)
+
+
+def _why(root: Path, remote: str | None, done: subprocess.CompletedProcess[str]) -> str:
+    """`said`, and what to do where an S3 storage is not to be used as it is."""
+    text = said(done).removeprefix("unexpected error - ")
+    url = (remote and remote_url(root, remote)) or ""
+    for pattern, words in _ADVICE if url.startswith("s3://") else ():
+        if re.search(pattern, text):
+            return f"the storage {url} {words.format(name=remote)} ({text})"
+    return text
+
+
 def from_remote(
     root: Path, *, remote: str, md5: str, target: Path, doing: str | None = None
 ) -> str:
@@ -187,7 +216,7 @@ def from_remote(
         done = dvc(root, "get-url", "--force", source, str(target), doing=doing)
     except ExternalFailure as error:
         return str(error)
-    return "" if done.returncode == 0 and target.is_file() else said(done)
+    return "" if done.returncode == 0 and target.is_file() else _why(root, remote, done)
 
 
 def push_out(root: Path, path: str, *, size: int, used: bool) -> None:
@@ -204,7 +233,7 @@ def push_out(root: Path, path: str, *, size: int, used: bool) -> None:
             raise ExternalFailure(f"{absent}. Nothing was pushed. If it is new: mkdir -p {folder}")
     done = dvc(root, "push", path, doing=f"pushing {path} ({size_words(size)}) to '{remote}'")
     if done.returncode != 0:
-        raise ExternalFailure(f"`dvc push {path}` failed: {said(done)}.")
+        raise ExternalFailure(f"`dvc push {path}` failed: {_why(root, remote, done)}.")
 
 
 def pull_outs(root: Path, paths: Sequence[str]) -> None:
@@ -213,7 +242,7 @@ def pull_outs(root: Path, paths: Sequence[str]) -> None:
     absent = None if remote is None else absent_folder(root, remote)
     done = dvc(root, "pull", *paths, doing=f"pulling {', '.join(paths)}")
     if done.returncode != 0 or not all((root / path).exists() for path in paths):
-        why = absent or said(done)
+        why = absent or _why(root, remote, done)
         raise ExternalFailure(f"`dvc pull {' '.join(paths)}` failed: {why}.")
 
 

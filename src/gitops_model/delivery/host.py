@@ -123,12 +123,13 @@ def look(root: Path) -> Host:
 
 def units(host: Host) -> dict[str, str]:
     """File name → text of both units."""
+    log = () if host.log is None else (host.log,)
     serving = _unit(
         host,
         description=f"{host.task}: answers requests (gitops-model serve)",
         words="serve",
         # The store, too: what the service finds out about a release is remembered beside the pointer.
-        writes=(host.store, *(() if host.log is None else (host.log,))),
+        writes=(host.store, *log),
         seconds=host.service_seconds,
         more=(RELOAD if host.workers > 1 else "") + "LimitNOFILE=65536\n",
     )
@@ -136,8 +137,8 @@ def units(host: Host) -> dict[str, str]:
         host,
         description=f"{host.task}: brings what main says into the store (gitops-model deploy --watch)",
         words="deploy --watch",
-        # git fetch writes into .git, and DVC keeps its notes in .dvc.
-        writes=(host.store, host.root / ".git", host.root / ".dvc"),
+        # git fetch writes into .git, DVC keeps its notes in .dvc, and days of the log that are over are closed.
+        writes=(host.store, host.root / ".git", host.root / ".dvc", *log),
         seconds=host.agent_seconds,
         # Only the agent needs keys; root reads this file, and nobody else has to.
         more=f"EnvironmentFile=-/etc/{host.agent}.env\n",

@@ -1,4 +1,5 @@
-"""`log close`: make each day of the prediction log that is over one Parquet file. Twice is harmless.
+"""`log close`: make each day of the prediction log that is over one Parquet file, and move it to the bucket that
+serving.yaml names, if it names one. Twice is harmless.
 
 The service never does it: a host that only serves has no pyarrow. The agent, `deploy --watch`, starts this command
 once an hour where pyarrow is installed.
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 class Options:
     """`log` is the folder (None: that of serving.yaml). A bucket cannot be closed: renaming there is no single step.
 
+    A folder that is named stays where it is; that of serving.yaml moves to the bucket named there, if there is one.
     `background`: let others have the processor first, and say nothing where there is nothing to do.
     """
 
@@ -58,14 +60,16 @@ def run(options: Options) -> int:
             "closing days needs pyarrow, which is not installed here: install gitops-model[monitoring], or close on "
             "another machine that sees the folder."
         )
-    from gitops_model.monitoring import closing
+    from gitops_model.monitoring import closing, sending
 
     if options.background:
         os.nice(NICENESS)
     folder = options.log or service.log_folder(Path())
+    to = None if options.log else service.log_bucket(Path())
     count = 0
+    now = datetime.now(UTC)
     with progress.waiting(f"closing days of {folder}"):
-        for done in closing.close(folder, now=datetime.now(UTC)):
+        for done in closing.close(folder, now=now):
             count += 1
             lost = (
                 f"; {done.broken:,} lines are no records and lie beside it" if done.broken else ""
@@ -75,6 +79,11 @@ def run(options: Options) -> int:
                 f"lines, are {size_words(done.after)} of Parquet{lost}.",
                 flush=True,
             )
+    if to is not None:
+        with progress.waiting(f"moving closed days to {to}"):
+            for sent in sending.send(folder, to, now=now):
+                count += 1
+                print(f"log: {sent.day}: {size_words(sent.size)} moved to {to}.", flush=True)
     if not count and not options.background:
         print(f"log: no day in {folder} waits to be closed.")
     return 0

@@ -137,7 +137,7 @@ def _traffic(
     git: Git, pointer: Pointer, stable: Ref, options: Options, settings: Settings, last: date
 ) -> Seen:
     """The log against the profile of `stable`. Raises BadArtifact when its bundle, or a profile in it, is not here."""
-    place = options.log or settings.log or service.log_folder(Path())
+    places = service.log_places(Path(), options.log or settings.log)
     bundle = _bundle(git, stable)
     profile = Profile.parse(bundle.member("reference.json"), name="reference.json")
 
@@ -146,13 +146,13 @@ def _traffic(
     # pyarrow takes a third of a second to import; without a release to watch nobody pays for it.
     from gitops_model.monitoring import labels, quality, records, signals, traffic, windows
 
-    log = records.Log(place)
+    log = records.Log(*places)
     parts = log.parts(first=windows.horizon(last, settings), last=last)
     said: tuple[str, ...] = ()
     if not parts:
         said = (
-            f"no file of the prediction log lies in {place} for the days up to {last}. It is written where `serve` "
-            "runs; name its folder or bucket under `log` in monitor.yaml.",
+            f"no file of the prediction log lies in {service.words(places)} for the days up to {last}. It is written "
+            "where `serve` runs; name its folder or bucket under `log` in monitor.yaml.",
         )
     broken = records.Broken()
     shape = records.shape(bundle.contract)

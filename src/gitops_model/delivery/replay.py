@@ -66,10 +66,10 @@ def run(options: Options) -> int:
     Raises BadInput for a day without rows, BadArtifact where a release's bundle is nowhere, ExternalFailure.
     """
     git = Git.open(Path())
-    place = options.log or service.log_folder(Path())
+    places = service.log_places(Path(), options.log)
     with tempfile.TemporaryDirectory() as folder, progress.waiting(f"replaying {options.day}"):
         found = _Replayer(git=git, store=Path(folder), options=options)
-        found.replay(place)
+        found.replay(places)
     page = found.page()
     from gitops_model.report import replay_pages
 
@@ -118,11 +118,11 @@ class _Replayer:
         model = self.options.model
         self._by = None if model is None else releases.load(self.git, model).ref
 
-    def replay(self, place: str | Path) -> None:
+    def replay(self, places: service.Places) -> None:
         """Answer all of the day."""
         from gitops_model.delivery import again
 
-        log = self._records.Log(place)
+        log = self._records.Log(*places)
         parts = log.parts(first=self.options.day, last=self.options.day)
         answerers = again.Answerers(
             self.store,
@@ -143,13 +143,13 @@ class _Replayer:
             answerers.finish()
         except OSError as error:
             raise ExternalFailure(
-                f"the log at {place} cannot be read: {os_words(error)}"
+                f"the log at {service.words(places)} cannot be read: {os_words(error)}"
             ) from error
         finally:
             answerers.close()
         if at == 0:
             raise BadInput(
-                f"the log at {place} holds no row that was answered on {self.options.day}."
+                f"the log at {service.words(places)} holds no row that was answered on {self.options.day}."
             )
 
     def _own(self, records: Iterator[Record]) -> Iterator[Record]:

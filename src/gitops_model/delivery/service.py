@@ -13,6 +13,10 @@ CONNECT_SECONDS = 1.0
 READ_SECONDS = 5.0
 
 
+# Of the prediction log: folders, and addresses such as s3://bucket/folder.
+Places = tuple[str | Path, ...]
+
+
 def settings(root: Path) -> Mapping[str, Any]:
     """The repository's serving.yaml, validated. Raises BadInput with every problem."""
     return strict_yaml.load(root / "serving.yaml", "serving")
@@ -22,6 +26,24 @@ def log_folder(root: Path) -> Path:
     """Where `serve` writes the prediction log, by serving.yaml. Raises BadInput with every problem."""
     folder = (settings(root).get("log") or {}).get("folder", "logs/predictions")
     return root / str(folder)
+
+
+def log_bucket(root: Path) -> str | None:
+    """Where days that are closed go, by serving.yaml, such as s3://bucket/folder; None: they stay in the folder."""
+    return (settings(root).get("log") or {}).get("to")
+
+
+def log_places(root: Path, named: str | None) -> Places:
+    """Where the prediction log lies: where it is `named`, else in the folder and the bucket of serving.yaml."""
+    if named:
+        return (named,)
+    bucket = log_bucket(root)
+    return (log_folder(root), bucket) if bucket else (log_folder(root),)
+
+
+def words(places: Places) -> str:
+    """Places of the log, in a sentence."""
+    return " and ".join(str(place) for place in places)
 
 
 def absent(url: str, *, edited: bool) -> str:

@@ -5,7 +5,8 @@ date=2026-11-22/closing-ID-part-4711.jsonl the same file, taken away from its wr
 date=2026-11-22/closed-ID.parquet          all that lies in the closing-ID files; from now on they count no more
 date=2026-11-22/closed-ID.broken           their lines that are no records, as they stood there
 
-So names alone say what counts: nobody has to open a file, and a rename is the one moment when it changes.
+So names alone say what counts: nobody has to open a file, and a rename is the one moment when it changes. A closed
+file may move to a bucket, under the same name below the same folder (`monitoring.sending`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from datetime import date
 # Held by whoever closes or deletes days.
 LOCK = ".closing.lock"
 _DAY = re.compile(r"date=(\d{4}-\d\d-\d\d)")
+_CLOSED = re.compile(r"closed-([0-9a-f]{12})\.(?:parquet|broken)")
 _CLOSING = re.compile(r"closing-([0-9a-f]{12})-(.+\.jsonl)")
 
 
@@ -48,6 +50,12 @@ def closed(ident: str) -> str:
 def broken(ident: str) -> str:
     """The lines that are no records. No reader of the log takes it for a part."""
     return f"closed-{ident}.broken"
+
+
+def closed_of(name: str) -> str | None:
+    """The id of a file of a closed day; None for any other."""
+    match = _CLOSED.fullmatch(name)
+    return None if match is None else match[1]
 
 
 def superseded(names: Iterable[str]) -> set[str]:

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from gitops_model.monitoring import closing, kinds
-from gitops_model.monitoring.records import PARQUET_ROWS, Broken, Log, Part
+from gitops_model.monitoring.parts import Part, parquet
+from gitops_model.monitoring.records import PARQUET_ROWS, Broken, Log
 from gitops_model.monitoring.traffic import FALLBACK, NO_TRAFFIC, REPLAY_ID
 from gitops_model.runtime.answers import GOLDEN_ID
 
@@ -51,7 +50,7 @@ def records(log: Log, part: Part, broken: Broken) -> Iterator[Record]:
                 elif line.strip():
                     broken.add(f"{part.path.rpartition('/')[2]}: line {number}")
             return
-        file = pq.ParquetFile(stream, buffer_size=1 << 16, pre_buffer=False)
+        file = parquet(stream, log.is_away(held))
         facts = closing.facts_of(file.metadata.metadata)
         if facts.broken and held.part is None:
             broken.add(f"{part.path.rpartition('/')[2]}", records=facts.broken)

@@ -83,23 +83,29 @@ def close(folder: Path, *, now: datetime) -> Iterator[Closed]:
     if not folder.is_dir():
         return
     try:
-        with _alone(folder) as mine:
-            if mine:
-                for path in sorted(folder.iterdir()):
-                    day = log_files.day_of(path.name)
-                    if day is None or not path.is_dir():
-                        continue
-                    over = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
-                    if now >= over + GRACE:
-                        yield from close_day(path)
+        with alone(folder) as mine:
+            for path in over(folder, now=now) if mine else ():
+                yield from close_day(path)
     except OSError as error:
         raise ExternalFailure(
             f"the log in {folder} cannot be closed: {os_words(error)}. Its JSON lines are as they were."
         ) from error
 
 
+def over(folder: Path, *, now: datetime) -> Iterator[Path]:
+    """The folders of the days that are over, oldest first."""
+    for path in sorted(folder.iterdir()):
+        day = log_files.day_of(path.name)
+        if day is None or not path.is_dir():
+            continue
+        end = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+        if now >= end + GRACE:
+            yield path
+
+
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
+def alone(folder: Path) -> Iterator[bool]:
+    """Whether nobody else closes, moves or deletes days of the log in `folder` while the block lasts."""
     with (folder / log_files.LOCK).open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -20,7 +20,7 @@ from pyarrow import fs
 
 from gitops_model.errors import BadInput
 from gitops_model.formats.contract import Contract
-from gitops_model.monitoring import records
+from gitops_model.monitoring import storage
 
 REQUEST, ROW, AT = "request_id", "row", "labelled_at"
 ENDINGS = (".csv", ".parquet")
@@ -60,8 +60,8 @@ def names(requests: pa.ChunkedArray, rows: pa.ChunkedArray | None) -> pa.Chunked
 
 def read(place: str, contract: Contract) -> Labels:
     """All labels at `place`. Raises BadInput when a file is not a table of them."""
-    files, root = records.opened(place)
-    tables = [_table(files, path, contract) for path in _paths(files, root)]
+    files, root = storage.opened(place)
+    tables = [_table(files, path, contract) for path in _paths(files, root, place)]
     if not tables:
         raise BadInput(f"no labels lie in {place}: it holds no file that ends in .csv or .parquet.")
     ids = np.concatenate([table[0] for table in tables])
@@ -77,11 +77,12 @@ def read(place: str, contract: Contract) -> Labels:
     )
 
 
-def _paths(files: Any, root: str) -> list[str]:
-    info = files.get_file_info(root)
+def _paths(files: Any, root: str, place: str) -> list[str]:
+    with storage.telling(f"{place} cannot be read"):
+        info = files.get_file_info(root)
     if info.type is fs.FileType.File:
         return [root]
-    found = files.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True))
+    found = storage.listed(files, root, place)
     return sorted(one.path for one in found if one.path.endswith(ENDINGS))
 
 

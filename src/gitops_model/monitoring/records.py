@@ -5,41 +5,25 @@ A record that is broken is lost, counted and named; the others of its file are r
 
 from __future__ import annotations
 
-import contextlib
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.json as pj
-import pyarrow.parquet as pq
-from pyarrow import fs
 
-from gitops_model.errors import BadInput, ExternalFailure
-from gitops_model.formats import log_files
 from gitops_model.formats.contract import Contract
-from gitops_model.monitoring import closing, kinds
+from gitops_model.monitoring import closing, kinds, storage
+from gitops_model.monitoring.parts import Part, Parts, parquet
 
 BLOCK_BYTES = 4 << 20
 # A line longer than this is no record.
 LONGEST_LINE = 64 << 20
 PARQUET_ROWS = 1 << 14
 NAMED = 20
-_DAY = re.compile(r"(?:^|/)date=(\d{4}-\d\d-\d\d)/[^/]+\.(jsonl|parquet)$")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """A file of the log: the day (UTC) its folder names, its path, its bytes."""
-
-    day: date
-    path: str
-    size: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,117 +52,23 @@ class Broken:
             self.named.append(where)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Held:
-    """Where a part's records lie now: a file, of which they are all, or the groups of one `part` of it."""
-
-    path: str
-    part: str | None = None
-
-
-class Log:
-    """The log at `place`, a folder or a URL such as s3://bucket/folder."""
-
-    def __init__(self, place: str | Path) -> None:
-        self._name = str(place)
-        self._files, self._root = opened(place)
-
-    def parts(self, *, first: date | None = None, last: date | None = None) -> list[Part]:
-        """Its files of the days `first` to `last`, oldest first; none where there is no such folder."""
-        selector = fs.FileSelector(self._root, allow_not_found=True, recursive=True)
-        try:
-            infos = self._files.get_file_info(selector)
-        except OSError as error:
-            raise ExternalFailure(f"the log at {self._name} cannot be listed: {error}") from error
-        found = []
-        counted = _counted([info.path for info in infos])
-        for info in infos:
-            match = _DAY.search(info.path)
-            if info.type is not fs.FileType.File or match is None or info.path not in counted:
-                continue
-            try:
-                day = date.fromisoformat(match[1])
-            except ValueError:
-                continue
-            if (first is None or day >= first) and (last is None or day <= last):
-                found.append(Part(day=day, path=info.path, size=info.size))
-        return sorted(found, key=lambda part: (part.day, part.path))
+class Log(Parts):
+    """The log, as records."""
 
     def read(self, part: Part, shape: pa.Schema, broken: Broken) -> Iterator[Piece]:
-        """The records of one file; what cannot be read is added to `broken`."""
-        name = part.path.removeprefix(self._root).lstrip("/")
+        """The records of one file; what cannot be read is added to `broken`. Raises ExternalFailure for a bucket."""
         try:
             with self.stream(part) as (stream, held):
                 if held.path.endswith(".parquet"):
-                    yield from _parquet(stream, part.day, name, shape, broken, held.part)
+                    away = self.is_away(held)
+                    yield from _parquet(stream, away, part.day, part.path, shape, broken, held.part)
                 else:
-                    yield from _lines(stream, part.day, name, shape, broken)
+                    yield from _lines(stream, part.day, part.path, shape, broken)
         except FileNotFoundError:
             # Retention deleted the day meanwhile.
             return
         except OSError as error:
-            broken.add(f"{name}: {error}")
-
-    @contextlib.contextmanager
-    def stream(self, part: Part) -> Iterator[tuple[Any, Held]]:
-        """The open file of a part, also where its day was closed since it was listed. Raises OSError."""
-        held = Held(path=part.path)
-        for _ in range(3):
-            try:
-                with self._files.open_input_file(held.path) as stream:
-                    yield stream, held
-                    return
-            except FileNotFoundError:
-                moved = self._moved(held)
-                if moved is None:
-                    raise
-                held = moved
-        raise FileNotFoundError(held.path)
-
-    def _moved(self, held: Held) -> Held | None:
-        folder, _, name = held.path.rpartition("/")
-        selector = fs.FileSelector(folder, allow_not_found=True)
-        names = [info.base_name for info in self._files.get_file_info(selector)]
-        closing_now = log_files.closing_of(name)
-        if closing_now is not None:
-            ident, first = closing_now
-            return Held(path=f"{folder}/{log_files.closed(ident)}", part=first)
-        for one in names:
-            found = log_files.closing_of(one)
-            if found is not None and found[1] == name:
-                return Held(path=f"{folder}/{one}")
-        for one in names:
-            path = f"{folder}/{one}"
-            if one.startswith("closed-") and one.endswith(".parquet"):
-                with self._files.open_input_file(path) as stream:
-                    facts = closing.facts_of(pq.read_metadata(stream).metadata)
-                if any(known.name == name for known in facts.parts):
-                    return Held(path=path, part=name)
-        return None
-
-
-def _counted(paths: list[str]) -> set[str]:
-    """Those of the listed files whose records do not lie in a Parquet file beside them."""
-    folders: dict[str, set[str]] = {}
-    for path in paths:
-        folder, _, name = path.rpartition("/")
-        folders.setdefault(folder, set()).add(name)
-    return {
-        f"{folder}/{name}" if folder else name
-        for folder, names in folders.items()
-        for name in names - log_files.superseded(names)
-    }
-
-
-def opened(place: str | Path) -> tuple[Any, str]:
-    """The file system and the folder in it. Raises BadInput."""
-    if "://" not in str(place):
-        return fs.LocalFileSystem(), str(Path(place).resolve())
-    try:
-        found: tuple[Any, str] = fs.FileSystem.from_uri(str(place))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{place} is no place of a log: {error}") from None
-    return found
+            broken.add(f"{part.path}: {error}")
 
 
 def shape(contract: Contract) -> pa.Schema:
@@ -197,13 +87,20 @@ def shape(contract: Contract) -> pa.Schema:
 
 
 def _parquet(
-    stream: Any, day: date, name: str, shape: pa.Schema, broken: Broken, part: str | None
+    stream: Any,
+    away: bool,
+    day: date,
+    name: str,
+    shape: pa.Schema,
+    broken: Broken,
+    part: str | None,
 ) -> Iterator[Piece]:
     try:
-        # In order and in small pieces: memory stays flat, whatever the file.
-        file = pq.ParquetFile(stream, buffer_size=1 << 16, pre_buffer=False)
+        file = parquet(stream, away)
         facts = closing.facts_of(file.metadata.metadata)
     except (pa.ArrowInvalid, OSError, ValueError) as error:
+        if storage.is_away(error):
+            raise
         broken.add(f"{name}: {str(error)[:100]}")
         return
     if facts.broken and part is None:
@@ -216,7 +113,9 @@ def _parquet(
                 PARQUET_ROWS, row_groups=[group], columns=columns, use_threads=False
             ):
                 yield _shaped(batch, day, f"{name}: row group {group}", shape, texts, broken)
-        except (pa.ArrowInvalid, OSError):
+        except (pa.ArrowInvalid, OSError) as error:
+            if storage.is_away(error):
+                raise
             rows = file.metadata.row_group(group).num_rows
             broken.add(f"{name}: row group {group}, {rows:,} rows", records=rows)
 

@@ -124,14 +124,17 @@ def test_each_may_write_where_it_must_and_nowhere_else() -> None:
     service, agent = (settings(host.units(PLAIN)[name]) for name in NAMES)
     root = "/srv/flight-delay"
     assert service["ReadWritePaths"] == f"{root}/store {root}/logs/predictions"
-    assert agent["ReadWritePaths"] == f"{root}/store {root}/.git {root}/.dvc"
+    assert (
+        agent["ReadWritePaths"] == f"{root}/store {root}/.git {root}/.dvc {root}/logs/predictions"
+    )
     assert "EnvironmentFile" not in service, "the service needs no key"
     assert agent["EnvironmentFile"] == "-/etc/flight-delay-agent.env"
     assert "ExecReload" not in service, "one process would end by it"
     several = settings(host.units(replace(PLAIN, workers=2))[NAMES[0]])
     assert several["ExecReload"] == "/bin/kill -HUP $MAINPID"
-    without = settings(host.units(replace(PLAIN, log=None))[NAMES[0]])
-    assert without["ReadWritePaths"] == f"{root}/store"
+    service, agent = (settings(host.units(replace(PLAIN, log=None))[name]) for name in NAMES)
+    assert service["ReadWritePaths"] == f"{root}/store"
+    assert agent["ReadWritePaths"] == f"{root}/store {root}/.git {root}/.dvc"
 
 
 @needs_systemd

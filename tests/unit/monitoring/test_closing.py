@@ -49,6 +49,23 @@ def test_the_last_answers_of_a_day_have_time_to_arrive(
     assert len(close(tmp_path, now)) == closed
 
 
+def test_columns_are_chosen_by_name_in_closed_and_open_days(tmp_path: Path) -> None:
+    # A column with no value, and one whose values have several types, which is held as JSON texts.
+    part(tmp_path, 1, [record(0), record(1, inputs={"hour": "7", "distance": 1.5})])
+    close(tmp_path)
+    part(tmp_path, 2, [record(2)], day="2026-11-21")
+    whole = log.read(tmp_path)
+    for columns in (["key"], ["inputs.hour", "model"], ["output", "inputs.carrier"], ["inputs"]):
+        found = log.read(tmp_path, columns=columns)
+        wanted = [n for asked in columns for n in whole if n == asked or n.startswith(f"{asked}.")]
+        assert list(found) == wanted and len(found) == 3
+        assert found.equals(whole[wanted]) and found.attrs == whole.attrs
+    for unknown in ("inputs.hou", "input", ""):
+        with pytest.raises(BadInput, match="no record of the log at .* without `columns`"):
+            log.read(tmp_path, columns=["model", unknown])
+    assert len(log.read(tmp_path, first="2027-01-01", columns=["model"])) == 0
+
+
 def test_lines_that_are_no_records_are_kept_beside_and_counted(tmp_path: Path) -> None:
     lines = ["torn {", "[1]", '{"inputs": 7}', json.dumps(record(1)).replace("AA", "\\ud800")]
     part(tmp_path, 1, [record(0), *lines, "", record(2)])
@@ -103,7 +120,7 @@ def test_a_writer_that_had_the_file_open_loses_nothing(
 
 def test_two_closers_do_not_meet(tmp_path: Path) -> None:
     part(tmp_path, 1, [record(0)])
-    with closing._alone(tmp_path) as mine:
+    with closing.alone(tmp_path) as mine:
         assert mine and close(tmp_path) == []
     assert len(close(tmp_path)) == 1
 
