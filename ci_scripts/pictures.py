@@ -1,4 +1,4 @@
-"""Pictures of the comments on pull requests and of the service's page, as PNG where a browser is found.
+"""Pictures of the comments on pull requests, of a report and of the service's page, as PNG where a browser is found.
 
 Run it as `make pictures` and look at each picture before you commit it. The PNGs stand in docs/, the page with all
 comments in build/comments.html. GitHub's own renderer is not here: markdown-it follows the same rules for what the
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
+from gitops_model.report import check_html
 from gitops_model.serving import page as service_page
 from tests.support.pages import facts
 
@@ -25,9 +26,10 @@ GOLDEN = ROOT / "tests" / "unit" / "report" / "golden"
 PAGE = ROOT / "build" / "comments.html"
 PICTURES = ROOT / "docs" / "comments"
 SERVICE = ROOT / "docs" / "service.png"
+REPORT = ROOT / "docs" / "report.png"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 WIDTH, TALLEST = 900, 2000
-LARGEST = 150_000
+LARGEST = 200_000
 STYLE = """
 body{margin:0;padding:16px;background:#fff;color:#1f2328;width:868px;box-sizing:border-box;
 font:14px/1.5 -apple-system,"Segoe UI","Noto Sans","Liberation Sans",Helvetica,Arial,"Noto Color Emoji",sans-serif}
@@ -67,6 +69,11 @@ def main() -> int:
     large = 0
     shots = {PICTURES / f"{name}.png": (page(shown), "article") for name, shown in articles.items()}
     shots[SERVICE] = (service_page.show(facts("canary_deciding")), "footer")
+    report = (GOLDEN / "page.html").read_text(encoding="utf-8")
+    # Its own policy lets no script run, also not the one that measures.
+    report = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", report)
+    report = report.replace("<style></style>", f"<style>{check_html.style()}</style>")
+    shots[REPORT] = (report, "section")
     for target, (text, last) in shots.items():
         photograph(browser, text, target, last=last)
         size = target.stat().st_size
