@@ -117,10 +117,13 @@ def answers_of(server: Server, store: Store, refs: list[Ref]) -> dict[str, float
     return found
 
 
-def kill_one(server: Server, *, after: int = 0) -> None:
-    """kill -9 of a worker, once all serve and the ends `after` which it comes are known."""
+def kill_one(server: Server, *, after: int = 0) -> float:
+    """kill -9 of a worker, once all serve and the ends `after` which it comes are known; just before when."""
     state = server.until(lambda s: all_serve(s) and s["workers"]["ends"] == after)
+    # Callers may see the end of their connection before `kill` returns.
+    now = time.time()
     os.kill(state["workers"]["each"][0]["pid"], signal.SIGKILL)
+    return now
 
 
 def all_serve(state: dict[str, Any]) -> bool:
@@ -151,8 +154,7 @@ def switch_under_load(
         for at, number in sorted(events):
             time.sleep(max(0.0, began + at - time.time()))
             if number < 0:
-                kill_one(server, after=len(killed))
-                killed.append(time.time())
+                killed.append(kill_one(server, after=len(killed)))
                 say(f"{time.time() - began:.0f} s: {len(killed)} killed, {len(switched)} switched")
                 continue
             new, old = refs[number % 2], refs[(number + 1) % 2]
