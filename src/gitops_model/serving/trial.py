@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -47,12 +47,14 @@ class Trial:
         memory_mb: int,
         trusted: Sequence[str] = (),
         shared: Path | None = None,
+        load: Callable[..., Loaded] = loader.load,
     ) -> None:
         self._seconds = max(1, round(seconds))
         self._memory_mb = memory_mb
         self._trusted = tuple(trusted)
         self._passed: set[str] = set()
         self._shared = shared
+        self._load = load
 
     def load(self, store: Layout, ref: Ref) -> Loaded:
         """See loader.load. Takes as long as the model takes; call it off the event loop."""
@@ -60,7 +62,8 @@ class Trial:
             self._try_once(store.bundle(ref.sha256), ref.sha256)
             self._passed.add(ref.sha256)
         with self._turn(store.bundle(ref.sha256)):
-            return loader.load(store, ref, trusted=self._trusted)
+            loaded: Loaded = self._load(store, ref, trusted=self._trusted)
+        return loaded
 
     @contextlib.contextmanager
     def _turn(self, path: Path) -> Iterator[None]:
