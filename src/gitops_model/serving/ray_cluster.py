@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import ray
@@ -94,6 +94,7 @@ class Cluster:
         self._leave = leave
         self._lock = threading.Lock()
         self._joined = False
+        self._node = ""
         # What is routed, or in the hands of a request; and what is being loaded.
         self._models: weakref.WeakValueDictionary[str, Scored] = weakref.WeakValueDictionary()
         self._loading: set[str] = set()
@@ -148,22 +149,24 @@ class Cluster:
             if self._joined:
                 return
             host, _, port = self._ray.address.rpartition(":")
-            # Ray itself waits for minutes before it says that nobody is there.
-            try:
-                socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
-            except OSError as error:
-                raise ConnectionError(f"{error.strerror or error}") from error
             os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-            ray.init(
-                address=self._ray.address,
-                ignore_reinit_error=True,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-            # What its router tries again is tried again; what is wrong is said by `_say`.
-            logging.getLogger("ray.serve").setLevel(logging.ERROR)
-            # Callers come to this service, so that the cluster needs no door of its own.
-            serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING"})
+            try:
+                # Ray itself waits for minutes before it says that nobody is there.
+                socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+                ray.init(
+                    address=self._ray.address,
+                    ignore_reinit_error=True,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
+                self._node = ray.get_runtime_context().get_node_id()
+                # What its router tries again is tried again; what is wrong is said by `_say`.
+                logging.getLogger("ray.serve").setLevel(logging.ERROR)
+                # Callers come to this service, so that the cluster needs no door of its own.
+                serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING"})
+            except Exception as error:
+                # Ray says in many ways that a head, or this host's own node, is not there yet.
+                raise ConnectionError(getattr(error, "strerror", None) or _words(error)) from error
             self._joined = True
         threading.Thread(target=self._look, name="cluster", daemon=True).start()
 
@@ -215,19 +218,25 @@ class Cluster:
 
     def _look(self) -> None:
         """In a thread of its own: how the cluster is, and which applications nobody needs."""
-        answered = time.monotonic()
+        known = time.monotonic()
         while True:
             time.sleep(LOOK_SECONDS)
             try:
-                self._take_stock()
-                answered = time.monotonic()
+                nodes = _within(ASK_SECONDS, ray.nodes)
+                alive = [node["NodeID"] for node in nodes if node["Alive"]]
+                if self._node not in alive:
+                    raise ConnectionError("it does not know this host's node")
+                known, self._nodes = time.monotonic(), len(alive)
             except Exception as error:
                 # Whatever Ray raises where its head is gone means the same here.
-                self._lost(time.monotonic() - answered, error)
+                self._lost(time.monotonic() - known, error)
+                continue
+            try:
+                self._take_stock(_within(ASK_SECONDS, lambda: serve.status().applications))
+            except Exception as error:
+                self._say(f"Ray Serve's controller does not answer ({type(error).__name__}).")
 
-    def _take_stock(self) -> None:
-        found = _within(ASK_SECONDS, lambda: serve.status().applications)
-        nodes = _within(ASK_SECONDS, lambda: sum(bool(node["Alive"]) for node in ray.nodes()))
+    def _take_stock(self, found: Mapping[str, Any]) -> None:
         mine = applications.own(self._ray, found.keys())
         now = time.monotonic()
         with self._lock:
@@ -237,7 +246,6 @@ class Cluster:
             for name in applications.to_end(self._idle, now=now):
                 logger.info("ending application %s, which nobody needs", name)
                 serve.delete(name, _blocking=False)
-        self._nodes = nodes
         self._found = {
             name: {
                 "model": self._names.get(name),
@@ -253,7 +261,7 @@ class Cluster:
         few = [name for name in sorted(routed) if self._running(name) < least]
         self._say(
             f"{self._names.get(few[0], few[0])} has {self._running(few[0])} of {least} replicas on the cluster's "
-            f"{nodes} nodes; they answer for the others."
+            f"{self._nodes} nodes; they answer for the others."
             if few
             else None
         )
@@ -264,7 +272,7 @@ class Cluster:
     def _lost(self, seconds: float, error: Exception) -> None:
         address = self._ray.address
         self._say(
-            f"the head of the Ray cluster at {address} does not answer ({type(error).__name__}). Replicas that run "
+            f"the head of the Ray cluster at {address} does not answer: {_words(error)}. Replicas that run "
             "elsewhere answer for about a minute more; no release can be started and no replica replaced. Start the "
             "head again, then the nodes: ray start"
         )
@@ -273,7 +281,7 @@ class Cluster:
         with contextlib.suppress(OSError):
             host, _, port = address.rpartition(":")
             socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
-            logger.error("another head answers at %s; this process ends, to begin anew", address)
+            logger.error("another head is at %s; this process ends, to begin anew", address)
             self._leave(CODE)
 
     def _say(self, problem: str | None) -> None:

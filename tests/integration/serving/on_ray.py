@@ -5,6 +5,7 @@ The numbers are for a machine of two cores: RAY_KEYS, RAY_REQUESTS and RAY_RATE 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -28,6 +30,7 @@ from tests.support.switched import Outcome, answers_of, logged, stream
 PORT = 6399
 KEYS = int(os.environ.get("RAY_KEYS", "10000"))
 REQUESTS = int(os.environ.get("RAY_REQUESTS", "3000"))
+ROUNDS, REQUESTS_A_ROUND = 5, 300
 RATE = float(os.environ.get("RAY_RATE", "60"))
 COMMAND = (sys.executable, "-P", "-c", "from gitops_model.cli import main; main()")
 # A model starts in a new process, which imports Ray first: seconds, and more where two share a core.
@@ -134,8 +137,36 @@ def test_the_same_route_and_answer(service: Server, store: Store, tmp_path: Path
         parts = [range(start, KEYS, 8) for start in range(8)]
         with ThreadPoolExecutor(8) as pool:
             canaries = sum(pool.map(ask, parts))
+        _costs(service, single)
     print(f"{KEYS} keys: the same bytes; {canaries} of them to the canary")
     assert abs(canaries / KEYS - 0.1) < 0.02
+
+
+def _costs(service: Server, single: Server) -> None:
+    """Say what a request takes, one after the other: milliseconds, and those of CPU in all processes but this one."""
+    found: dict[Server, list[tuple[float, float]]] = {service: [], single: []}
+    for _ in range(ROUNDS):
+        for server, rounds in found.items():
+            connection = HTTPConnection("127.0.0.1", server.port)
+            began, busy = time.monotonic(), _cpu() - time.process_time()
+            for number in range(REQUESTS_A_ROUND):
+                _bytes(connection, number)
+            spent, busy = time.monotonic() - began, _cpu() - time.process_time() - busy
+            connection.close()
+            rounds.append((1000 * spent / REQUESTS_A_ROUND, 1000 * busy / REQUESTS_A_ROUND))
+    for server, name in ((service, "on the cluster"), (single, "on one machine")):
+        times, cpus = zip(*found[server], strict=True)
+        print(f"{name}: {median(times):.2f} ms a request, {median(cpus):.2f} ms of CPU")
+
+
+def _cpu() -> float:
+    """Seconds of CPU of all processes of this namespace."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _bytes(connection: HTTPConnection, number: int) -> bytes:
@@ -196,6 +227,8 @@ def test_the_head_is_killed(nodes: Nodes, service: Server, store: Store) -> None
     nodes.tell("kill-head")
     state = service.until(lambda s: "head" in (s["ray"]["problem"] or ""), patience=PATIENCE)
     assert "no release can be started" in state["ray"]["problem"]
+    # The replica on the other node does not need it.
+    assert [service.predict().status for _ in range(100)] == [200] * 100
     nodes.tell("head")
     nodes.tell("node")
     began = time.time()
