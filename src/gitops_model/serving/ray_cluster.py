@@ -30,6 +30,7 @@ from gitops_model.formats.bundle import Bundle
 from gitops_model.formats.pointer import Ref
 from gitops_model.formats.serving import Ray, Settings
 from gitops_model.formats.store import Layout
+from gitops_model.runtime import calls
 from gitops_model.runtime.models import Columns, Scores
 from gitops_model.serving import applications, loader
 from gitops_model.serving.replica import Replica
@@ -61,7 +62,7 @@ class Scored:
     def predict(self, columns: Columns) -> Scores:
         """See `Model.predict`. Raises what the model raised, TimeoutError after the time that a request has."""
         until, deaths = time.monotonic() + self._seconds, 0
-        while True:
+        while not calls.ended():
             response = self._handle.remote(dict(columns))
             try:
                 scores: Scores = response.result(timeout_s=max(0.0, until - time.monotonic()))
@@ -81,6 +82,7 @@ class Scored:
                 time.sleep(AGAIN_SECONDS)
             else:
                 return scores
+        raise TimeoutError("nobody waits for it any more")
 
 
 class Cluster:

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from ray.exceptions import ActorDiedError, ActorUnavailableError
 
+from gitops_model.runtime.calls import Call
 from gitops_model.serving.ray_cluster import Scored
 from tests.support.factories import REQUEST
 from tests.support.ray_nodes import Nodes
@@ -114,6 +115,11 @@ def test_a_request_is_asked_again_but_ends_no_more_than_three_replicas() -> None
         Scored(deadly, seconds=5).predict({})
     with pytest.raises(TimeoutError):
         Scored(_Handle(*[away] * 100), seconds=0.1).predict({})
+    late = _Handle("scores")
+    with Call() as call, pytest.raises(TimeoutError, match="nobody waits"):
+        call.end()
+        Scored(late, seconds=5).predict({})
+    assert late.asked == 0
 
 
 def test_the_same_route_and_answer(service: Server, store: Store, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from gitops_model.errors import BadInput
 from gitops_model.formats.serving import Ray, Settings
-from tests.support.places import TEMPLATE
+from tests.support.places import ROOT, TEMPLATE
 
 ADDRESS = "ray: {address: '10.0.0.5:6379'"
 
@@ -52,6 +52,18 @@ def test_what_would_be_ignored_or_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(BadInput, match=said):
         _load(tmp_path, text)
+
+
+def test_what_the_page_shows_is_accepted(tmp_path: Path) -> None:
+    page = (ROOT / "docs/ray.md").read_text()
+    block = page.partition("```yaml\n")[2].partition("```")[0]
+    assert _load(tmp_path, block).ray == Ray(
+        address="10.0.0.5:6379", name="flight-delay", max_replicas=8
+    )
+    default = Ray(address="")
+    said = (default.min_replicas, default.max_replicas, default.ongoing, default.cpus)
+    assert said == (2, 4, 2, 1)
+    assert "`name` is `model` and the last four are 2, 4, 2 and 1" in page
 
 
 def test_the_template_does_not_speak_of_it() -> None:
