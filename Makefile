@@ -54,8 +54,8 @@ prometheus: ## Install Debian's Prometheus, which some tests ask, where it is mi
 	    { $$root apt-get -qq update && $$root apt-get -qq -y --no-install-recommends install prometheus; } >/dev/null 2>&1; } || \
 	    echo "prometheus cannot be installed here; the tests that ask it are skipped."
 
-demo: env ## The whole story on this machine, from an empty folder to a rollback under load: [KEEP=1] [DIR=folder]
-	@python -m ci_scripts.demo $${KEEP:+--keep} $${DIR:+--dir "$$DIR"}
+demo: env ## The whole story on this machine, from an empty folder to a rollback under load: [KEEP=1] [DIR=folder] [PICTURE=docs/demo.svg]
+	@python -m ci_scripts.demo $${KEEP:+--keep} $${DIR:+--dir "$$DIR"} $${PICTURE:+--picture "$$PICTURE"}
 
 demo-drift: env ## A year of flights passes: the summer is found, a question asked, a model retrained: [KEEP=1] [DIR=folder]
 	@python -m ci_scripts.demo_drift $${KEEP:+--keep} $${DIR:+--dir "$$DIR"} $${PICTURE:+--picture "$$PICTURE"}
@@ -120,7 +120,8 @@ pictures: env ## Draw each kind of comment into docs/comments (needs Chromium or
 	@python -m ci_scripts.pictures
 
 lock: env ## Resolve all requirements anew; [UPGRADE=1] takes newer versions
-	@$(MAKE) -C '$(TEMPLATE)' --no-print-directory VENV='$(CURDIR)/$(VENV)' CI=1 lock
+	@# Without MAKE its lock installs nothing: the next command's env does.
+	@$(MAKE) -C '$(TEMPLATE)' --no-print-directory VENV='$(CURDIR)/$(VENV)' CI=1 MAKE=: lock
 	@uv -q pip compile --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
 	    requirements-dev.in -o requirements-dev.txt
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from ci_scripts import demo_picture
 from ci_scripts.bake import ROOT, bake, export
 from ci_scripts.load import Load
 from ci_scripts.stage import Stage, StageError
@@ -40,31 +41,38 @@ class Narrator:
         self._quiet = quiet
         self._began = time.monotonic()
         self._colour = sys.stdout.isatty()
+        self.told: list[str] = []
 
     def step(self, title: str) -> None:
         """Begin a step."""
         self._step += 1
-        print(
-            f"\n{self._bold(f'{self._step}. {title}')}  [{time.monotonic() - self._began:.0f} s]",
-            flush=True,
-        )
+        title, after = f"{self._step}. {title}", f"  [{time.monotonic() - self._began:.0f} s]"
+        self.told += ["", title + after]
+        print(f"\n{self._bold(title)}{after}", flush=True)
 
     def do(self, words: str, action: Callable[[], str]) -> str:
         """Show a command, run it, and return its output."""
-        if not self._quiet:
-            print(f"   $ {words}", flush=True)
+        self._line(f"   $ {words}")
         return action()
 
     def tell(self, text: str) -> None:
         """One fact."""
-        if not self._quiet:
-            print(f"     {text}", flush=True)
+        self._line(f"     {text}")
+
+    def figures(self, text: str) -> None:
+        """What the story came to."""
+        self._line(text)
 
     def tail(self, output: str, pattern: str) -> None:
         """The lines of a command's output that match."""
         for line in output.splitlines():
             if re.search(pattern, line):
                 self.tell(line.strip())
+
+    def _line(self, text: str) -> None:
+        self.told.append(text)
+        if not self._quiet:
+            print(text, flush=True)
 
     def _bold(self, text: str) -> str:
         return f"\033[1m{text}\033[0m" if self._colour else text
@@ -258,13 +266,13 @@ def roll_back(stage: Stage, say: Narrator, first: str, second: str) -> dict[str,
     }
 
 
-def report(stage: Stage, figures: dict[str, Any], *, kept: bool) -> None:
+def report(stage: Stage, say: Narrator, figures: dict[str, Any], *, kept: bool) -> None:
     """The figures, and where to look."""
     before, after = figures["before"], figures["after"]
     answers = ", ".join(
         f"{model} {count:,}" for model, count in sorted(figures["by_model"].items())
     )
-    print(
+    say.figures(
         f"\nThe rollback\n"
         f"   from `git revert` to the first answer by {after['model']}: {figures['seconds_to_first_answer']:.2f} s "
         f"(deploy confirmed after {figures['seconds_to_deploy_confirmed']:.2f} s)\n"
@@ -277,7 +285,7 @@ def report(stage: Stage, figures: dict[str, Any], *, kept: bool) -> None:
     stored = stage.repo / "store/bundles" / f"{after['sha256']}.tar"
     if stored.exists():
         found = hashlib.sha256(stored.read_bytes()).hexdigest()
-        print(f"   of the bytes   {found}  store/bundles")
+        say.figures(f"   of the bytes   {found}  store/bundles")
     reports = stage.folder if kept else KEPT
     print("\nWhere to look")
     print(f"   why the worse candidate was refused   {reports / 'check-refused.html'}")
@@ -318,6 +326,7 @@ def main() -> int:
         default="binary",
         help="which example",
     )
+    parser.add_argument("--picture", type=Path, help="also draw what was printed there, as SVG")
     args = parser.parse_args()
     folder = (args.dir or Path(tempfile.mkdtemp(prefix="gitops-model-demo-"))).resolve()
     if folder.exists() and any(folder.iterdir()):
@@ -336,7 +345,9 @@ def main() -> int:
         return 1
     finally:
         stage.stop_service()
-    report(stage, figures, kept=kept)
+    report(stage, narrator, figures, kept=kept)
+    if args.picture:
+        args.picture.write_text(demo_picture.svg("\n".join(narrator.told)), encoding="utf-8")
     if not kept:
         keep_files(stage)
         stage.remove()

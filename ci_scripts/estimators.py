@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ci_scripts.bake import ROOT, bake, export
@@ -101,11 +101,12 @@ class Cell:
     trusted: tuple[str, ...] = ()
     linear: bool = False
     text: bool = False
+    problem: str = "binary"
 
 
 BOOSTED = "ensemble.GradientBoostingClassifier(n_estimators=30, random_state=seed)"
 FOREST = "ensemble.RandomForestClassifier(60, max_depth=8, random_state=seed)"
-CELLS = (
+BINARY = (
     Cell(
         name="LogisticRegression",
         model="linear_model.LogisticRegression(max_iter=500)",
@@ -171,6 +172,17 @@ CELLS = (
         text=True,
     ),
 )
+# Converted by other code than scikit-learn's own, which answers three classes in another way than two.
+MULTICLASS = ("HistGradientBoosting", "LightGBM", "XGBoost", "CatBoost")
+CELLS = (
+    *BINARY,
+    *(
+        replace(cell, name=f"{cell.name}, three classes", problem="multiclass")
+        for cell in BINARY
+        if cell.name in MULTICLASS
+    ),
+)
+PROBLEMS = ("binary", "multiclass")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,9 +196,10 @@ class Measured:
     sha256: str
 
 
-def prepare(folder: Path, python: Path) -> Path:
-    """The example, one month of it, prepared by `python`'s environment; its root."""
-    root = bake(export(folder / "template"), folder / "out", {"project_name": "Estimators"})
+def prepare(folder: Path, python: Path, problem: str) -> Path:
+    """The example for `problem`, one month of it, prepared by `python`'s environment; its root."""
+    answers = {"project_name": f"Estimators {problem}", "problem": problem}
+    root = bake(export(folder / f"{problem}-template"), folder / "out", answers)
     former = json.loads((root / "stages.json").read_text(encoding="utf-8"))
     versions = stages.versions(version(), former)
     (root / "stages.json").write_text(json.dumps(versions, indent=2), encoding="utf-8")
@@ -288,10 +301,10 @@ def main() -> None:
         folder = Path(name)
         known = os.environ.get("ESTIMATORS_PYTHON")
         python = Path(known) if known else install(folder / "env")
-        root = prepare(folder, python)
+        roots = {problem: prepare(folder, python, problem) for problem in PROBLEMS}
         found = []
         for cell in CELLS:
-            found.append(build(cell, root, python))
+            found.append(build(cell, roots[cell.problem], python))
             print(table(found[-1:]).splitlines()[-1], flush=True)
     before, after = around()
     PAGE.write_text(before + BEGIN + table(found) + END + after, encoding="utf-8")

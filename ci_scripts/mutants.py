@@ -106,6 +106,13 @@ MEASURE = (
         "new, old = candidate.combine(first), production.combine(second[::-1])",
         _unit("comparison"),
     ),
+    inside(
+        "evaluation/comparison.py",
+        "few rows of a class have an interval",
+        "rare < MIN_CLASS_ROWS",
+        "rare < MIN_CLASS_ROWS - 1",
+        _unit("comparison"),
+    ),
 )
 
 DECIDE = (

@@ -13,6 +13,13 @@ VERIFY = "tests/integration/delivery/test_verify.py"
 
 DELIVER: tuple[Mutation, ...] = (
     inside(
+        "delivery/ship.py",
+        "ship: a shadow is promoted without a word of how it did",
+        "if promoted or (ref == current.shadow and not wish.shadow):",
+        "if promoted:",
+        "tests/integration/delivery/test_canary.py",
+    ),
+    inside(
         "formats/pointer.py",
         "pointer: a switch forgets what was stable",
         "stable=new, previous=pointer.stable,",

@@ -73,6 +73,13 @@ TROUBLE = (
         EVENTS,
     ),
     inside(
+        "serving/event_log.py",
+        "trouble: lines with new words fill the disk",
+        "kind, now = (record.pathname, record.lineno)",
+        "kind, now = (record.getMessage(), 0)",
+        EVENTS,
+    ),
+    inside(
         "serving/service.py",
         "trouble: a call goes on after its deadline",
         "            call.end()\n",

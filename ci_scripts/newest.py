@@ -74,7 +74,8 @@ def play(folder: Path) -> bool:
         return subprocess.run(words, cwd=repository, env=env, check=False).returncode == 0
 
     old = (repository / "requirements.txt").read_text(encoding="utf-8")
-    if not run("make", "-o", "setup", f"VENV={sys.prefix}", "UPGRADE=1", "lock"):
+    # This interpreter's environment resolves, and stays as it is: `lock` would install what it found.
+    if not run("make", "-o", "setup", "MAKE=:", f"VENV={sys.prefix}", "UPGRADE=1", "lock"):
         return False
     new = (repository / "requirements.txt").read_text(encoding="utf-8")
     print(

@@ -27,6 +27,8 @@ from typing import Any
 from ci_scripts import peers
 from tests.bench import peer_picture, peer_requests
 from tests.support.places import ROOT
+from tests.support.ports import free_port
+from tests.support.processes import processor_seconds, tree
 from tests.support.server import Server, Store
 
 NAMES = {
@@ -76,27 +78,9 @@ def ask(port: int, connections: int, request: bytes, seconds: float) -> tuple[in
     return count, answer
 
 
-def tree(pid: int) -> list[int]:
-    """A process and all below it."""
-    parents: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            after = path.read_text().rpartition(") ")[2].split()
-            parents.setdefault(int(after[1]), []).append(int(path.parent.name))
-    found = [pid]
-    for one in found:
-        found += parents.get(one, [])
-    return found
-
-
 def spent(pid: int) -> float:
     """CPU seconds of a process and all below it, to the nanosecond."""
-    total = 0
-    for one in tree(pid):
-        for task in Path(f"/proc/{one}/task").glob("*/schedstat"):
-            with contextlib.suppress(OSError):
-                total += int(task.read_text().split()[0])
-    return total / 1e9
+    return sum(map(processor_seconds, tree(pid)))
 
 
 def memory(pid: int) -> float:
@@ -106,13 +90,6 @@ def memory(pid: int) -> float:
         with contextlib.suppress(OSError):
             pages += int(Path(f"/proc/{one}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

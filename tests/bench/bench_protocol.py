@@ -18,7 +18,7 @@ from uvicorn.server import ServerState
 
 from gitops_model.serving.limits import Limits
 from gitops_model.serving.protocol import Protocol
-from tests.bench.bench_overload import _WIRE
+from tests.support.overload import WIRE
 
 ROUNDS, REQUESTS = 20, 2000
 
@@ -59,7 +59,7 @@ async def _round(make: Any) -> float:
     connection.connection_made(Nowhere())
     started = time.process_time()
     for _ in range(REQUESTS):
-        connection.data_received(_WIRE)
+        connection.data_received(WIRE)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     spent = time.process_time() - started

@@ -27,6 +27,7 @@ from gitops_model.runtime import models
 from tests.support import troubled
 from tests.support.factories import REQUEST
 from tests.support.places import ROOT
+from tests.support.processes import processor_seconds
 from tests.support.server import Server, Store, running
 
 
@@ -206,13 +207,6 @@ def swap_latency(
     )
 
 
-def processor_seconds(server: Server) -> float:
-    """What the service itself has used; Linux counts it by the nanosecond, Prometheus's metric by the hundredth."""
-    assert server.process is not None
-    tasks = Path(f"/proc/{server.process.pid}/task").glob("*/schedstat")
-    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
-
-
 def beside_shadow(
     server: Server, store: Store, old: Any, new: Any, *, rounds: int, rate: float, trouble: int = 0
 ) -> None:
@@ -224,6 +218,8 @@ def beside_shadow(
     """
     added: list[tuple[float, float, float]] = []
     seen = missed = waiting = ends = 0
+    assert server.process is not None
+    service = server.process.pid
     for number in range(rounds):
         found: dict[bool, tuple[float, float, float]] = {}
         for shadowed in (False, True) if number % 2 else (True, False):
@@ -231,10 +227,10 @@ def beside_shadow(
             if trouble and shadowed:
                 server.predict(REQUEST | {"hour": trouble})
             time.sleep(0.3)
-            before = processor_seconds(server)
+            before = processor_seconds(service)
             with load(server, REQUEST, rate) as samples:
                 time.sleep(2)
-            cpu = (processor_seconds(server) - before) / len(samples)
+            cpu = (processor_seconds(service) - before) / len(samples)
             latencies = [seconds for _, seconds in samples[50:]]
             found[shadowed] = (quantile(latencies, 0.5), quantile(latencies, 0.95), 1000 * cpu)
             if shadowed:

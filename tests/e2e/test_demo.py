@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.terminal import lines, shape
+
 pytestmark = pytest.mark.slow  # two minutes each
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,4 +31,8 @@ def test_the_story_ends_well(problem: str, tmp_path: Path) -> None:
     assert figures["seconds_to_first_answer"] > 0
     # The worse candidate was refused, by how much is said, and the report of it is there to look at.
     assert "check: Blocked: " in done.stdout
+    if problem == "binary":
+        told = shape(done.stdout)
+        for line in lines((ROOT / "docs/demo.svg").read_text(encoding="utf-8"))[1:]:
+            assert shape(line) in told, (line, "draw it anew: make demo PICTURE=docs/demo.svg")
     assert (folder / "check-refused.html").stat().st_size < 300_000

@@ -37,15 +37,7 @@ def test_the_table_has_every_setting_once() -> None:
     assert sorted(ROWS) == sorted(key(setting) for setting in operating.SETTINGS)
 
 
-# Slices with 10 to 20 positives fail too often; docs/gates.md says so. Strict: once mended, this has to go.
-MISSED = pytest.mark.xfail(reason="the guard is too sure of few positives", strict=True)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=MISSED if name[2] == "1 % positives" else ()) for name in ROWS],
-    ids=" ".join,
-)
+@pytest.mark.parametrize("name", ROWS, ids=" ".join)
 def test_equal_candidates_fail_no_oftener_than_is_promised(name: tuple[str, str, str]) -> None:
     failed, count = map(int, ROWS[name][5].split(" of "))
     assert failed / count <= 0.05
@@ -60,14 +52,23 @@ def test_candidates_at_the_margin_pass_no_oftener_than_is_promised(
     assert stats.binomtest(passed, count, 0.05, alternative="greater").pvalue > 0.01
 
 
+# 16 of the 26 lines; the others would take as long again.
+AGAIN = ("28 days", "200 groups", "40 slices", "1 % positives")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "setting",
-    [each for each in operating.SETTINGS if each.words in ("28 days", "200 groups", "40 slices")],
+    [each for each in operating.SETTINGS if each.rows <= 1000 or each.words in AGAIN],
     ids=lambda setting: " ".join(key(setting)),
 )
 def test_the_table_says_what_the_gates_do(setting: operating.Setting) -> None:
     assert operating.cells(setting, operating.measure(setting)) == ROWS[key(setting)]
+
+
+@pytest.mark.slow
+def test_the_page_says_what_the_guard_of_a_canary_does() -> None:
+    assert f"```\n{operating.canary()}\n```" in operating.PAGE.read_text("utf-8")
 
 
 @pytest.mark.slow
@@ -94,7 +95,7 @@ def test_an_equal_candidate_on_the_examples_test_rows_is_decided(
     monkeypatch.chdir(stage.repo)
     contract, gates = operating.files(problem)
     pair = Pair(
-        ctx=metrics.context(contract), ground=simulate_gates.prepared_ground(contract), skill=1.0,
+        ctx=metrics.context(contract), ground=simulate_gates.prepared_ground(contract, gates), skill=1.0,
         alike=simulate_gates.Options().alike, common=simulate_gates.Options().common,
     )  # fmt: skip
     skilled = pair.reaching(contract.success.primary, reached)
@@ -104,14 +105,18 @@ def test_an_equal_candidate_on_the_examples_test_rows_is_decided(
     assert stats.binomtest(found.passed + found.failed, 150).proportion_ci(0.95).low >= 0.9
 
 
+# The row in docs/gates.md is within these bounds.
 @pytest.mark.slow
-def test_eight_points_of_auc_lost_in_a_slice_of_500_rows_are_caught_between_similar_models() -> (
-    None
-):
+@pytest.mark.parametrize(
+    ("alike", "least", "most"), [(0.5, 0.4, 0.8), (0.8, 0.9, 1), (0.9, 0.95, 1), (0.95, 0.97, 1)]
+)
+def test_eight_points_of_auc_lost_in_a_slice_of_500_rows_are_caught_between_similar_models(
+    alike: float, least: float, most: float
+) -> None:
     contract, _ = operating.files("binary")
     ctx, caught, count = metrics.context(contract), 0, 400
     ground = made_up.ground("binary", rows=60_000, positives=0.25)
-    pair = Pair(ctx=ctx, ground=ground, skill=1.1, alike=0.9, common=0.0)
+    pair = Pair(ctx=ctx, ground=ground, skill=1.1, alike=alike, common=0.0)
     skill = pair.at("roc_auc", -0.08, relative=False)
     assert skill is not None
     place = np.arange(10_000) // 500
@@ -132,5 +137,8 @@ def test_eight_points_of_auc_lost_in_a_slice_of_500_rows_are_caught_between_simi
         )  # fmt: skip
         judged = slices.guarded(table, margin=0.03, min_rows=300, alpha=0.05)
         caught += any(row.slice == "depot=7" and row.state == "fail" for row in judged)
-    print(f"\n  -8 points of AUC in one of 20 slices of 500: {caught} of {count} caught", end="")
-    assert stats.binomtest(caught, count).proportion_ci(0.95).low >= 0.95
+    print(
+        f"\n  -8 points of AUC in one of 20 slices of 500, {alike:.0%}: {caught} of {count}", end=""
+    )
+    found = stats.binomtest(caught, count).proportion_ci(0.95)
+    assert least <= found.low and found.high <= most

@@ -112,7 +112,7 @@ def test_climbing_on_the_auc_of_real_rows_passes_at_most_at_the_declared_rate():
         f"{passed / sets:.1%} [{low:.1%}, {high:.1%}] of {sets} test sets; "
         f"with a budget of 20 at full confidence on {lenient / sets:.0%}"
     )
-    assert passed / sets <= DECLARED + 0.02
+    assert high <= DECLARED + 0.02
     # The same climb passes the rule that only counted candidates, or it would prove nothing.
     assert lenient / sets > 0.3
 
@@ -135,7 +135,8 @@ def chain(seed, *, fresh, error, proposals=30, margin=0.01, anchored=True):
     """(lowest true level of a release, releases) of a line in which each proposal loses half the margin.
 
     Of two models the rows show the true difference and normal noise of `error`. `fresh`: each proposal is judged on
-    rows of its own, else all are on the same. Both gates use what the ledger leaves them.
+    rows of its own, else all are on the same. Both gates use what the ledger leaves them. While the best release is in
+    production, only the first gate judges, and its bound is the one that is recorded.
     """
     generator = np.random.default_rng([22, seed, fresh])
     own = error / math.sqrt(2)
@@ -151,8 +152,12 @@ def chain(seed, *, fresh, error, proposals=30, margin=0.01, anchored=True):
         held = ledger.held(past, now, best_sha256=served[best].sha256, alpha=DECLARED)
         past.append(now)
         gain = truth + noise - levels[-1] - seen[-1]
-        lower = truth + noise - levels[best] - seen[best] + error * float(ndtri(min(alpha, held)))
-        if gain + error * float(ndtri(alpha)) <= -margin or (anchored and lower <= -2 * margin):
+        apart = best != len(levels) - 1
+        rate = min(alpha, held) if apart else alpha
+        lower = truth + noise - levels[best] - seen[best] + error * float(ndtri(rate))
+        if gain + error * float(ndtri(alpha)) <= -margin:
+            continue
+        if anchored and apart and lower <= -2 * margin:
             continue
         record = {"anchor": {"sha256": served[best].sha256, "lower": lower}}
         served.append(Served(model="m", sha256=f"c{number}", gates=record, baseline=None))
@@ -176,5 +181,5 @@ def test_releases_never_creep_further_than_the_cumulative_margin(fresh, error):
         f"{worst:+.3f}, {np.mean([n for _, n in chains]):.1f} releases); without the anchor {free:+.3f} on average"
     )
     assert high <= 0.05
-    first = [lowest >= -0.02 - 1e-12 for lowest, _ in chains[:40]]
-    assert np.mean(first) >= 0.95
+    # Without the anchor they do creep, or the bound would prove nothing; on the same rows the looks alone hold them.
+    assert free < -0.02 or not fresh

@@ -58,15 +58,6 @@ def add(store: Store, number: int, *, at_once: bool = False) -> Ref:
     return store.add(number, model_runtime="sklearn", golden=golden, members=members)
 
 
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that ended and was not waited for does not."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def rows(state: dict[str, Any]) -> dict[str, int]:
     """How many rows the shadow saw, by outcome, and dropped, by reason."""
     shadow = state["shadow"]

@@ -197,11 +197,15 @@ def test_without_storage_dvc_has_no_remote(baked: Baked):
 
 
 @pytest.mark.parametrize(
-    "problem",
-    [PROBLEMS[0], *(pytest.param(name, marks=pytest.mark.slow) for name in PROBLEMS[1:])],
+    "options",
+    [
+        pytest.param(options, marks=() if place == 1 else pytest.mark.slow)
+        for place, options in enumerate(COMBINATIONS)
+    ],
+    ids=["-".join(o.values()) for o in COMBINATIONS],
 )
-def test_its_own_commit_hooks_pass_at_the_first_try(template: Path, tmp_path: Path, problem):
-    repository = bake.bake(template, tmp_path, {"problem": problem, "dvc_remote": "s3"})
+def test_its_own_commit_hooks_pass_at_the_first_try(template: Path, tmp_path: Path, options):
+    repository = bake.bake(template, tmp_path, options)
     run("git", "init", "-q", "-b", "main", cwd=repository)
     run("git", "add", "--all", cwd=repository)
     run("git", "commit", "-q", "-m", "Begin", cwd=repository)
@@ -215,6 +219,18 @@ def test_its_own_commit_hooks_pass_at_the_first_try(template: Path, tmp_path: Pa
 def test_its_own_tests_pass(template: Path, tmp_path: Path, problem):
     repository = bake.bake(template, tmp_path, {"problem": problem})
     run(sys.executable, "-m", "pytest", "-q", cwd=repository)
+
+
+@pytest.mark.slow
+def test_the_types_of_its_python_hold(template: Path, tmp_path: Path):
+    """Python is the same byte for byte in every combination."""
+    repository = bake.bake(template, tmp_path, {})
+    words = ["--strict", "--ignore-missing-imports", "--explicit-package-bases"]
+    cache = str(tmp_path / "cache")
+    run(
+        *(sys.executable, "-m", "mypy", *words, "--cache-dir", cache, "pipeline", "tests"),
+        cwd=repository,
+    )
 
 
 def test_a_bake_needs_no_program_and_no_settings(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -145,7 +146,12 @@ def test_the_command_line_ends_with_an_error(template, tmp_path):
 def test_the_next_steps_are_printed(template, tmp_path, capfd):
     repository = bake.bake(template, tmp_path, {"owner": "acme"})
     said = capfd.readouterr().out
-    assert f"cd {repository}" in said and "make setup" in said
+    typed = re.findall(r"^  (?:cd|git|make) .*$", said, re.MULTILINE)
+    assert [line.split("  ")[1] for line in typed] == [
+        f"cd {repository}",
+        'git init -b main && git add --all && git commit -m "Generate the repository"',
+        *("make setup", "make data", "make train", "make check"),
+    ]
     assert "owner is still" not in said
     bake.bake(template, tmp_path / "other", {})
     assert "owner is still 'your-github-name'" in capfd.readouterr().out

@@ -58,7 +58,9 @@ def project(template: Path, tmp_path: Path) -> Project:
 
 
 def test_setup_installs_the_locks_once(project: Project):
-    assert "Installing library.lock requirements.txt requirements-s3.txt" in project.make("setup")
+    said = project.make("setup").splitlines()
+    assert said[0].startswith("Installing library.lock requirements.txt requirements-s3.txt ")
+    assert said[-1].startswith("Next: make data ")
     pip, uv, schemas, hooks = project.called()
     assert pip[:4] == ["python", "-m", "pip", "--disable-pip-version-check"]
     assert pip[-3:-1] == ["--require-hashes", "-r"]
@@ -286,6 +288,30 @@ def test_lock_resolves_what_is_there(project: Project):
     assert all("--upgrade" in call and "--generate-hashes" in call for call in calls)
     assert calls[0][-3] == "requirements.in"
     assert ["-c" in call for call in calls] == [False, True, True]
+
+
+@pytest.mark.parametrize("words", ["lock", "lock setup", "lock setup train"])
+def test_what_lock_resolved_is_installed(project: Project, words: str):
+    """Also where `setup` is asked for, which make takes for done once `lock` needed it."""
+    project.make("setup", CI="true")
+    (project.path / "data/raw").mkdir(parents=True)
+    uv = project.path / ".venv/bin/uv"
+    uv.write_text(
+        STUB + 'for last in "$@"; do :; done; [ "$3" != compile ] || echo "#" >> "$last"\n'
+    )
+    uv.chmod(stat.S_IRWXU)
+    project.called()
+    project.make(*words.split(), CI="true")
+    calls = [" ".join(call[:3]) for call in project.called()]
+    lock = calls.index("uv -q pip")
+    install = calls.index("uv pip install", lock)
+    assert lock < install and ("dvc repro" not in calls or install < calls.index("dvc repro"))
+
+
+def test_another_environment_may_resolve_without_installing(project: Project):
+    """As `make lock` of the template and ci_scripts/newest.py do."""
+    project.make("-o", "setup", "MAKE=:", "lock", CI="true")
+    assert {" ".join(call[:4]) for call in project.called()} == {"uv -q pip compile"}
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def a_verdict_of_a_run_that_a_push_started(court: Court, trained: Trained) -> No
 
 
 def a_run_of_another_workflow_named_check(court: Court, trained: Trained) -> None:
-    """M6: it starts publish like check.yml does, and its author wrote what it runs."""
+    """It starts publish like check.yml does, and its author wrote what it runs."""
     court.open(workflow_file="innocent.yml", candidate=a_good_model(court, trained))
 
 

@@ -198,23 +198,24 @@ def _ship(git: Git, current: Pointer, options: Options) -> Change:
         passed = releases.load(git, ref.model).passed
         word = "Reason" if passed else history.UNPASSED
         said.append(f"{word}: {wish.accepted.strip()}")
-    if current.canary is not None and ref == current.canary.ref and not how:
+    promoted = current.canary is not None and ref == current.canary.ref and not how
+    if promoted or (ref == current.shadow and not wish.shadow):
         said += _testimony(git, current, ref)
     return Change(pointer=new, subject=f"Ship {ref.model}{how}", body="\n\n".join(said))
 
 
 def _testimony(git: Git, current: Pointer, tried: Ref) -> list[str]:
-    """What the service found of the canary that is to have all requests: reviewers read it in the pull request."""
+    """What the service found of the canary or shadow that is to have requests, for those who review the change."""
     url = address(service.settings(git.root)) if (git.root / "serving.yaml").exists() else None
     try:
-        found = canary.testimony_at(url, current)
+        found = canary.testimony_at(url, current, tried)
     except ExternalFailure as error:
         print(f"ship: {error}")
         return []
     if found is None:
         print(
-            f"ship: the service at {url} says nothing of the canary {tried.model}, so the commit has no numbers of it. "
-            "Was it deployed? See: make status"
+            f"ship: the service at {url} says nothing of {tried.model} yet, so the commit has no numbers of it. "
+            "Was it deployed, and asked? See: make status"
         )
         return []
     print(f"ship: {found}")

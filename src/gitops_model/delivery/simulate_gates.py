@@ -9,15 +9,17 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from gitops_model.errors import BadInput
-from gitops_model.evaluation import made_up, metrics, trials
-from gitops_model.evaluation.made_up import Ground, Pair
+from gitops_model.evaluation import calendar, made_up, metrics, trials
+from gitops_model.evaluation.inputs import TestSet
+from gitops_model.evaluation.made_up import Ground, Pair, Unit
 from gitops_model.evaluation.trials import Counts, Trials
 from gitops_model.formats.check import JUDGED, Check, Gate, GateKind
 from gitops_model.formats.contract import Contract
@@ -67,8 +69,10 @@ def run(options: Options) -> int:
     """Print the table. Returns 0. Raises BadInput for files and options that cannot be used."""
     _require_sensible(options)
     contract, gates = Contract.load(Path("contract.yaml")), Gates.load(Path("gates.yaml"))
+    if options.rows:
+        _require_fitting(options, gates)
     ctx = metrics.context(contract)
-    ground = _made_up(options, contract) if options.rows else prepared_ground(contract)
+    ground = _made_up(options, contract) if options.rows else prepared_ground(contract, gates)
     pair = Pair(
         ctx=ctx,
         ground=ground,
@@ -78,9 +82,26 @@ def run(options: Options) -> int:
     )
     if not options.rows and (known := _reached(contract.success.primary)) is not None:
         pair = pair.reaching(contract.success.primary, known) or pair
-    for line in report(options, pair, contract, gates):
+    gates, left_out = built_in(gates)
+    for line in report(options, pair, contract, gates, left_out=left_out):
         print(line, flush=True)
     return 0
+
+
+def built_in(gates: Gates) -> tuple[Gates, list[str]]:
+    """The same file without what needs a metric that it declares, and the names of that.
+
+    Made-up models have no columns that an expression could read.
+    """
+    own = {metric.name for metric in gates.metrics}
+    left_out = [f"metrics.{metric.name}" for metric in gates.metrics]
+    left_out += [f"limits.{limit.metric}" for limit in gates.limits if limit.metric in own]
+    slices = gates.slices
+    if slices.metric in own:
+        left_out.append("slices")
+        slices = replace(slices, enabled=False, metric=None, prove=(), reason="not simulated")
+    limits = tuple(limit for limit in gates.limits if limit.metric not in own)
+    return replace(gates, metrics=(), limits=limits, slices=slices), left_out
 
 
 def _require_sensible(options: Options) -> None:
@@ -101,6 +122,19 @@ def _require_sensible(options: Options) -> None:
         raise BadInput(f"--positives is {options.positives:g}; allowed: between 0 and 1.")
 
 
+def _require_fitting(options: Options, gates: Gates) -> None:
+    """Made-up rows must hang together as gates.yaml says that rows do."""
+    needed = {"in_time_order": ("days", "--days 28"), "grouped": ("groups", "--groups 200")}
+    name, example = needed.get(gates.rows or "", ("", ""))
+    if not name or getattr(options, name):
+        return
+    other = {"days": "groups", "groups": "days"}[name]
+    instead = f" instead of --{other}" if getattr(options, other) else ""
+    raise BadInput(
+        f"gates.yaml says rows: {gates.rows}, and these made-up rows are not. Add {example}{instead}."
+    )
+
+
 def _made_up(options: Options, contract: Contract) -> Ground:
     assert options.rows is not None
     return made_up.ground(
@@ -115,11 +149,10 @@ def _made_up(options: Options, contract: Contract) -> Ground:
     )
 
 
-def prepared_ground(contract: Contract) -> Ground:
-    """The test rows of build/prepared. Raises BadInput when they are not there."""
+def prepared_ground(contract: Contract, gates: Gates) -> Ground:
+    """The test rows of build/prepared. Raises BadInput when they are not there, or not as gates.yaml says."""
     # pandas takes a second to import, which made-up rows do without.
     from gitops_model.delivery import scoring
-    from gitops_model.evaluation import calendar
     from gitops_model.pipeline import prepared
 
     if not (prepared.FOLDER / "test.csv").is_file():
@@ -129,16 +162,34 @@ def prepared_ground(contract: Contract) -> Ground:
         )
     table = prepared.read(contract, "test")
     test = scoring.test_set(contract, table, scoring.described(prepared.FOLDER))
-    day = None if test.time is None else calendar.days(np.asarray(test.time))
-    place = day
-    if test.group is not None:
-        place = np.unique(np.asarray(test.group).astype(str), return_inverse=True)[1].ravel()
+    unit, place = units(test, gates)
     return Ground(
         labels=prepared.labels(contract, table),
         slices={name: np.asarray(column).astype(str) for name, column in test.slices.items()},
-        unit="groups" if test.group is not None else "days" if day is not None else "rows",
+        unit=unit,
         place=place,
     )
+
+
+def units(test: TestSet, gates: Gates) -> tuple[Unit, npt.NDArray[np.intp] | None]:
+    """What is drawn as a whole, and the day or group of each row (n,). Raises BadInput where gates.yaml says another.
+
+    Rows that it calls independent are drawn by group or day all the same, if they have any: so the table shows what
+    that word costs where it is wrong.
+    """
+    if test.group is not None and gates.rows != "in_time_order":
+        place = np.unique(np.asarray(test.group).astype(str), return_inverse=True)[1]
+        return "groups", place.ravel().astype(np.intp)
+    day = None if test.time is None else calendar.days(np.asarray(test.time))
+    if day is not None and gates.rows != "grouped":
+        return "days", day
+    if gates.rows in ("grouped", "in_time_order"):
+        lacks = "no group (keys.group)" if gates.rows == "grouped" else "no dates (keys.time)"
+        raise BadInput(
+            f"gates.yaml says rows: {gates.rows}, and the test rows of build/prepared have {lacks}. Name the column in "
+            "contract.yaml, or say what the rows are. Example: rows: independent"
+        )
+    return "rows", None
 
 
 def _reached(metric: str) -> float | None:
@@ -150,18 +201,27 @@ def _reached(metric: str) -> float | None:
     return float(found) if isinstance(found, (int, float)) else None
 
 
-def report(options: Options, pair: Pair, contract: Contract, gates: Gates) -> Iterator[str]:
-    """The figures as lines of text."""
+def report(
+    options: Options,
+    pair: Pair,
+    contract: Contract,
+    gates: Gates,
+    *,
+    left_out: Sequence[str] = (),
+) -> Iterator[str]:
+    """The figures as lines of text. `left_out` names what is not simulated, and `gates` does not have."""
     began = time.monotonic()
     ground, primary = pair.ground, contract.success.primary
     yield (
         f"{len(ground.labels):,} {'made-up ' if options.rows else ''}test rows{_lie(ground)}; production's "
-        f"{metrics.CATALOGUE[primary].title} is {pair.measure(primary, pair.skill):.3f};"
+        f"{metrics.title(primary)} is {pair.measure(primary, pair.skill):.3f};"
     )
     yield (
         f"candidates share {options.alike:.0%} of its errors. {options.runs:,} test sets a figure, from seed "
         f"{options.seed}."
     )
+    if left_out:
+        yield f"Not simulated, because made-up models have no columns: {', '.join(left_out)}."
     yield ""
     yield f"{'':<34}{'':>8}{'an equal candidate':^28}  {'one exactly at':>15}  {'fails 8 times in':>16}"
     yield (
@@ -175,9 +235,10 @@ def report(options: Options, pair: Pair, contract: Contract, gates: Gates) -> It
     equal = judged.run(options.runs)
     progress.end()
     for gate in equal[0].gates:
-        if gate.kind in trials.SIMULATED and gate.state not in ("off", "not_compared"):
-            yield _line(gate, judged, equal)
-            progress.end()
+        if gate.kind not in trials.SIMULATED or gate.state in ("off", "not_compared"):
+            continue
+        yield _line(gate, judged, equal)
+        progress.end()
         if gate.kind is GateKind.SLICE_GUARD:
             for line in _slices(gate, judged, equal):
                 progress.end()
@@ -233,7 +294,7 @@ def _slices(guard: Gate, judged: Trials, equal: list[Check]) -> Iterator[str]:
 
 
 def _name(gate: Gate) -> str:
-    title = metrics.CATALOGUE[gate.metric].title if gate.metric else ""
+    title = metrics.title(gate.metric) if gate.metric else ""
     words = {
         GateKind.PRIMARY: "primary",
         GateKind.RISK: "risk",

@@ -31,8 +31,8 @@ from gitops_model.evaluation.rows import Rows
 
 Array = npt.NDArray[np.float64]
 
-# A rank metric on fewer rows of a class has an interval that means nothing.
-MIN_CLASS_ROWS = 10
+# On fewer rows of a class the interval of a rank metric is too sure of itself: docs/gates.md, 1 % positives.
+MIN_CLASS_ROWS = 20
 # Resampling and re-ranking every row is exact but slow; above this the linearised form is as good.
 EXACT_RANK_ROWS = 2000
 # More undefined resamples than this share, and the metric has no usable distribution on these rows.

@@ -34,10 +34,10 @@ def lint(gates: Gates, contract: Contract, ctx: Context) -> list[str]:
             "metrics: two classes of contract.yaml (output.classes) are spelled alike in expressions, where all but "
             "letters and digits is _; rename one."
         ]
-    return [sentence for metric in gates.metrics for sentence in _all(metric, contract, ctx)]
+    return [sentence for metric in gates.metrics for sentence in _all(metric, gates, contract, ctx)]
 
 
-def _all(metric: CustomMetric, contract: Contract, ctx: Context) -> Iterator[str]:
+def _all(metric: CustomMetric, gates: Gates, contract: Contract, ctx: Context) -> Iterator[str]:
     names = [*custom.spoken(ctx), *custom.columns_of(contract)]
     read: set[str] = set()
     known: dict[str, expression.Expression] = {}
@@ -64,6 +64,30 @@ def _all(metric: CustomMetric, contract: Contract, ctx: Context) -> Iterator[str
     divisor = known.get(f"metrics.{metric.name}.ratio.to")
     if divisor is not None and not np.any(divisor(values, rows=len(labels))):
         yield f"metrics.{metric.name}.ratio.to: is 0 on every row; divide by something else."
+    for place, found in known.items():
+        got = found(values, rows=len(labels))
+        if (got < 0).any() and (got > 0).any():
+            for where in _shares(metric, gates):
+                yield (
+                    f"{where}: {place} is negative on some rows and positive on others, so {metric.name} may have "
+                    "either sign or be zero, where a share of it means nothing; give a plain number. Example: "
+                    "margin: 0.02"
+                )
+            break
+
+
+def _shares(metric: CustomMetric, gates: Gates) -> Iterator[str]:
+    """Each place where a share of production's value of this metric is a margin, with that margin."""
+    asked = [(f"metrics.{metric.name}", metric.enabled, metric.margin)]
+    rule = gates.slices
+    if rule.metric == metric.name:
+        asked.append(("slices", rule.enabled, rule.margin))
+        asked += [
+            (f"slices.prove[{i}]", rule.enabled, each.margin) for i, each in enumerate(rule.prove)
+        ]
+    for where, enabled, margin in asked:
+        if enabled and margin is not None and margin.relative:
+            yield f"{where}.margin is {margin}"
 
 
 def _computed(

@@ -170,6 +170,11 @@ def applicable(ctx: Context) -> list[Metric]:
     return [*built_in, *map(_custom, ctx.metrics)]
 
 
+def title(name: str) -> str:
+    """What people call a metric; one that gates.yaml declares has its own name."""
+    return CATALOGUE[name].title if name in CATALOGUE else name.replace("_", " ")
+
+
 def find(name: str, ctx: Context) -> Metric:
     """The metric called `name`, of the catalogue or declared in gates.yaml. Raises KeyError."""
     if name in CATALOGUE:
@@ -180,7 +185,7 @@ def find(name: str, ctx: Context) -> Metric:
 def _custom(declared: CustomMetric) -> Metric:
     return Metric(
         name=declared.name,
-        title=declared.title,
+        title=title(declared.name),
         higher_is_better=declared.better == "higher",
         problems=frozenset((BINARY, MULTICLASS, REGRESSION)),
         lower=None,

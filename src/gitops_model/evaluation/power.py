@@ -86,7 +86,7 @@ def _measured(check: Check, gate: Gate, metric: str) -> Sight | None:
     judged = [row for row in check.slices if row.state in JUDGED and row.error is not None]
     # The guard uses all of the declared error, however often one looked.
     alpha = ledger.declared(check.alpha, check.test_set.looks)
-    losses = [(_slice_loss(row, guard, alpha / len(judged)), row.slice) for row in judged]
+    losses = [(slice_loss(row, guard, alpha / len(judged)), row.slice) for row in judged]
     if not losses:
         return found
     loss, name = max(losses)
@@ -105,7 +105,8 @@ def _overall(check: Check, gate: Gate) -> float | None:
     return reach if check.test_set.unit == "rows" else max(reach, wide)
 
 
-def _slice_loss(row: SliceRow, guard: Gate, alpha: float) -> float:
+def slice_loss(row: SliceRow, guard: Gate, alpha: float) -> float:
+    """The loss in one slice that the guard would find, which judges it at `alpha`. The row has a standard error."""
     assert row.error is not None and guard.limit is not None
     quantile = -float(ndtri(alpha) if row.degrees is None else stdtrit(row.degrees, alpha))
     # The guard asks for two things: significant, and more than the margin.

@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from gitops_model.evaluation import decision, slices, verdict
+from gitops_model.evaluation import decision, power, slices, verdict
 from gitops_model.evaluation.inputs import Answers, Facts, TestSet
 from gitops_model.evaluation.intervals import POWER
 from gitops_model.evaluation.made_up import FIRST_DAY, Drawn, Pair
-from gitops_model.evaluation.power import AGAIN
 from gitops_model.evaluation.resampling import SEEDS
 from gitops_model.evaluation.rows import Rows
 from gitops_model.formats.check import (
@@ -167,19 +166,18 @@ class Trials:
         """The smallest loss in one slice alone that makes the guard fail there 8 times in 10."""
         guard = _gate(equal[0], GateKind.SLICE_GUARD)
         found = [row for check in equal for row in check.slices if row.slice == name]
-        errors = [row.error for row in found if row.error is not None and row.state in JUDGED]
-        if guard is None or guard.limit is None or not errors:
+        found = [row for row in found if row.error is not None and row.state in JUDGED]
+        if guard is None or guard.limit is None or not found:
             return None
-        judged = sum(row.state in JUDGED for row in equal[0].slices)
-        error = float(np.mean(errors))
-        alpha = equal[0].alpha / max(1, judged)
-        loss = max(-float(ndtri(alpha)) * error, -guard.limit) + AGAIN * error
+        error = float(np.mean([row.error for row in found]))
+        alpha = self.gates.alpha / max(1, sum(row.state in JUDGED for row in equal[0].slices))
+        loss = float(np.mean([power.slice_loss(row, guard, alpha) for row in found]))
         for _ in range(2):
             share = self._slice_share(name, guard, loss, equal)
             if share is None:
                 return None
             half = 0.5 / len(equal)
-            loss += (AGAIN - float(ndtri(min(max(share, half), 1 - half)))) * error
+            loss += (power.AGAIN - float(ndtri(min(max(share, half), 1 - half)))) * error
         return loss
 
     def _slice_share(

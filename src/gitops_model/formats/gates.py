@@ -106,11 +106,6 @@ class CustomMetric(ComparisonGate):
     unit: str = "metric"
 
     @property
-    def title(self) -> str:
-        """What people call it."""
-        return self.name.replace("_", " ")
-
-    @property
     def places(self) -> tuple[str, ...]:
         """Where each of `expressions` stands in gates.yaml."""
         whole = f"metrics.{self.name}.{self.kind}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from gitops_model.evaluation.metrics import CATALOGUE
+from gitops_model.evaluation import metrics
 from gitops_model.formats.check import (
     BY_KEYS_AND_TIME,
     JUDGED,
@@ -121,8 +121,9 @@ def title(gate: Gate) -> str:
 
 def metric(gate: Gate, *, other: str | None = None) -> str:
     """What people call the gate's metric; `other` (its own name) when the catalogue does not know it."""
-    found = CATALOGUE.get(gate.metric or "")
-    return found.title if found else other or (gate.metric or "the metric").replace("_", " ")
+    if other is not None and gate.metric not in metrics.CATALOGUE:
+        return other
+    return "the metric" if gate.metric is None else metrics.title(gate.metric)
 
 
 def worst_slice(slices: Sequence[SliceRow]) -> SliceRow | None:

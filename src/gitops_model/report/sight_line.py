@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gitops_model.evaluation.metrics import CATALOGUE
+from gitops_model.evaluation.metrics import title
 from gitops_model.formats.check import Check
 from gitops_model.report import quantities
 
@@ -16,27 +16,22 @@ def line(check: Check) -> str:
     if found is None:
         return ""
     overall = quantities.margin(found.overall, relative=found.relative)
-    said = f"These test rows see a loss of {overall} in {_title(found.metric)}"
+    said = f"These test rows see a loss of {overall} in {title(found.metric)}"
     said += "".join(
-        f", {quantities.margin(each.overall, relative=each.relative)} in {_title(each.metric)}"
+        f", {quantities.margin(each.overall, relative=each.relative)} in {title(each.metric)}"
         for each in found.others
     )
-    said += " overall"
+    said += f" overall at {quantities.confidence(check.alpha)} confidence"
     if found.slice is not None and found.slice_loss is not None:
         loss = quantities.margin(found.slice_loss, relative=found.slice_relative)
         other = found.slice_metric
-        named = f" in {_title(other)}" if other is not None and other != found.metric else ""
+        named = f" in {title(other)}" if other is not None and other != found.metric else ""
         which = ", the largest slice" if found.assumed else ""
         said += f" and of {loss}{named} at {found.slice}{which}"
-    said += f" (8 times in 10, at {quantities.confidence(check.alpha)} confidence)"
+    said += " (8 times in 10)"
     if found.assumed:
         said += ", for a model that errs on other rows than this one, and less for a similar one (see simulate gates)"
     if found.more is not None:
         goal = quantities.margin(found.margin, relative=found.relative)
         said += f"; about {found.more:,} more rows would see {goal} overall"
     return f"{said}."
-
-
-def _title(metric: str) -> str:
-    known = CATALOGUE.get(metric)
-    return known.title if known else metric.replace("_", " ")

@@ -73,27 +73,28 @@ class Lines(logging.Formatter):
 class Sparing(logging.Filter):
     """Lets at most MOST_A_MINUTE lines of one kind through, where callers could have more written.
 
-    Of one kind are lines with the same sentence before its values are filled in: there are as many as the program has.
+    Of one kind are lines that one place of a program writes: there are as many as programs have. Their words may be new
+    each time, as those of asyncio are, which hold a task's address.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
         # Kind → when its minute began, and its lines since.
-        self._seen: dict[str, tuple[float, int]] = {}
+        self._seen: dict[tuple[str, int], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """See logging.Filter."""
         if not _by_callers(record):
             return True
-        kind, now = str(record.msg), self._clock()
+        kind, now = (record.pathname, record.lineno), self._clock()
         began, count = self._seen.get(kind, (now, 0))
         if now - began < MINUTE:
             self._seen[kind] = (began, count + 1)
             return count < MOST_A_MINUTE
         self._seen[kind] = (now, 1)
         if (left := count - MOST_A_MINUTE) > 0:
-            record.msg = f"{kind} (and {left:,} times before it that were not said)"
+            record.msg = f"{record.msg} (and {left:,} times before it that were not said)"
         return True
 
 

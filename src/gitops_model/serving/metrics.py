@@ -110,7 +110,9 @@ class Metrics:
             registry=self.registry,
         )
         self._switches = Counter(
-            "model_switches_total", "Times another release became stable.", registry=self.registry
+            "model_switches_total",
+            "Times the stable release gave way to another one or to none, summed over workers.",
+            registry=self.registry,
         )
         self._log_dropped = Counter(
             "prediction_log_dropped_total",
@@ -240,7 +242,8 @@ class Metrics:
         """A new routing table is in effect."""
         before = old.stable.ref.sha256 if old.stable else None
         after = new.stable.ref.sha256 if new.stable else None
-        if before != after:
+        # A process that starts takes up what serves already: that is no switch.
+        if before is not None and before != after:
             self._switches.inc()
         self._info.clear()
         for role, served in new.served().items():

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -42,10 +43,12 @@ async def page(request: Request) -> Response:
     """The page of this moment."""
     service: Service = request.app.state.service
     stable = service.watcher.snapshot.stable
+    # Files of all workers are read and parsed for it: callers of this one do not wait for that.
+    others = await asyncio.to_thread(service.member.hour) if service.member else ()
     facts = Facts(
         task=stable.loaded.contract.task if stable else "No model yet",
         state=health.state(service),
-        minutes=service.history.minutes(service.member.hour() if service.member else ()),
+        minutes=service.history.minutes(others),
         trained_missing=stable.loaded.detail.missing if stable else {},
         watch=_watch(service.settings.report),
     )

@@ -149,24 +149,23 @@ class PredictionLog:
     def _make_text(self) -> None:
         for copy in self._fresh:
             at = self._clock.text(copy.epoch)
-            _add_lines(self._waiting.text[at[:10]], at, copy)
+            self._waiting.text[at[:10]] += row_line(at, copy, 0)
         self._fresh.clear()
 
     def _write(self, waiting: _Waiting) -> int:
         """In the writing thread: append what waited, and return how many records were lost."""
-        clock = _Clock()
-        for copy in waiting.batches:
-            at = clock.text(copy.epoch)
-            _add_lines(waiting.text[at[:10]], at, copy)
         lost = 0
         for day, text in waiting.text.items():
-            lines = text.count(b"\n")
-            lost += lines - self._append(day, text)
-            self._owed[1] += lines
+            lost += self._append(day, text, text.count(b"\n"))
+        clock = _Clock()
+        for copy in waiting.batches:
+            # Each by itself, for their text together would be new memory each time.
+            at = clock.text(copy.epoch)
+            lost += self._append(at[:10], batch_lines(at, copy), len(copy.answers))
         return lost
 
-    def _append(self, day: str, text: bytearray) -> int:
-        """Append the lines of `text` to the day's file, and return how many of them are in it whole."""
+    def _append(self, day: str, text: bytearray, lines: int) -> int:
+        """Append the `lines` of `text` to the day's file, and return how many of them are not in it whole."""
         path = self._folder / f"date={day}" / part(os.getpid())
         content = memoryview(text)
         taken = 0
@@ -190,7 +189,8 @@ class PredictionLog:
             if not self._failing:
                 self._failing = True
                 logger.error("the prediction log cannot be written: %s", error)
-        return text.count(b"\n", 0, taken)
+        self._owed[1] += lines
+        return 0 if taken == len(content) else lines - text.count(b"\n", 0, taken)
 
 
 class _Clock:
@@ -208,28 +208,53 @@ class _Clock:
         return f"{self._start}.{min(999, round((epoch - second) * 1e6) // 1000):03d}Z"
 
 
-def _add_lines(text: bytearray, at: str, copy: Copy) -> None:
-    """Add a line to `text` for each row of an answered request, or for as many as have an answer here."""
+def row_line(at: str, copy: Copy, number: int) -> bytes:
+    """The line of one row of an answered request."""
     _epoch, request_id, key, rows, ref, route, answers, seconds = copy
-    latency = round(seconds * 1000, 3)
-    for number, row in enumerate(answers):
-        text += _line(
-            {
-                "time": at,
-                "request_id": request_id,
-                "row": number,
-                "rows": len(rows),
-                "model": ref.model,
-                "sha256": ref.sha256,
-                # Of a batch with a fallback in it, the other rows are the model's all the same.
-                "route": "fallback" if row.fell_back else route,
-                "key": key,
-                "inputs": rows[number],
-                "imputed": row.imputed,
-                "output": row.output,
-                "latency_ms": latency,
-            }
-        )
+    row = answers[number]
+    return _line(
+        {
+            "time": at,
+            "request_id": request_id,
+            "row": number,
+            "rows": len(rows),
+            "model": ref.model,
+            "sha256": ref.sha256,
+            # Of a batch with a fallback in it, the other rows are the model's all the same.
+            "route": "fallback" if row.fell_back else route,
+            "key": key,
+            "inputs": rows[number],
+            "imputed": row.imputed,
+            "output": row.output,
+            "latency_ms": round(seconds * 1000, 3),
+        }
+    )
+
+
+def batch_lines(at: str, copy: Copy) -> bytearray:
+    """What `row_line` gives for each row that has an answer here, at three quarters of its cost.
+
+    What the rows share is written once. Each piece is given back before the next is made: to hold a thousand of them
+    until the end takes five times as long.
+    """
+    _epoch, request_id, key, rows, ref, route, answers, seconds = copy
+    dumps, text = orjson.dumps, bytearray()
+    start = dumps({"time": at, "request_id": request_id})[:-1]
+    same = {"rows": len(rows), "model": ref.model, "sha256": ref.sha256}
+    middle, of_fallback = (
+        dumps({**same, "route": way, "key": key})[1:-1] for way in (route, "fallback")
+    )
+    end = dumps({"latency_ms": round(seconds * 1000, 3)})[1:]
+    for number, (inputs, row) in enumerate(zip(rows, answers, strict=False)):
+        shared = of_fallback if row.fell_back else middle
+        try:
+            text += b'%b,"row":%d,%b,"inputs":%b,"imputed":%b,"output":%b,%b\n' % (
+                *(start, number, shared, dumps(inputs)),
+                *(dumps(row.imputed), dumps(row.output), end),
+            )
+        except TypeError:
+            text += row_line(at, copy, number)
+    return text
 
 
 def _line(record: Record) -> bytes:

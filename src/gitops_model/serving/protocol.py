@@ -93,9 +93,10 @@ class WholeAnswers:
         return getattr(self._transport, name)
 
 
-# What may change how a request is read, or what becomes of its connection, is left to the parser.
+# What may change how a request is read, or what becomes of its connection, is left to the parser. llhttp treats
+# Proxy-Connection, which old clients send, like Connection.
 _ODD = re.compile(
-    rb"(?i)\r\n(?:transfer-encoding|expect|connection|upgrade)[ \t]*:|\n[ \t]|[^\r]\n"
+    rb"(?i)\r\n(?:transfer-encoding|expect|(?:proxy-)?connection|upgrade)[ \t]*:|\n[ \t]|[^\r]\n"
 )
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: ?([0-9]{1,9})(?:\r\n|$)")
 
@@ -134,6 +135,8 @@ class Protocol(HttpToolsProtocol):
         self._asked_to_wait = 0.0
         # Bytes since the last head or body was complete.
         self._head = 0
+        # Whether a whole request ever came; the parser sees neither the hot path's nor all that are refused.
+        self._asked = False
         # Pieces of a body in one read.
         self._pieces = 0
         # Whether the parser is at the end of a request, and what arrives is the beginning of one.
@@ -159,7 +162,7 @@ class Protocol(HttpToolsProtocol):
             return
         # Set to zero where a head ends, so it grows only while one arrives.
         if self._between and self.idle and is_simple(data):
-            if self._limits.busy >= self._limits.most:
+            if self._limits.overloaded:
                 self._refuse()
                 return
             if self._hot_path is not None and self._answered(self._hot_path, data):
@@ -179,6 +182,7 @@ class Protocol(HttpToolsProtocol):
         if answer is None:
             return False
         self.transport.write(answer)
+        self._asked = True
         self.server_state.total_requests += 1
         self.due = self.loop.time() + self.timeout_keep_alive
         return True
@@ -208,8 +212,7 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._head, self.due = 0, math.inf
         self.scope["arrived"] = time.perf_counter()  # type: ignore[typeddict-unknown-key]
-        full = self._limits.busy >= self._limits.most
-        if full and self.idle and self.parser.get_method() == b"POST":
+        if self._limits.overloaded and self.idle and self.parser.get_method() == b"POST":
             self._last = self.expect_100_continue or not self.parser.should_keep_alive()
             self._refusing, self._drained = True, 0
             self._refuse()
@@ -234,7 +237,7 @@ class Protocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._head, self._between = 0, True
+        self._head, self._between, self._asked = 0, True, True
         if self._refusing:
             self._refusing = False
             self.due = self.loop.time() + self.timeout_keep_alive
@@ -275,6 +278,7 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self) -> None:
         """Answer before the body is read; what is left of it is thrown away."""
         self._limits.refused("busy")
+        self._asked = True
         now = self.loop.time()
         self.due = now + HEAD_SECONDS
         if now < self._asked_to_wait:
@@ -310,7 +314,7 @@ class Protocol(HttpToolsProtocol):
             self._limits.refused("stuck")
             self.transport.abort()
         elif now > self.due and self.idle:
-            if self._head or self.cycle is None:
+            if self._head or not self._asked:
                 self._limits.refused("head")
             self.transport.close()
 

@@ -100,7 +100,7 @@ async def _read(request: Request, max_bytes: int, limits: Limits) -> bytes:
                 limits.refused("size")
                 raise too_large
             if limits.held > MOST_HELD:
-                raise overloaded(limits, "memory")
+                raise no_room(limits, "memory")
     except ClientDisconnect:
         raise Problem(400, "The connection was closed before the body was complete.") from None
     finally:
@@ -108,7 +108,7 @@ async def _read(request: Request, max_bytes: int, limits: Limits) -> bytes:
     return bytes(body)
 
 
-def overloaded(limits: Limits, reason: str) -> Problem:
+def no_room(limits: Limits, reason: str) -> Problem:
     """The answer when there is no room for this request, which is counted."""
     limits.refused(reason)
     sentence = "The service has as much work as it can finish in time; try again in a second."

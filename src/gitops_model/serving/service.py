@@ -28,7 +28,7 @@ from gitops_model.serving.metrics import Metrics
 from gitops_model.serving.pooled import PooledGuard
 from gitops_model.serving.prediction_log import PredictionLog
 from gitops_model.serving.predictor import ModelFailed, Refused, RowAnswer, evaluate
-from gitops_model.serving.replies import Problem, overloaded
+from gitops_model.serving.replies import Problem, no_room
 from gitops_model.serving.retention import Keep
 from gitops_model.serving.router import Route, route
 from gitops_model.serving.shadow import Shadows
@@ -256,7 +256,7 @@ class Service:
         """What `work` makes of a body of `size` bytes. Raises Problem: its own, 429, or 504 after `until`."""
         if self.limits.busy > self.limits.most:
             # It was let in while its body was on its way, and so were others.
-            raise overloaded(self.limits, "busy")
+            raise no_room(self.limits, "busy")
         if size <= INLINE_BYTES:
             return work()
         self._has_room()
@@ -272,7 +272,7 @@ class Service:
 
     def _has_room(self) -> None:
         if len(self._works) >= self.limits.most_pooled:
-            raise overloaded(self.limits, "queue")
+            raise no_room(self.limits, "queue")
 
     async def _in_pool(self, work: Callable[[], _T], until: float) -> _T:
         """Have a worker thread do `work`. Raises TimeoutError after `until`; then `work` is ended where it can be."""
@@ -293,6 +293,10 @@ class Service:
             # Nobody waits for it any more.
             call.end()
             raise
+        finally:
+            # What the work raised would hold this frame, and the frame the work: a body and its rows would wait for a
+            # collection.
+            del future
 
 
 def _cluster(settings: Settings) -> Cluster:

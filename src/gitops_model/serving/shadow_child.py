@@ -22,7 +22,7 @@ from gitops_model.errors import GitopsError
 LOOK_SECONDS = 0.25
 LONGEST_ANSWER = 64 << 20
 # One thread for a library that would take all processors.
-THREADS = ("OMP_NUMTHREADS", "OPENBLAS_NUMTHREADS", "MKL_NUMTHREADS", "NUMEXPR_NUMTHREADS")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 class Gone(GitopsError):

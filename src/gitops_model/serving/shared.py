@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -190,11 +190,6 @@ class Folder:
 
     def _ended(self) -> Any:
         return _read(self.path / "ended.json") or {"numbers": [], **Counts().to_plain()}
-
-    def states(self, numbers: Iterable[int]) -> Iterator[Any]:
-        """The states of those that wrote one."""
-        found = (self.read(number, "state") for number in numbers)
-        return (state for state in found if state is not None)
 
     def _file(self, number: int, what: str) -> Path:
         return self.path / f"worker-{number}.{what}.json"

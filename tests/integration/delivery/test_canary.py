@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,10 @@ def test_a_canary_that_was_taken_out(
         two.ok("deploy")
         two.ship("--canary", "50")
         early = two.ok("ship", "flight-delay-v2").out
-        assert f"the service at http://127.0.0.1:{server.port} says nothing of the canary" in early
+        assert (
+            f"the service at http://127.0.0.1:{server.port} says nothing of flight-delay-v2 yet"
+            in early
+        )
         assert "cannot be asked" not in early
         two.git("checkout", "-q", "--", "production.yaml")
         two.ok("deploy")
@@ -92,6 +96,56 @@ def test_a_canary_that_was_taken_out(
         assert none.code == 2 and "none was taken out" in none.err
 
 
+def test_a_shadow_says_how_it_did_to_whoever_promotes_it(two: Clone, tmp_path: Path) -> None:
+    with served(two, tmp_path) as server:
+        two.ok("deploy")
+        two.ship("flight-delay-v2", "--shadow")
+        two.ok("deploy")
+        server.until(lambda state: state["shadow"] is not None)
+        early = two.ok("ship", "flight-delay-v2").out
+        assert "says nothing of flight-delay-v2 yet" in early
+        two.git("checkout", "-q", "--", "production.yaml")
+        for _ in range(40):
+            assert server.predict().status == 200
+        server.until(lambda state: sum(state["shadow"]["rows"].values()) == 40)
+        for options in ((), ("--canary", "10")):
+            said = two.ok("ship", "flight-delay-v2", *options)
+            assert "As a shadow beside flight-delay-v1: agrees on " in said.out
+            assert " of 40 rows that both answered; its score less the answered one is " in said.out
+            two.git("checkout", "-q", "--", "production.yaml")
+        # A pull request shows what stands in the commit.
+        two.ok("ship", "flight-delay-v2", "--commit")
+        assert "As a shadow beside" in two.git("log", "-1", "--format=%b")
+
+
+SHADOW: dict[str, Any] = {
+    "model": "m-v3",
+    "sha256": "d" * 64,
+    "rows": {"same": 90, "other": 10, "refused": 2, "failed": 1, "uncomparable": 0},
+    "agreement": 0.9,
+    "difference": {"mean_signed": -0.0125, "p95": 0.04},
+    "cost_bounds": [-1.0, 2.0],
+    "latency_ms": {"p50": 0.41234, "p95": 1.5},
+    "dropped_rows": {"queue": 5, "down": 0, "lost": 0},
+}
+
+
+def test_the_words_of_a_shadow() -> None:
+    tried = Ref(model="m-v3", sha256="d" * 64)
+    pointer = replace(POINTER, shadow=tried)
+    state = {"shadow": SHADOW, "live": {"stable": {"model": "m-v1"}}}
+    assert canary.testimony(state, pointer, tried) == (
+        "As a shadow beside m-v1: agrees on 90.00 % of 100 rows that both answered; its score less the answered one is "
+        "-0.0125 in the mean; without sign 95 % lie within 0.04; other rows: refused 2, failed 1; cost of 1,000 rows "
+        "-10 to +20, whatever the labels say; 0.412 ms a request (p50), 1.5 ms (p95); 5 rows were not copied."
+    )
+    of_two = canary.testimony(state | {"workers": {"serving": 2}}, pointer, tried) or ""
+    assert of_two.startswith("As a shadow beside m-v1 (in one of 2 workers): agrees")
+    none: dict[str, Any] = {"rows": dict.fromkeys(SHADOW["rows"], 0), "agreement": None}
+    for silent in (None, SHADOW | {"sha256": "e" * 64}, SHADOW | none):
+        assert canary.testimony(state | {"shadow": silent}, pointer, tried) is None
+
+
 def _state(judge: Judge, now: float, **more: Any) -> dict[str, Any]:
     found = {"model": "m-v2", "sha256": "c" * 64, "stable": "m-v1", "acts": True, "proposal": None}
     return {"canary": json.loads(json.dumps(found | judge.to_dict(now) | more))}
@@ -101,6 +155,7 @@ POINTER = Pointer(
     stable=Ref(model="m-v1", sha256="a" * 64),
     canary=Canary(model="m-v2", sha256="c" * 64, percent=10),
 )
+TRIED = Ref(model="m-v2", sha256="c" * 64)
 
 
 def test_the_words_of_each_verdict() -> None:
@@ -121,18 +176,19 @@ def test_the_words_of_each_verdict() -> None:
 def test_what_is_said_of_a_canary_that_is_promoted() -> None:
     stage = Stage()
     stage.until("ok", {}, {})
-    said = canary.testimony(_state(stage.judge, stage.now), POINTER) or ""
+    said = canary.testimony(_state(stage.judge, stage.now), POINTER, TRIED) or ""
     assert said.startswith("As a canary beside m-v1, after ")
     assert " minutes: ok. requests that fail: 0 % of " in said
     removal = {"sha256": "c" * 64, "reason": REASON}
-    assert canary.testimony({"removed": [removal]}, POINTER) == (
+    assert canary.testimony({"removed": [removal]}, POINTER, TRIED) == (
         f"The service took it out as a canary: {REASON}."
     )
     other = {"canary": None, "removed": [{"sha256": "d" * 64, "reason": "x"}]}
-    assert canary.testimony(other, POINTER) is None and canary.testimony(None, POINTER) is None
+    assert canary.testimony(other, POINTER, TRIED) is None
+    assert canary.testimony(None, POINTER, TRIED) is None
     for url in (None, "http://127.0.0.1:9"):
         with pytest.raises(ExternalFailure, match="cannot be asked"):
-            canary.testimony_at(url, POINTER)
+            canary.testimony_at(url, POINTER, TRIED)
 
 
 def test_a_service_that_knows_nothing_of_canaries_is_no_trouble() -> None:

@@ -120,7 +120,7 @@ def test_the_releases_that_answered_answer_the_same_bytes(clone: Clone, closed: 
     routes = frame["route"].value_counts()
     assert routes["canary"] > 20 and routes["fallback"] > 10 and routes["stable"] > 20
     assert frame["imputed"].str.len().max() == 2
-    # M: all rows of a batch with one fallback in it were logged as fallbacks.
+    # All rows of a batch with one fallback in it were once logged as fallbacks.
     missing = frame["imputed"].map(lambda names: "distance" in names)
     faint_ones = frame["model"] == "flight-delay-v1"
     assert ((frame["route"] == "fallback") == (missing & faint_ones)).all()

@@ -24,6 +24,7 @@ import yaml
 from gitops_model.delivery import programs
 from gitops_model.formats.serving import address
 from gitops_model.monitoring.observe import MISSING, targets
+from tests.support.ports import free_port
 from tests.support.promql import MONITORING, filled, needs_prometheus, panel_expressions, rules
 from tests.support.watched import visit, watched
 
@@ -31,13 +32,6 @@ PATIENCE = 30.0
 ANY = "0.0.0.0"  # noqa: S104  never listened on here
 # Panels that show nothing as long as nothing went wrong.
 QUIET = {"Load failures in an hour"}
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _repository(folder: Path, service_port: int) -> Path:
@@ -104,7 +98,7 @@ def _empty(port: int) -> list[str]:
 @pytest.mark.slow
 @needs_prometheus
 def test_a_real_prometheus_watches_a_real_service(tmp_path: Path) -> None:
-    port = _free_port()
+    port = free_port()
     with watched(tmp_path) as server:
         folder = _repository(tmp_path / "repository", server.port)
         with _observing(folder, port) as process:
@@ -149,8 +143,8 @@ def test_a_real_prometheus_watches_a_real_service(tmp_path: Path) -> None:
 
 @needs_prometheus
 def test_it_ends_with_its_prometheus_and_says_that_nothing_answers_yet(tmp_path: Path) -> None:
-    port = _free_port()
-    folder = _repository(tmp_path / "repository", _free_port())
+    port = free_port()
+    folder = _repository(tmp_path / "repository", free_port())
     with _observing(folder, port) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -173,10 +167,10 @@ def test_it_ends_with_its_prometheus_and_says_that_nothing_answers_yet(tmp_path:
 def test_a_broken_file_is_named_in_one_sentence(
     tmp_path: Path, file: str, old: str, new: str, said: str
 ) -> None:
-    folder = _repository(tmp_path / "repository", _free_port())
+    folder = _repository(tmp_path / "repository", free_port())
     path = folder / "monitoring" / file
     path.write_text(path.read_text().replace(old, new))
-    code, text = _observe(folder, "--port", str(_free_port()))
+    code, text = _observe(folder, "--port", str(free_port()))
     assert code == 2 and len(text.splitlines()) == 1
     assert text.startswith("observe: prometheus does not start: ") and said in text
 
@@ -221,7 +215,7 @@ def test_a_port_that_is_none_is_said_too(tmp_path: Path, port: str) -> None:
 def test_a_prometheus_that_ends_without_a_word_is_reported(tmp_path: Path) -> None:
     folder = _repository(tmp_path / "repository", 8080)
     path = _stub(tmp_path, "exit 9")
-    code, text = _observe(folder, "--port", str(_free_port()), path=path)
+    code, text = _observe(folder, "--port", str(free_port()), path=path)
     assert code == 2
     assert text == "observe: prometheus does not start: see .monitoring/prometheus.log.\n"
 

@@ -57,7 +57,18 @@ def test_a_dropped_release_keeps_its_last_counts_for_a_while_and_then_goes() -> 
     assert 'model_rows_total{model="flight-delay-v20",route="stable"} 1.0' in text
     assert 'model_imputed_total{input="distance",model="flight-delay-v20"} 2.0' in text
     assert 'model_fallbacks_total{model="flight-delay-v20"} 2.0' in text
-    assert "model_switches_total 20.0" in text
+    assert "model_switches_total 19.0" in text
+
+
+def test_a_worker_that_loads_its_first_release_switches_nothing() -> None:
+    metrics = Metrics()
+    one, two, none = _table(1), _table(2), Snapshot()
+    for old, new, switches in (
+        *((none, none, 0), (none, one, 0), (one, one, 0), (one, two, 1)),
+        *((two, one, 2), (one, none, 3), (none, one, 3)),
+    ):
+        metrics.switched(old, new)
+        assert f"model_switches_total {switches:.1f}" in metrics.exposition().decode()
 
 
 def test_a_release_that_returns_counts_again() -> None:

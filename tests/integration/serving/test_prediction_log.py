@@ -108,7 +108,7 @@ def test_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_full_disk_leaves_whole_lines_and_true_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """M1: a torn line joined to the next record, and of 441 records sent 539 were accounted for."""
+    """A torn line once joined to the next record, and of 441 records sent 539 were accounted for."""
     room = [100]
 
     class Small(io.FileIO):

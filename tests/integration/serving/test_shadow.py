@@ -24,8 +24,9 @@ from gitops_model.serving.router import in_canary
 from tests.support import troubled
 from tests.support.factories import REQUEST, contract_dict, make_contract, with_place
 from tests.support.places import ROOT
+from tests.support.processes import alive
 from tests.support.server import PATIENCE, Ref, Server, Store, running
-from tests.support.troubled import alive, rows
+from tests.support.troubled import rows
 
 LOG = {"predictions": True, "folder": "predictions"}
 MANY = 300

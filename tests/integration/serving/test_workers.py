@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.factories import REQUEST
+from tests.support.processes import alive
 from tests.support.server import Server, Store, running
 from tests.support.switched import all_serve, logged
 
@@ -172,14 +173,7 @@ def test_workers_end_with_their_supervisor(store: Store, tmp_path: Path) -> None
         server.until(all_serve)
         pids = _pids(server)
         server.kill()
-        _until(lambda: not any(map(_runs, pids)), "the workers end")
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
-    except FileNotFoundError:
-        return False
+        _until(lambda: not any(map(alive, pids)), "the workers end")
 
 
 @pytest.mark.slow

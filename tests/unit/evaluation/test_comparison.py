@@ -166,13 +166,16 @@ def test_no_production_and_undefined_scores_are_no_data():
         assert (found.gain, found.lower, found.upper) == (None, None, None)
 
 
-def test_a_rank_metric_with_nine_positives_has_a_gain_without_bounds():
+@pytest.mark.parametrize(
+    ("positives", "bounds"), [(19, False), (20, True), (380, True), (381, False)]
+)
+def test_a_rank_metric_with_19_rows_of_a_class_has_a_gain_without_bounds(positives, bounds):
     data = rows("binary", count=400)
     labels = np.zeros(400)
-    labels[:9] = 1
+    labels[:positives] = 1
     few = Rows(labels=labels, candidate=data.candidate, production=data.production)
     found = compare("roc_auc", few, CONTEXTS["binary"], Resampler(400, seed=0), alpha=0.05)
-    assert found.gain is not None and found.lower is None
+    assert found.gain is not None and (found.lower is not None) == bounds
 
 
 @pytest.mark.parametrize("problem", CONTEXTS)

@@ -39,6 +39,12 @@ SOUND = [
     ("binary", {"mean": "log(max(score, 0.001)) * age"}),
     ("binary", {"mean": "answer * where(missing(floor), 0, floor) / max(weight, 1)"}),
     ("binary", {"ratio": {"of": "answer * fragile", "to": "weight"}}),
+    ("binary", {"mean": "where(score >= threshold, 5, label * amount)", "margin": "2%"}),
+    ("regression", {"mean": "score - label", "margin": 0.1}),
+    (
+        "regression",
+        {"mean": "score - label", "margin": "2%", "enabled": False, "reason": "not yet agreed"},
+    ),
     ("multiclass", {"mean": "score_on_time * (label == class_very_late) + answer * 0"}),
     ("regression", {"quantile": {"of": "abs(score - label) / age", "at": 0.95}}),
 ]
@@ -68,6 +74,8 @@ WRONG = [
     ("the one score of several classes", "multiclass", {"mean": "score * label"}),
     ("a threshold of minutes", "regression", {"mean": "score >= threshold"}),
     ("a share that cannot be lost", "binary", {"mean": "answer", "better": "higher", "margin": "100%"}),
+    ("a share of what may be zero", "regression", {"mean": "score - label", "margin": "2%"}),
+    ("a share of a sum that may be zero", "binary", {"ratio": {"of": "score - label", "to": "weight"}, "margin": "2%"}),
     # Refused by the schema already.
     ("no expression", "binary", {}),
     ("two expressions", "binary", {"mean": "score", "sum": "score"}),
@@ -95,6 +103,13 @@ FILES = [
         {
             "metrics": {"worst": {"quantile": {"of": "score", "at": 0.9}, "better": "lower"}},
             "slices": {"metric": "worst", "margin": 1, "min_rows": 20},
+        },
+    ),
+    (
+        "slices by a share of what may be zero",
+        {
+            "metrics": {"cost": {"mean": "score - label", "better": "lower"}},
+            "slices": {"metric": "cost", "margin": "5%", "min_rows": 20},
         },
     ),
     ("weights of rows", {"weight": "amount"}),

@@ -1,11 +1,12 @@
 """What a test set can see, by hand and against what happens."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from gitops_model.evaluation import power
+from gitops_model.evaluation import ledger, power
 from gitops_model.report import sight_line
 from tests.support import cases
 
@@ -48,6 +49,15 @@ def test_every_report_says_it_also_of_equal_models_and_of_a_first_release():
     for check in (equal, first):
         assert "errs on other rows than this one" in sight_line.line(check)
         assert power.sight(check).overall == pytest.approx(0.0249, abs=0.002)
+
+
+def test_the_confidence_of_a_late_look_is_said_of_the_overall_loss_alone():
+    # The guard uses all of the declared error at every look, so a slice's loss is not at what this look may use.
+    found = cases.check(**flipped(cases.inputs(), 0.02))
+    late = replace(found, alpha=ledger.allowed(0.05, 3), test_set=replace(found.test_set, looks=3))
+    assert power.sight(late).slice_loss == power.sight(found).slice_loss
+    said = sight_line.line(late)
+    assert re.search(r"in accuracy overall at 99\.75% confidence and of .* \(8 times in 10\)", said)
 
 
 def test_more_rows_see_more():

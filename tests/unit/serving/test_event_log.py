@@ -12,9 +12,9 @@ from gitops_model.serving.event_log import MINUTE, MOST_A_MINUTE, Lines, Sparing
 
 
 def record(
-    message: str, *values: Any, name: str = "gitops_model.serving", **extra: Any
+    message: str, *values: Any, name: str = "gitops_model.serving", line: int = 1, **extra: Any
 ) -> logging.LogRecord:
-    made = logging.LogRecord(name, logging.ERROR, "x.py", 1, message, values, None)
+    made = logging.LogRecord(name, logging.ERROR, "x.py", line, message, values, None)
     made.__dict__.update(extra)
     return made
 
@@ -64,3 +64,23 @@ def test_what_callers_bring_about_is_said_a_few_times_and_then_counted() -> None
     # Tracebacks of the libraries below are a caller's doing, too; the service's own events are not.
     assert len(said(1000, name="uvicorn.error")) == MOST_A_MINUTE - 1
     assert len(said(1000)) == 1000
+
+
+def test_lines_whose_words_are_new_each_time_are_one_kind() -> None:
+    """As asyncio writes them: an exception of a task that nobody awaited, with the task's address."""
+    sparing = Sparing(lambda: 0.0)
+    made = [record(f"Task failed\nfuture: <Task {n:#x}>", name="asyncio") for n in range(10_000)]
+    assert sum(map(sparing.filter, made)) == MOST_A_MINUTE
+    assert len(sparing._seen) == 1
+    # What another place says is not held back by it.
+    assert sparing.filter(record("out of memory", name="asyncio", line=2))
+
+
+def test_a_line_with_signs_of_percent_and_no_values_is_said_with_its_count() -> None:
+    now = [0.0]
+    sparing = Sparing(lambda: now[0])
+    said = [sparing.filter(record("100 % of it", name="asyncio")) for _ in range(12)]
+    now[0] = MINUTE
+    one = record("100 % of it", name="asyncio")
+    assert sum(said) == MOST_A_MINUTE and sparing.filter(one)
+    assert one.getMessage() == "100 % of it (and 2 times before it that were not said)"

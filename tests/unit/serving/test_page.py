@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
+from starlette.requests import Request
 
-from gitops_model.serving.page import Facts, show
+from gitops_model.formats.serving import Settings
+from gitops_model.serving.app import create_app
+from gitops_model.serving.page import Facts, page, show
 from tests.support.pages import STATES, facts, history, judged, pointer, state
 from tests.support.watches import TEMP, signal, watch
 
@@ -51,3 +57,23 @@ def test_the_page_needs_nothing_from_elsewhere() -> None:
     text = show(facts("canary_deciding"))
     assert "<script" not in text and "://" not in text and "url(" not in text
     assert len(text) < 30_000
+
+
+def test_the_files_of_other_workers_are_not_read_where_requests_are_answered() -> None:
+    threads: list[threading.Thread] = []
+
+    class Member:
+        def hour(self) -> list[Any]:
+            threads.append(threading.current_thread())
+            return []
+
+        def state(self, _own: Any) -> dict[str, Any]:
+            return state()
+
+    async def ask() -> bytes:
+        app = create_app(Settings(host="", port=0, store=Path("nowhere")))
+        app.state.service.member = Member()
+        return bytes((await page(Request({"type": "http", "app": app}))).body)
+
+    assert b"<h1>parcel-delay-v4</h1>" in asyncio.run(ask())
+    assert len(threads) == 1 and threads[0] is not threading.current_thread()

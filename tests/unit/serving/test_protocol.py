@@ -37,6 +37,7 @@ _LINES = st.sampled_from(
         *(b"content-length: 2", b"Content-Length:2", b"content-length: 3", b"content-length: +2"),
         *(b"content-length : 2", b"content-length: 2, 2", b"x-length: content-length: 9"),
         *(b"connection: close", b"Connection:keep-alive", b"expect: 100-continue", b"upgrade: h2c"),
+        *(b"proxy-connection: close", b"Proxy-Connection : close"),
         *(b"transfer-encoding: chunked", b"Transfer-Encoding : chunked"),
     ]
 )
@@ -49,6 +50,11 @@ _STARTS = st.sampled_from(
 
 
 @example(start=b"POST /predict HTTP/1.1", lines=[b"host: x", b"content-length: 2"], body=b"{}")
+@example(
+    start=b"POST /predict HTTP/1.1",
+    lines=[b"content-length: 2", b"proxy-connection: close"],
+    body=b"{}",
+)
 @given(
     start=_STARTS,
     lines=st.lists(_LINES, max_size=4),
@@ -74,5 +80,6 @@ def test_what_changes_how_a_request_is_read_is_left_to_the_parser() -> None:
     for line in (
         *(b"content-length: 2", b"transfer-encoding: chunked", b"Transfer-Encoding : x"),
         *(b"expect: 100-continue", b"connection: close", b"upgrade: h2c", b" folded"),
+        *(b"proxy-connection: close", b"Proxy-Connection : close"),
     ):
         assert not is_simple(PLAIN.replace(b"host: x", line)), line

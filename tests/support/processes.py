@@ -1,0 +1,41 @@
+"""What Linux says of processes."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+
+def _words(pid: int) -> list[str]:
+    """Its state, its parent, and what follows; the name before them may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that ended and was not waited for does not."""
+    try:
+        return _words(pid)[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def tree(pid: int) -> list[int]:
+    """A process and all below it."""
+    below: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            one = int(path.name)
+            below.setdefault(int(_words(one)[1]), []).append(one)
+    found = [pid]
+    for one in found:
+        found += below.get(one, [])
+    return found
+
+
+def processor_seconds(pid: int) -> float:
+    """What one process has used, to the nanosecond."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):
+            total += int(task.read_text().split()[0])
+    return total / 1e9
