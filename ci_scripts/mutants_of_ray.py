@@ -5,7 +5,10 @@ from __future__ import annotations
 from ci_scripts.mutants import inside
 
 APPLICATIONS = "tests/unit/serving/test_applications.py"
-SETTINGS = "tests/unit/formats/test_ray_settings.py"
+SETTINGS = (
+    "tests/unit/formats/test_ray_settings.py"
+    "::test_what_would_be_ignored_or_makes_no_sense_is_refused"
+)
 
 ON_RAY = (
     inside(

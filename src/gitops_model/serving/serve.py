@@ -51,7 +51,7 @@ def run(options: Options) -> NoReturn:
     if settings.ray is not None and importlib.util.find_spec("ray") is None:
         raise BadInput(
             "serving.yaml has engine: ray, and Ray is not installed here. Write the line gitops-model[serving,ray] "
-            "into a file requirements-ray.in, then: make lock && make setup"
+            "into a file requirements-ray.in, then: make lock"
         )
     # Ray ends a process that lost its cluster, so somebody has to start it again.
     if settings.workers > 1 or settings.ray is not None:

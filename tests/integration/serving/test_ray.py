@@ -34,6 +34,8 @@ def test_on_two_nodes(tmp_path: Path) -> None:
     if subprocess.run([*ALONE, "true"], capture_output=True).returncode:
         pytest.skip("this machine lets nobody make a network namespace")
     words = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider"]
+    # Ray's modules are not ours to mend.
+    words += ["-W", "ignore::DeprecationWarning"]
     words += ["tests/integration/serving/on_ray.py", f"--basetemp={tmp_path / 'inside'}"]
     env = {**os.environ, "RAY_TMPDIR": str(tmp_path), "RAY_USAGE_STATS_ENABLED": "0"}
     found = subprocess.run([*ALONE, *words], cwd=ROOT, env=env, text=True, capture_output=True)
