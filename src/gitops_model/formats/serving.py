@@ -43,14 +43,15 @@ class Ray:
     """A Ray cluster, and how each release runs on it.
 
     `address` is the head's, host:port. Applications whose name begins with `name` belong to this service alone. A
-    release has from `min_replicas` to `max_replicas` processes of `cpus` processors each; there are more from about
-    `ongoing` requests at once for each of them on.
+    release has from `min_replicas` to `max_replicas` processes of `cpus` processors each, at most `per_node` of them on
+    one node; there are more from about `ongoing` requests at once for each of them on.
     """
 
     address: str
     name: str = "model"
     min_replicas: int = 2
     max_replicas: int = 4
+    per_node: int = 1
     ongoing: float = 2.0
     cpus: float = 1.0
 
@@ -62,6 +63,11 @@ class Ray:
             raise BadInput(
                 f"serving.yaml: ray: min_replicas is {found.min_replicas} and max_replicas {found.max_replicas}; "
                 "the first must not be larger."
+            )
+        if 1 < found.min_replicas <= found.per_node:
+            raise BadInput(
+                f"serving.yaml: ray: all {found.min_replicas} replicas of a release may be on one node, and end with "
+                f"it. Write a per_node below {found.min_replicas}, or min_replicas: 1 to accept that."
             )
         return found
 

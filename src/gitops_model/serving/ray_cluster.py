@@ -12,6 +12,7 @@ import dataclasses
 import logging
 import math
 import os
+import random
 import socket
 import threading
 import time
@@ -42,7 +43,10 @@ logger = logging.getLogger("gitops_model.serving")
 LOOK_SECONDS = 2.0
 WAIT_SECONDS = 0.1
 # Between two tries of a request whose replica went away.
-AGAIN_SECONDS = 0.02
+AGAIN_SECONDS = 0.05
+# A request asks so many replicas, if each hangs, and none is given up before it took so many times its usual time.
+TRIES = 5
+SLOWER = 20.0
 # So many replicas a request may see die; more would be its own doing.
 MOST_DEATHS = 3
 CONNECT_SECONDS = 2.0
@@ -53,36 +57,42 @@ CODE = 70
 
 
 class Scored:
-    """A `Model` whose rows a replica scores. A replica that goes away is not the request's fault: another is asked."""
+    """A `Model` whose rows a replica scores. A replica that goes away is not the request's fault: another is asked.
+
+    `row_seconds` is what a row takes, once that is known. A replica that takes far longer is believed to be gone: its
+    node may be, and Ray notices that after many seconds only.
+    """
 
     def __init__(self, handle: Any, *, seconds: float) -> None:
         self._handle = handle
         self._seconds = seconds
+        self.row_seconds = math.inf
 
     def predict(self, columns: Columns) -> Scores:
         """See `Model.predict`. Raises what the model raised, TimeoutError after the time that a request has."""
-        until, deaths = time.monotonic() + self._seconds, 0
-        while not calls.ended():
+        until, deaths, pause = time.monotonic() + self._seconds, 0, AGAIN_SECONDS
+        rows = len(next(iter(columns.values())))
+        patience = max(self._seconds / TRIES, SLOWER * rows * self.row_seconds)
+        while not calls.ended() and (left := until - time.monotonic()) > 0:
             response = self._handle.remote(dict(columns))
             try:
-                scores: Scores = response.result(timeout_s=max(0.0, until - time.monotonic()))
+                scores: Scores = response.result(timeout_s=min(left, patience))
             except RayTaskError as error:
                 raise error.cause from None
             except TimeoutError:
                 response.cancel()
-                raise TimeoutError("no replica answered in time") from None
             except (RayError, RayServeException) as error:
                 deaths += isinstance(error, ActorDiedError)
                 if deaths >= MOST_DEATHS:
                     raise ChildProcessError(
                         f"{deaths} replicas ended while they scored it"
                     ) from None
-                if time.monotonic() + AGAIN_SECONDS > until:
-                    raise TimeoutError("no replica answered") from None
-                time.sleep(AGAIN_SECONDS)
+                # Of many requests that wait for the same replica, not all ask again at once.
+                time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  no secret
+                pause = min(2 * pause, 1.0)
             else:
                 return scores
-        raise TimeoutError("nobody waits for it any more")
+        raise TimeoutError("no replica answered in time")
 
 
 class Cluster:
@@ -123,6 +133,7 @@ class Cluster:
                 serve.get_app_handle(name).options(method_name="predict"), seconds=self._seconds
             )
             found = loader.ready(bundle, trusted=trusted, model=model)
+            model.row_seconds = found.row_seconds
             with self._lock:
                 self._models[name], self._names[name] = model, ref.model
         except (ConnectionError, TimeoutError, RayError, RayServeException) as error:
@@ -206,6 +217,8 @@ class Cluster:
                 "max_replicas": settings.max_replicas,
                 "target_ongoing_requests": settings.ongoing,
             },
+            # Left to itself, Ray may put all of them on one node, whose end would be theirs.
+            max_replicas_per_node=settings.per_node,
             max_ongoing_requests=max(1, math.ceil(2 * settings.ongoing)),
             ray_actor_options={"num_cpus": settings.cpus},
             health_check_period_s=1,

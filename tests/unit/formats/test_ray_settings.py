@@ -41,6 +41,7 @@ def test_what_is_said_counts_and_reaches_the_worker(tmp_path: Path) -> None:
         (f"engine: local\n{ADDRESS}}}", "counts for nothing without engine: ray"),
         (f"engine: ray\nworkers: 2\n{ADDRESS}}}", "engine: ray and workers: 2"),
         (f"engine: ray\n{ADDRESS}, min_replicas: 3, max_replicas: 2}}", "min_replicas is 3"),
+        (f"engine: ray\n{ADDRESS}, per_node: 2}}", "may be on one node"),
         ("engine: spark", "engine"),
         ("engine: ray\nray: {address: head}", "address"),
         (f"engine: ray\n{ADDRESS}, name: A b}}", "name"),
@@ -61,9 +62,9 @@ def test_what_the_page_shows_is_accepted(tmp_path: Path) -> None:
         address="10.0.0.5:6379", name="flight-delay", max_replicas=8
     )
     default = Ray(address="")
-    said = (default.min_replicas, default.max_replicas, default.ongoing, default.cpus)
-    assert said == (2, 4, 2, 1)
-    assert "`name` is `model` and the last four are 2, 4, 2 and 1" in page
+    assert (default.min_replicas, default.max_replicas, default.per_node) == (2, 4, 1)
+    assert (default.ongoing, default.cpus) == (2, 1)
+    assert "`name` is `model` and the last five are 2, 4, 1, 2 and 1" in page
 
 
 def test_the_template_does_not_speak_of_it() -> None:
