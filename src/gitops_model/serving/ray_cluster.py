@@ -102,6 +102,7 @@ class Cluster:
         assert settings.ray is not None
         self._ray: Ray = settings.ray
         self._seconds = settings.timeout_ms / 1000
+        self._most = settings.max_requests
         self._patience = PATIENCE * settings.load_seconds
         self._leave = leave
         self._lock = threading.Lock()
@@ -219,7 +220,9 @@ class Cluster:
             },
             # Left to itself, Ray may put all of them on one node, whose end would be theirs.
             max_replicas_per_node=settings.per_node,
-            max_ongoing_requests=max(1, math.ceil(2 * settings.ongoing)),
+            # The service itself bounds what is asked at once. With a bound here, Ray's router waits for news of a node
+            # that is gone whenever the others are at theirs.
+            max_ongoing_requests=self._most,
             ray_actor_options={"num_cpus": settings.cpus},
             health_check_period_s=1,
             health_check_timeout_s=10,
