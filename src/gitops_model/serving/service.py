@@ -17,7 +17,6 @@ from starlette.types import Scope
 from gitops_model.formats.serving import Settings
 from gitops_model.runtime.answers import GOLDEN_ID
 from gitops_model.runtime.calls import Call
-from gitops_model.serving import loader
 from gitops_model.serving.event_log import about
 from gitops_model.serving.guarding import CanaryGuard, CanaryState
 from gitops_model.serving.history import History
@@ -116,7 +115,7 @@ class Service:
                 memory_mb=settings.load_memory_mb,
                 trusted=settings.trusted_types,
                 shared=member.folder if member else None,
-                load=loader.load if self.cluster is None else self.cluster.load,
+                load=None if self.cluster is None else self.cluster.load,
             ).load,
             shadows=self.shadows,
         )

@@ -79,10 +79,10 @@ def _refs(store: Store) -> list[dict[str, Any]]:
     return [store.add(number) for number in (1, 2, 3)]
 
 
-def _nothing_lost(found: Outcome) -> None:
+def _nothing_lost(found: Outcome, requests: int = REQUESTS) -> None:
     print(found.words(), found.found.by_model)
     assert (found.found.lost, found.found.losses, found.found.again) == (0, [], [])
-    assert found.found.status == {"200": REQUESTS}
+    assert found.found.status == {"200": requests}
 
 
 ROW = {"distance": np.zeros(1)}
@@ -271,12 +271,14 @@ def test_more_callers_get_more_replicas_and_a_reload_is_not_noticed(
     nodes: Nodes, store: Store, tmp_path: Path
 ) -> None:
     store.point(store.add(1))
+    # Ray looks at half a minute before it starts more.
+    lasting = round(90 * RATE)
     settings = _settings(tmp_path, "scaled")
     settings["ray"] |= {"min_replicas": 1, "max_replicas": 3, "per_node": 2, "ongoing": 0.2}
     with running(store.folder, tmp_path / "service", **settings) as server:
         server.until(lambda s: s["in_sync"], patience=PATIENCE)
         answers = {"flight-delay-v1": server.predict().json["output"]["probability"]}
-        with stream(server, tmp_path, answers, requests=REQUESTS, rate=RATE) as outcome:
+        with stream(server, tmp_path, answers, requests=lasting, rate=RATE) as outcome:
             began = time.time()
             server.until(lambda s: _replicas(s) > 1, patience=PATIENCE)
             print(f"{_replicas(server.status())} replicas after {time.time() - began:.0f} s")
@@ -284,7 +286,7 @@ def test_more_callers_get_more_replicas_and_a_reload_is_not_noticed(
             server.process.send_signal(signal.SIGHUP)
             server.until(lambda s: s["workers"]["each"][0]["number"] > 1, patience=PATIENCE)
             found = outcome()
-    _nothing_lost(found)
+    _nothing_lost(found, lasting)
     assert "replaced 1 of 1 workers" in server.log()
 
 
