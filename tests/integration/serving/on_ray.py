@@ -1,6 +1,6 @@
 """What `engine: ray` has to hold, on real nodes and under load. Run by test_ray.py, in a network of its own.
 
-The numbers are for a machine of two cores: RAY_KEYS, RAY_REQUESTS and RAY_RATE ask for others.
+The numbers are for a machine of two cores: RAY_KEYS, RAY_REQUESTS, RAY_RATE and RAY_TIMEOUT_MS ask for others.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _settings(folder: Path, name: str) -> dict[str, Any]:
     return {
         "engine": "ray",
         "ray": {"address": f"127.0.0.1:{PORT}", "name": name, "max_replicas": 2, "cpus": 1},
-        "timeout_ms": 15000,
+        "timeout_ms": int(os.environ.get("RAY_TIMEOUT_MS", "15000")),
         "max_requests": 200,
         "log": {"predictions": True, "folder": str(folder / "log")},
         "command": COMMAND,
