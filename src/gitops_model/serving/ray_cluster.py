@@ -228,11 +228,17 @@ class Cluster:
             health_check_timeout_s=10,
             graceful_shutdown_timeout_s=self._seconds + 1,
         )
-        serve.run_many(
-            [serve.RunTarget(deployment.bind(*arguments), name=name, route_prefix=None)],
-            wait_for_ingress_deployment_creation=False,
-            wait_for_applications_running=False,
-        )
+        target = serve.RunTarget(deployment.bind(*arguments), name=name, route_prefix=None)
+        try:
+            serve.run_many(
+                [target],
+                wait_for_ingress_deployment_creation=False,
+                wait_for_applications_running=False,
+            )
+        except Exception as error:
+            # That an application cannot be handed over says nothing of the bundle: its trial passed. Ray has been seen
+            # to fail in its own pickling, by a race between threads; the next try passes.
+            raise ConnectionError(_words(error)) from error
 
     def _look(self) -> None:
         """In a thread of its own: how the cluster is, and which applications nobody needs."""
