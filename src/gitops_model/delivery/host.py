@@ -100,6 +100,12 @@ def run(options: Options) -> int:
 def look(root: Path) -> Host:
     """The host that the repository at `root` describes. Raises BadInput with every problem."""
     settings = service.settings(root)
+    if settings.get("engine", "local") != "local":
+        raise BadInput(
+            f"serving.yaml has engine: {settings['engine']}, and no unit for that is made: the usual one keeps the "
+            "service from the sockets in /tmp by which it speaks with its node. Write one of your own that runs "
+            "`gitops-model serve` (docs/ray.md of the template); the agent's, `gitops-model deploy --watch`."
+        )
     task = Contract.load(root / "contract.yaml").task
     log = settings.get("log") or {}
     folder = Path(log.get("folder", "logs/predictions"))

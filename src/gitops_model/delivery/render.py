@@ -147,6 +147,11 @@ def _kserve(git: Git, options: Options) -> str:
     if text is None:
         raise BadInput(f"commit {wanted.commit[:12]} has no serving.yaml.")
     settings = strict_yaml.parse(text, kind="serving", name="serving.yaml")
+    if settings.get("engine", "local") != "local":
+        raise BadInput(
+            f"serving.yaml of commit {wanted.commit[:12]} has engine: {settings['engine']}. A pod of KServe holds its "
+            "model itself, so only one of the two is possible: remove engine and ray, or do not render."
+        )
     site = Site(
         image=options.image,
         storage=storage,

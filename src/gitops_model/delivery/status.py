@@ -234,7 +234,7 @@ def _live(goal: deploy.Target, pointer: Pointer) -> tuple[str, str | None, tuple
     target = pointer.to_dict()
     found = live.to_dict()
     differing = [role for role in ("stable", "canary", "shadow") if found[role] != target[role]]
-    notes = (*canary.notes(state, pointer), *missing_workers(state))
+    notes = (*canary.notes(state, pointer), *missing_workers(state), *troubled_cluster(state))
     if not differing:
         return words, None, notes
     sentence = (
@@ -252,6 +252,12 @@ def missing_workers(state: Mapping[str, Any]) -> tuple[str, ...]:
         return ()
     said = f" The last to end: {workers['said']}" if workers["said"] else ""
     return (f"{workers['serving']} of {workers['wanted']} workers of the service serve.{said}",)
+
+
+def troubled_cluster(state: Mapping[str, Any]) -> tuple[str, ...]:
+    """A sentence where the models run on a cluster that is not whole."""
+    problem = (state.get("ray") or {}).get("problem")
+    return () if problem is None else (str(problem),)
 
 
 def _watched(git: Git, pointer: Pointer) -> tuple[str, ...]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gitops_model import strict_yaml
+from gitops_model.errors import BadInput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,40 @@ class Guard:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ray:
+    """A Ray cluster, and how each release runs on it.
+
+    `address` is the head's, host:port. Applications whose name begins with `name` belong to this service alone. A
+    release has from `min_replicas` to `max_replicas` processes of `cpus` processors each, at most `per_node` of them on
+    one node; there are more from about `ongoing` requests at once for each of them on.
+    """
+
+    address: str
+    name: str = "model"
+    min_replicas: int = 2
+    max_replicas: int = 4
+    per_node: int = 1
+    ongoing: float = 2.0
+    cpus: float = 1.0
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Ray:
+        """From `ray` in serving.yaml, which obeys the schema. Raises BadInput."""
+        found = Ray(**data)
+        if found.min_replicas > found.max_replicas:
+            raise BadInput(
+                f"serving.yaml: ray: min_replicas is {found.min_replicas} and max_replicas {found.max_replicas}; "
+                "the first must not be larger."
+            )
+        if 1 < found.min_replicas <= found.per_node:
+            raise BadInput(
+                f"serving.yaml: ray: all {found.min_replicas} replicas of a release may be on one node, and end with "
+                f"it. Write a per_node below {found.min_replicas}, or min_replicas: 1 to accept that."
+            )
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """How the service runs. Folders in the file are relative to the file's own folder.
 
@@ -46,7 +81,7 @@ class Settings:
     `max_requests` at once are refused. Loading a release may take `load_seconds` of processor time and
     `load_memory_mb`. `shadow_share` of the requests is copied to a shadow, whose process may take `shadow_memory_mb`.
     `trusted_types` are what skops may load, of bundles with `runtime: sklearn`, besides its own. `report` is where the
-    monitor's last report would lie, for the service's page.
+    monitor's last report would lie, for the service's page. `ray` is set where models run on a cluster instead.
     """
 
     host: str
@@ -71,6 +106,7 @@ class Settings:
     guard: Guard = Guard()
     shadow_share: float = 1.0
     shadow_memory_mb: int = 1024
+    ray: Ray | None = None
 
     @staticmethod
     def load(path: Path, *, store: Path | None = None) -> Settings:
@@ -99,7 +135,17 @@ class Settings:
             trusted_types=tuple(data.get("trusted_types", ())),
             report=path.parent / "reports" / "monitor.json",
             guard=Guard.from_dict(data.get("guard") or {}),
+            ray=_ray(data),
             **{key: data[key] for key in plain if key in data},
+        )
+
+    def absolute(self) -> Settings:
+        """The same wherever the process stands."""
+        return replace(
+            self,
+            store=self.store.absolute(),
+            log_folder=self.log_folder.absolute(),
+            report=self.report and self.report.absolute(),
         )
 
     def to_json(self) -> str:
@@ -111,10 +157,32 @@ class Settings:
         """What `to_json` wrote."""
         data = json.loads(text)
         paths = {key: data[key] and Path(data[key]) for key in ("store", "log_folder", "report")}
-        trusted = tuple(data["trusted_types"])
-        return Settings(
-            **data | paths | {"guard": Guard(**data["guard"]), "trusted_types": trusted}
+        types = {
+            "guard": Guard(**data["guard"]),
+            "trusted_types": tuple(data["trusted_types"]),
+            "ray": data["ray"] and Ray(**data["ray"]),
+        }
+        return Settings(**data | paths | types)
+
+
+def _ray(data: Mapping[str, Any]) -> Ray | None:
+    """Raises BadInput for settings of which one would be ignored."""
+    settings, wanted = data.get("ray"), data.get("engine", "local") == "ray"
+    if not wanted and settings is None:
+        return None
+    if not wanted:
+        raise BadInput("serving.yaml has ray, which counts for nothing without engine: ray.")
+    if settings is None:
+        raise BadInput(
+            "serving.yaml has engine: ray, and does not say where the cluster is. Add its head's address, "
+            "e.g. ray: {address: '10.0.0.5:6379'}"
         )
+    if data.get("workers", 1) != 1:
+        raise BadInput(
+            f"serving.yaml has engine: ray and workers: {data['workers']}. The service in front of a cluster is one "
+            "process, and the models run in replicas (ray: min_replicas, max_replicas). Write workers: 1."
+        )
+    return Ray.from_dict(settings)
 
 
 def address(settings: Mapping[str, Any]) -> str | None:

@@ -43,6 +43,11 @@ class Call:
         if self._options is not None:
             self._options.terminate = True
 
+    @property
+    def ended(self) -> bool:
+        """Whether `end` came, and no `renew` since."""
+        return self._ended
+
     def renew(self) -> None:
         """Let calls through again."""
         self._ended = False
@@ -64,3 +69,9 @@ def run_options() -> Any:
     """The options of the call that this thread is in; None outside of one."""
     call: Call | None = getattr(_here, "call", None)
     return None if call is None else call.options()
+
+
+def ended() -> bool:
+    """Whether nobody waits any more for the call that this thread is in."""
+    call: Call | None = getattr(_here, "call", None)
+    return call is not None and call.ended

@@ -17,5 +17,6 @@
 | `prediction_log`, `retention` | what is written down, and for how long |
 | `answering` | a process that answers logged requests again, for `replay` |
 | `limits`, `protocol`, `door` | what is taken on at once and of one request; connections, and who is let in |
+| `ray_cluster`, `applications`, `replica` | models that run on a cluster instead, where serving.yaml says so |
 | `trial`, `trial_worker`, `passing` | a bundle is tried apart before it is loaded; which failures are tried again |
 """

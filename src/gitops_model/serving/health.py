@@ -105,6 +105,7 @@ def own_state(service: Service) -> dict[str, Any]:
         "errors": failures,
         "started_at": service.started_at,
         "uptime_seconds": round(time.monotonic() - service.started, 3),
+        **({} if service.cluster is None else {"ray": service.cluster.state()}),
     }
 
 

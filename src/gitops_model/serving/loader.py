@@ -37,11 +37,17 @@ def load(store: Layout, ref: Ref, *, trusted: Collection[str] = ()) -> Loaded:
     return ready(Bundle.read(store.bundle(ref.sha256), sha256=ref.sha256), trusted=trusted)
 
 
-def ready(bundle: Bundle, *, trusted: Collection[str] = ()) -> Loaded:
-    """The model of a verified bundle, once it has answered its golden requests. Raises as `load` does."""
+def ready(
+    bundle: Bundle, *, trusted: Collection[str] = (), model: models.Model | None = None
+) -> Loaded:
+    """The model of a verified bundle, once it has answered its golden requests. Raises as `load` does.
+
+    `model` is one that was loaded elsewhere, of the same bundle.
+    """
     validate = bundle.contract.row_validator()
     rows = _golden_rows(bundle, validate)
-    model = models.load_model(bundle, trusted=trusted, file="serving.yaml")
+    if model is None:
+        model = models.load_model(bundle, trusted=trusted, file="serving.yaml")
     try:
         row_seconds = _warm(model, bundle, rows[0])
         _compare(model, bundle, rows)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib.util
 from pathlib import Path
 from typing import NoReturn
 
+from gitops_model.errors import BadInput
 from gitops_model.formats.serving import Settings
 from gitops_model.serving import event_log, supervisor
 from gitops_model.serving.app import create_app
@@ -46,7 +48,13 @@ def run(options: Options) -> NoReturn:
     """Serve until SIGTERM or Ctrl+C, then end the process. Raises BadInput for wrong settings."""
     settings = options.settings()
     event_log.set_up(settings.log_format)
-    if settings.workers > 1:
+    if settings.ray is not None and importlib.util.find_spec("ray") is None:
+        raise BadInput(
+            "serving.yaml has engine: ray, and Ray is not installed here. Write the line gitops-model[serving,ray] "
+            "into a file requirements-ray.in, then: make lock"
+        )
+    # Ray ends a process that lost its cluster, so somebody has to start it again.
+    if settings.workers > 1 or settings.ray is not None:
         supervisor.supervise(settings, again=options.settings)
     else:
         serve(settings)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.types import Scope
 
@@ -36,6 +36,9 @@ from gitops_model.serving.snapshot import Served, Snapshot
 from gitops_model.serving.trial import Trial
 from gitops_model.serving.watchdog import Watchdog
 from gitops_model.serving.watcher import Watcher
+
+if TYPE_CHECKING:
+    from gitops_model.serving.ray_cluster import Cluster
 
 logger = logging.getLogger("gitops_model.serving")
 
@@ -102,6 +105,7 @@ class Service:
             trusted=settings.trusted_types,
             keep=self.log.add if self.log else None,
         )
+        self.cluster = None if settings.ray is None else _cluster(settings)
         self.watcher = Watcher(
             settings.store,
             on_failure=self.metrics.load_failed,
@@ -111,6 +115,7 @@ class Service:
                 memory_mb=settings.load_memory_mb,
                 trusted=settings.trusted_types,
                 shared=member.folder if member else None,
+                load=None if self.cluster is None else self.cluster.load,
             ).load,
             shadows=self.shadows,
         )
@@ -122,6 +127,9 @@ class Service:
         self.started_at = now()
         self.started = time.monotonic()
         threads = max(1, (os.cpu_count() or 1) // settings.workers)
+        if self.cluster is not None:
+            # They wait for replicas, each for one request.
+            threads = settings.max_requests
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="predict")
         self.metrics.has_pool(threads)
         self.limits = Limits(most=settings.max_requests, threads=threads)
@@ -288,6 +296,13 @@ class Service:
             # What the work raised would hold this frame, and the frame the work: a body and its rows would wait for a
             # collection.
             del future
+
+
+def _cluster(settings: Settings) -> Cluster:
+    """Nothing of Ray is imported where serving.yaml does not name it."""
+    from gitops_model.serving.ray_cluster import Cluster
+
+    return Cluster(settings)
 
 
 def _say_failed(served: Served, ask: Ask, cause: str, *, route: Route) -> None:

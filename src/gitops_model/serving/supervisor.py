@@ -46,7 +46,7 @@ SILENT_SECONDS = 60.0
 # What an orderly end takes on top of what the requests in flight are granted.
 GRACE_SECONDS = 5.0
 # What is the same for all workers, or for as long as the service runs.
-FIXED = ("host", "port", "workers", "guard", "log_folder")
+FIXED = ("host", "port", "workers", "guard", "log_folder", "ray")
 # What a worker has not read by then is not added to; the next line says it anew.
 MOST_UNREAD = 1 << 16
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -32,6 +33,10 @@ def main(words: Sequence[str]) -> None:
     path, listener, channel, number, place, places, began = words
     folder = Folder(Path(path))
     settings = Settings.from_json(folder.settings.read_text(encoding="utf-8"))
+    if settings.ray is not None:
+        settings = settings.absolute()
+        # Ray puts the folder in which a process runs on the import path of what that starts on the cluster.
+        os.chdir("/")
     event_log.set_up(settings.log_format, who=f"worker {number}: ")
     member = Member(
         folder,

@@ -213,3 +213,11 @@ def test_status_says_when_workers_are_missing() -> None:
     )
     assert status.missing_workers({"workers": known | {"serving": 2}}) == ()
     assert status.missing_workers({}) == ()
+
+
+def test_status_says_what_is_wrong_with_a_cluster() -> None:
+    assert status.troubled_cluster({"ray": {"problem": "the head does not answer."}}) == (
+        "the head does not answer.",
+    )
+    assert status.troubled_cluster({"ray": {"problem": None}}) == ()
+    assert status.troubled_cluster({}) == ()

@@ -206,6 +206,13 @@ def test_settings_decide_where_and_how_long(clone: Path) -> None:
     assert (found.service_seconds, found.agent_seconds) == (60, 360)
 
 
+def test_no_unit_is_made_for_what_it_would_cut_off(clone: Path) -> None:
+    with (clone / "serving.yaml").open("a") as settings:
+        settings.write("engine: ray\nray: {address: '127.0.0.1:6379'}\n")
+    with pytest.raises(BadInput, match=r"has engine: ray, and no unit for that is made"):
+        host.look(clone)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can own a folder as root")
 def test_root_is_refused(clone: Path) -> None:
     os.chown(clone, 0, 0)

@@ -136,6 +136,15 @@ def test_the_pods_follow_serving_yaml(stored: Clone) -> None:
     assert mounts["log"] == "/srv/logs/answers"
 
 
+def test_models_run_on_one_cluster_or_the_other(stored: Clone) -> None:
+    settings = {"host": "127.0.0.1", "port": 0, "engine": "ray", "ray": {"address": "head:6379"}}
+    stored.write("serving.yaml", yaml.safe_dump(settings))
+    stored.commit("Run on Ray", "serving.yaml")
+    stored.push()
+    done = stored.run(*KSERVE)
+    assert (done.code, done.out) == (2, "") and "has engine: ray" in done.err
+
+
 def test_what_must_not_be_served_is_not_rendered(stored: Clone) -> None:
     pointer, sha = stored.pointer, "f" * 64
     assert pointer.stable is not None
