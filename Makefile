@@ -29,7 +29,7 @@ $(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
 export $(VALUES)
 
 .DEFAULT_GOAL := help
-.PHONY: help env prometheus demo demo-drift test test-library test-template test-workflows test-slow test-mutations lint wheel compat bench run-lengths simulate estimators bake golden pictures lock newest newest-issue dist publish release-page
+.PHONY: help env prometheus demo demo-drift test test-library test-template test-workflows test-slow test-mutations lint wheel compat bench bench-scale run-lengths simulate estimators bake golden pictures lock newest newest-issue dist publish release-page
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -100,6 +100,9 @@ compat: env ## Keep one of each format as this release writes it, in tests/compa
 bench: env ## Measure everything the README gives a figure for, side by side with its peers
 	@python -m ci_scripts.bench
 	@python -m ci_scripts.bench_monitor
+
+bench-scale: env ## The monitor over 1, 10 and 100 million rows in a bucket, into docs/scale.svg: minutes, and 4 GB in TMPDIR
+	@python -m tests.bench.bench_scale --picture docs/scale.svg
 
 run-lengths: env ## How long the monitor and its peers stay quiet and how soon they speak, into docs/monitoring.md: a quarter of an hour
 	@python -m ci_scripts.run_lengths --write

@@ -33,6 +33,13 @@ MONITOR = (
         f"{SHIFT}::test_weather_like_yesterdays_is_no_shift_and_another_season_is",
     ),
     inside(
+        "monitoring/quality.py",
+        "monitor: rows without a label are forgotten",
+        " + one.bare.get(card.where, 0) for one in rows)",
+        " for one in rows)",
+        "tests/unit/monitoring/test_quality.py::test_rows_without_a_label_are_counted_and_not_kept",
+    ),
+    inside(
         "monitoring/windows.py",
         "monitor: one window is enough for an alarm",
         "    if sum(recent) >= settings.alarm:\n",

@@ -8,8 +8,9 @@ one (K.-Y. Liang and S. Zeger 1986, Biometrika 73, 13-22; for one day, rows are 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
@@ -31,16 +32,23 @@ from gitops_model.monitoring.windows import FEWEST_ROWS, state
 
 Array = NDArray[np.float64]
 FEWEST_DAYS = 4
+# The fewest rows whose labels are looked up together.
+LOOKED_UP = 1 << 17
+Where = tuple[str, str] | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """Rows of one day that the release answered itself: scores (n,) or (n, k), labels (n,) with NaN, and slices."""
+    """Rows of one day that the release answered itself: scores (n,) or (n, k), labels (n,) with NaN, and slices.
+
+    `bare` counts further rows, which have no label: all of them under None, and those of each slice.
+    """
 
     day: date
     scores: Array
     labels: Array
     slices: Mapping[str, NDArray[Any]]
+    bare: Mapping[Where, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +58,7 @@ class Card:
     name: str
     value: float
     rows: int
-    where: tuple[str, str] | None = None
+    where: Where = None
 
     @property
     def signal(self) -> str:
@@ -74,9 +82,32 @@ class Value:
 def collect(
     pieces: Iterable[Piece], labels: Labels, contract: Contract, sha256: str
 ) -> list[Answered]:
-    """The rows that the release `sha256` answered, with what is known of their truth."""
+    """The rows that the release `sha256` answered, with what is known of their truth.
+
+    Those without a label are counted and not kept, so that memory grows with labels, and not with the log.
+    """
     found: list[Answered] = []
-    keys: list[pa.ChunkedArray] = []
+    bare: dict[date, Counter[Where]] = {}
+    # Each look-up builds a table of all labels first: it is for as many rows as there are labels.
+    for waiting in _batches(pieces, sha256, max(LOOKED_UP, len(labels.ids))):
+        keys = [_keys(table) for _, table in waiting]
+        known = labels.of(pa.chunked_array([c for key in keys for c in key.chunks], pa.string()))
+        parts = np.split(known, np.cumsum([len(key) for key in keys])[:-1])
+        for (day, table), part in zip(waiting, parts, strict=True):
+            there = np.isfinite(part)
+            if there.any():
+                held = table.filter(pa.array(there))
+                found.append(_answered(day, held, part[there], contract))
+            _count(bare.setdefault(day, Counter()), table.filter(pa.array(~there)), contract)
+    return [*found, *(_unlabelled(day, counts, contract) for day, counts in bare.items())]
+
+
+def _batches(
+    pieces: Iterable[Piece], sha256: str, size: int
+) -> Iterator[list[tuple[date, pa.Table]]]:
+    """What the release answered, each piece with its day: `size` rows, at a time, or a piece more."""
+    waiting: list[tuple[date, pa.Table]] = []
+    rows = 0
     for piece in pieces:
         table = asked(piece.table)
         own = pc.fill_null(pc.equal(table.column("sha256"), sha256), False)
@@ -84,32 +115,56 @@ def collect(
         table = table.filter(pc.and_(own, plain))
         if table.num_rows == 0:
             continue
-        output = flat(table.column("output"))
-        if contract.output.classes:
-            classes = flat(output["probabilities"])
-            scores = np.column_stack([column.to_numpy() for column in classes.values()])
-        else:
-            scores = next(iter(output.values())).to_numpy()
-        inputs = flat(table.column("inputs"))
-        rows = table.column("row") if "row" in table.column_names else None
-        keys.append(names(table.column("request_id"), rows))
-        found.append(
-            Answered(
-                day=piece.day,
-                scores=scores.astype(np.float64),
-                labels=np.empty(0),
-                slices={
-                    name: np.array(inputs[name].to_pylist(), dtype=object)
-                    for name in contract.slices
-                    if name in inputs
-                },
-            )
-        )
-    # All at once: each look-up builds a table of all labels first.
-    known = labels.of(pa.chunked_array([c for key in keys for c in key.chunks], pa.string()))
-    ends = np.cumsum([len(key) for key in keys])[:-1]
-    parts = np.split(known, ends) if found else []
-    return [replace(one, labels=part) for one, part in zip(found, parts, strict=True)]
+        waiting.append((piece.day, table))
+        rows += table.num_rows
+        if rows >= size:
+            yield waiting
+            waiting, rows = [], 0
+    if waiting:
+        yield waiting
+
+
+def _keys(table: pa.Table) -> pa.ChunkedArray:
+    rows = table.column("row") if "row" in table.column_names else None
+    return names(table.column("request_id"), rows)
+
+
+def _answered(day: date, table: pa.Table, labels: Array, contract: Contract) -> Answered:
+    output = flat(table.column("output"))
+    if contract.output.classes:
+        classes = flat(output["probabilities"])
+        scores = np.column_stack([column.to_numpy() for column in classes.values()])
+    else:
+        scores = next(iter(output.values())).to_numpy()
+    return Answered(
+        day=day,
+        scores=scores.astype(np.float64),
+        labels=labels,
+        slices={
+            name: np.array(column.to_pylist(), dtype=object)
+            for name, column in _slices(table, contract)
+        },
+    )
+
+
+def _slices(table: pa.Table, contract: Contract) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    inputs = flat(table.column("inputs"))
+    return ((name, inputs[name]) for name in contract.slices if name in inputs)
+
+
+def _count(bare: Counter[Where], table: pa.Table, contract: Contract) -> None:
+    """Add the rows of `table` to the day's."""
+    bare[None] += table.num_rows
+    for name, column in _slices(table, contract):
+        for item in pc.value_counts(column):
+            bare[name, str(item["values"].as_py())] += item["counts"].as_py()
+
+
+def _unlabelled(day: date, bare: Counter[Where], contract: Contract) -> Answered:
+    """A day's rows without a label."""
+    classes = len(contract.output.classes or ())
+    scores = np.empty((0, classes) if classes else 0)
+    return Answered(day=day, scores=scores, labels=np.empty(0), slices={}, bare=bare)
 
 
 def cards(manifest: Mapping[str, Any], contract: Contract) -> list[Card]:
@@ -188,7 +243,7 @@ def measure(
     card: Card, rows: Sequence[Answered], contract: Contract, settings: Settings, alpha: float
 ) -> Value:
     """One metric of one window."""
-    total = sum(int(_where(one, card).sum()) for one in rows)
+    total = sum(int(_where(one, card).sum()) + one.bare.get(card.where, 0) for one in rows)
     kept = [(one, _where(one, card) & np.isfinite(one.labels)) for one in rows]
     labelled = sum(int(mask.sum()) for _, mask in kept)
     covered = labelled / total if total else 0.0

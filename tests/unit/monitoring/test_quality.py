@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from gitops_model.evaluation import metrics
 from gitops_model.formats.monitor import Settings
-from gitops_model.monitoring import quality
+from gitops_model.monitoring import quality, records
+from gitops_model.monitoring.labels import Labels
 from gitops_model.monitoring.quality import Answered, Card
-from tests.support.factories import make_contract
+from gitops_model.monitoring.records import Piece
+from tests.support import logs
+from tests.support.factories import CARRIERS, make_contract
 
 CONTRACT = make_contract()
 LAST = date(2026, 11, 20)
@@ -136,3 +142,51 @@ def test_cards_are_the_primary_the_risk_and_each_slice() -> None:
     }
     names = [card.signal for card in quality.cards(manifest, CONTRACT)]
     assert names == ["quality roc_auc", "quality brier", "quality roc_auc carrier=AA"]
+
+
+def pieces(count: int, rng: np.random.Generator) -> list[Piece]:
+    """Days of 40 rows in two pieces; every third row is of another release."""
+    shape, found = records.shape(CONTRACT), []
+    for place in range(count):
+        when = LAST - timedelta(days=1 + place)
+        made = list(logs.traffic(rng, 40))
+        for number, one in enumerate(made):
+            one["request_id"] = f"{when} {number}"
+            one["sha256"] = one["sha256"] if number % 3 else "b" * 64
+        for half in (made[:20], made[20:]):
+            kept = [{name: one[name] for name in shape.names} for one in half]
+            found.append(Piece(day=when, table=pa.Table.from_pylist(kept, schema=shape)))
+    return found
+
+
+@pytest.mark.parametrize("together", [1, 30, 10**6])
+@pytest.mark.parametrize("share", [0, 3, 40])
+def test_rows_without_a_label_are_counted_and_not_kept(
+    monkeypatch: pytest.MonkeyPatch, together: int, share: int
+) -> None:
+    monkeypatch.setattr(quality, "LOOKED_UP", together)
+    rng = np.random.default_rng(3)
+    read = pieces(7, rng)
+    ids = [f"{one.day} {number}" for one in read[::2] for number in range(share)]
+    known = Labels(
+        ids=pa.array(ids, pa.string()),
+        values=rng.integers(0, 2, len(ids)).astype(float),
+        refused=0,
+        contradictory=0,
+    )
+    found = quality.collect(iter(read), known, CONTRACT, logs.SHA)
+    own = pa.concat_tables([one.table for one in read]).filter(pc.field("sha256") == logs.SHA)
+    labels = known.of(own.column("request_id"))
+    kept = np.concatenate([one.labels for one in found])
+    assert sorted(kept) == sorted(labels[np.isfinite(labels)]) and len(kept) == 7 * (share * 2 // 3)
+    # By hand: every row with its label or none, as one day.
+    carriers = np.array([one["carrier"] for one in own.column("inputs").to_pylist()], dtype=object)
+    scores = np.array([one["probability"] for one in own.column("output").to_pylist()])
+    plain = [Answered(day=LAST, scores=scores, labels=labels, slices={"carrier": carriers})]
+    for where in (None, *(("carrier", name) for name in CARRIERS)):
+        card = Card(name="roc_auc", value=0.5, rows=100, where=where)
+        got, wanted = (
+            quality.measure(card, rows, CONTRACT, replace(WEEKS, label_coverage=0.01), 0.01)
+            for rows in (found, plain)
+        )
+        assert (got.covered, got.value) == pytest.approx((wanted.covered, wanted.value))
