@@ -27,6 +27,7 @@ from ci_scripts.mutants_of_metrics import METRICS
 from ci_scripts.mutants_of_monitor import MONITOR
 from ci_scripts.mutants_of_ray import ON_RAY
 from ci_scripts.mutants_of_render import RENDERED
+from ci_scripts.mutants_of_rows import ROWS
 from ci_scripts.mutants_of_speed import SPEED
 from ci_scripts.mutants_of_trouble import TROUBLE
 from ci_scripts.mutants_of_upgrade import UPGRADING
@@ -35,7 +36,7 @@ from ci_scripts.mutants_of_workers import WORKERS
 ROOT = Path(__file__).parents[1]
 MUTATIONS = (
     *(*JUDGE, *METRICS, *HOLD, *DELIVER, *MONITOR),
-    *(*GUARD, *LOG, *ON_RAY, *RENDERED, *SPEED, *TROUBLE, *UPGRADING, *WORKERS),
+    *(*GUARD, *LOG, *ON_RAY, *RENDERED, *ROWS, *SPEED, *TROUBLE, *UPGRADING, *WORKERS),
 )
 COPIED = ("src", "tests", "ci_scripts", "hooks", "cookiecutter.json", "pyproject.toml", "LICENSE")
 

@@ -80,6 +80,14 @@ def test_bounds_without_a_width_are_found_out(monkeypatch: pytest.MonkeyPatch) -
     assert operating.cells(setting, operating.measure(setting)) != ROWS[key(setting)]
 
 
+@pytest.mark.parametrize("problem", ["binary", "multiclass", "regression"])
+def test_the_first_gates_decide_about_an_equal_candidate_on_61_days(problem: str) -> None:
+    # A quick look at what is measured below on the example's rows: a margin too small for them leaves most undecided.
+    days = operating.Setting(problem=problem, rows=25_000, unit="days", units=61, common=0.0005)
+    found = trials.counts(operating.judged(days).run(4))
+    assert (found.passed, found.undecided) == (4, 0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("problem", ["binary", "multiclass", "regression"])
 def test_an_equal_candidate_on_the_examples_test_rows_is_decided(

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from gitops_model.delivery import looks
+from gitops_model.delivery.git import Git
+from gitops_model.formats.pointer import Pointer
 from tests.support import trees
 from tests.support.places import TEMPLATE
 from tests.workflows import filters, scopes
@@ -164,6 +167,13 @@ def test_a_committed_report_is_not_the_checks(
     lock.write_text("<<<<<<< HEAD\n" + lock.read_text())
     state, body = judged(served)
     assert state == "error" and "begins a merge conflict" in body, body
+
+
+def test_a_check_by_hand_counts_its_look_though_no_pull_request_tells_of_it(served: World) -> None:
+    pointer = Pointer.parse((served.clone / "production.yaml").read_text(), name="production.yaml")
+    assert pointer.stable is not None and pointer.previous is not None
+    counted = [look.candidate_sha256 for look in looks.known(Git.open(served.clone))]
+    assert counted == [pointer.previous.sha256, pointer.stable.sha256]
 
 
 def test_fork_gets_no_secret_and_is_not_red(served: World, trained: Callable[..., Path]) -> None:

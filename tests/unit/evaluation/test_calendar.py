@@ -79,3 +79,13 @@ def test_a_check_of_28_days_has_28_blocks_and_one_of_3_days_says_what_it_cannot_
     few = checked(np.repeat(dates(3), 400).astype(str))
     assert (few.test_set.unit, few.test_set.units) == ("blocks", 40)
     assert any("lie on 3 days" in warning for warning in few.warnings)
+
+
+def test_the_rows_of_a_slice_hang_together_by_days_and_groups_too():
+    found = checked(np.repeat(dates(28), 40).astype(str))
+    assert {row.method for row in found.slices} == {"t interval over blocks"}
+    assert all(20 < row.degrees <= 27 for row in found.slices)
+    kwargs = cases.inputs(rows=1200) | {"gates": cases.gates(rows="grouped")}
+    found = cases.check(**cases.change(kwargs, "test", group=np.arange(1200) // 50))
+    assert {row.method for row in found.slices} == {"t interval over groups"}
+    assert all(15 < row.degrees <= 23 for row in found.slices)

@@ -196,6 +196,22 @@ def test_where_production_is_0_a_gain_is_no_share_and_no_gate_judges_it_as_one()
     assert "production's value is 0, of which there is no share" in risk.sentence
 
 
+def test_a_slice_that_production_has_at_0_is_proven_by_no_share():
+    # Its cost of some hundredths is no share of 0, and must not count as less than 10 %.
+    world = cases.world()
+    hurt = np.flatnonzero(world.depot == "d01")[:8]
+    scores = world.labels.copy()
+    scores[hurt] = 1 - scores[hurt]
+    margins = {"metric": "expected_cost", "margin": "10%"}
+    prove = [{"slice": f"depot={name}", "margin": "10%"} for name in ("d00", "d01")]
+    kwargs = cases.inputs(of=world, candidate=scores, production=world.labels)
+    kwargs["gates"] = cases.gates(slices=margins | {"min_rows": 100, "prove": prove})
+    found = cases.check(**kwargs)
+    same, worse = (cases.gate(found, f"prove:depot={name}") for name in ("d00", "d01"))
+    assert (same.state, worse.state, worse.delta) == ("pass", "no_data", None)
+    assert worse.blocks and "there is no share" in worse.sentence
+
+
 def test_resamples_are_drawn_once_for_each_way_of_drawing():
     shared, ctx, bounds = rows("binary", count=500), CONTEXTS["binary"], []
     for group in (None, np.arange(500) // 10):
