@@ -99,11 +99,17 @@ class Warm:
         one = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         env = {**os.environ, **one, "JE_ARROW_MALLOC_CONF": "background_thread:false"}
         words = [str(HERE / "warm_server.py"), self._socket, ":".join(map(str, path)), *preload]
-        self._process = subprocess.Popen([sys.executable, *words], env=env, start_new_session=True)
+        told = folder / "log"
+        with told.open("w") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, *words], env=env, start_new_session=True, stderr=log
+            )
         deadline = time.monotonic() + 180
         while not Path(self._socket).exists():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("the server of warm processes did not start")
+                raise RuntimeError(
+                    f"the server of warm processes did not start: {told.read_text()[-2000:]}"
+                )
             time.sleep(0.02)
 
     def environment(self) -> dict[str, str]:

@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,13 @@ def main(address: str, path: str, modules: list[str]) -> None:
     sys.path[0:1] = [p for p in path.split(":") if p]
     for name in modules:
         importlib.import_module(name)
-    # Forking a process with threads may leave a lock held for ever.
-    if threads := len(list(Path("/proc/self/task").iterdir())) - 1:
-        raise SystemExit(f"the libraries started {threads} threads")
+    # Forking a process with threads may leave a lock held for ever. One that an import began may still be ending.
+    deadline = time.monotonic() + 20
+    while threads := len(list(Path("/proc/self/task").iterdir())) - 1:
+        if time.monotonic() > deadline:
+            names = [thread.name for thread in threading.enumerate()]
+            raise SystemExit(f"the libraries started {threads} threads: {', '.join(names)}")
+        time.sleep(0.05)
     remember_compiled(Path(address + ".compiled"))
     # A collection in a forked process would touch, and so copy, every page that it shares with this one.
     gc.collect()
