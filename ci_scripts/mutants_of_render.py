@@ -60,7 +60,7 @@ RENDERED = (
     inside(
         "delivery/render.py",
         "render: a token of origin's address is committed",
-        r'r"^(https?://)[^/@]*@", r"\1"',
+        r'r"^(https?://)\S*@", r"\1"',
         r'r"^(never://)[^/@]*@", r"\1"',
         f"{RENDER}::test_argo_follows_origin_but_never_holds_its_token",
     ),

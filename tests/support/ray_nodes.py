@@ -2,7 +2,8 @@
 
     python -m tests.support.ray_nodes PORT
 
-`kill-node` and `kill-head` kill all processes of a node; `node` and `head` start one. Each is answered by `done`.
+`kill-node` and `kill-head` kill all processes of a node; `node` and `head` start one; `empty` ends all applications.
+Each is answered by `done`.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class Nodes:
 
 
 def _serve(port: int) -> None:
+    import ray
+    from ray import serve
     from ray.cluster_utils import Cluster
 
     one: dict[str, Any] = {
@@ -77,6 +80,10 @@ def _serve(port: int) -> None:
                 node = cluster.add_node(**one)
             case "head":
                 cluster = begin()
+            case "empty":
+                ray.init(address=cluster.address, log_to_driver=False)
+                serve.shutdown()
+                ray.shutdown()
         print("done", flush=True)
 
 

@@ -200,21 +200,27 @@ def test_the_library_is_never_merged(repository, capsys):
     assert git(repository, "rev-list", "--count", "main..HEAD") == "2"
 
 
-def test_a_version_between_releases_is_found_by_its_lock(source, tmp_path, capsys):
-    """cookiecutter takes the newest commit, not the newest release."""
+def lock(inside, version, digit):
+    words = f"gitops-model=={version} \\\n    --hash=sha256:" + digit * 64 + "\n"
+    (inside / "library.lock").write_text(words)
+
+
+def between(source, tmp_path, version):
+    """(a clone of the template with another library after its newest release, its generated part, that commit)."""
     clone = tmp_path / "template"
     git(source, "clone", "-q", str(source), str(clone))
     inside = next(clone.glob("*cookiecutter.project_slug*"))
-    (inside / "library.lock").write_text(
-        "gitops-model==1.0.1 \\\n    --hash=sha256:" + "b" * 64 + "\n"
-    )
-    commit(clone, "Between releases")
+    lock(inside, version, "b")
+    return clone, inside, commit(clone, "Between releases")
+
+
+def test_a_version_between_releases_is_found_by_its_lock(source, tmp_path, capsys):
+    """cookiecutter takes the newest commit, not the newest release."""
+    clone, inside, _ = between(source, tmp_path, "1.0.1")
     repository = bake.bake(clone, tmp_path, {})
     commit(repository, "Begin")
     append(inside / "README.md", "\nReleased.\n")
-    (inside / "library.lock").write_text(
-        "gitops-model==1.1.0 \\\n    --hash=sha256:" + "c" * 64 + "\n"
-    )
+    lock(inside, "1.1.0", "c")
     commit(clone, "Release")
     git(clone, "tag", "-a", "v1.1.0", "-m", "1.1.0")
     made = go(repository)
@@ -225,13 +231,7 @@ def test_a_version_between_releases_is_found_by_its_lock(source, tmp_path, capsy
 
 def test_a_commit_after_the_newest_release_is_not_taken_back_to_it(source, tmp_path, capsys):
     """The template changed its library and its version stayed, as it does between two releases."""
-    clone = tmp_path / "template"
-    git(source, "clone", "-q", str(source), str(clone))
-    inside = next(clone.glob("*cookiecutter.project_slug*"))
-    (inside / "library.lock").write_text(
-        "gitops-model==1.0.0 \\\n    --hash=sha256:" + "b" * 64 + "\n"
-    )
-    after = commit(clone, "Between releases, with the version as it was")
+    clone, _, after = between(source, tmp_path, "1.0.0")
     repository = bake.bake(clone, tmp_path, {})
     commit(repository, "Begin")
     before = state(repository)

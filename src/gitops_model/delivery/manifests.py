@@ -18,6 +18,7 @@ from gitops_model.formats.pointer import Canary, Pointer, Ref
 from gitops_model.formats.record import parse_id
 from gitops_model.formats.store import Stored
 
+# A manifest, or a part of one, as it stands in the file: built here of types, written by `to_yaml`, never read back.
 Json = dict[str, Any]
 
 LABEL = 63  # characters of a DNS-1123 label, and of a label's value

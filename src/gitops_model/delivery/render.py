@@ -17,7 +17,7 @@ from typing import Any
 
 from gitops_model import strict_yaml
 from gitops_model.delivery import desired, dvc, manifests, releases
-from gitops_model.delivery.git import Git
+from gitops_model.delivery.git import Git, masked
 from gitops_model.delivery.host import GRACE_SECONDS
 from gitops_model.delivery.manifests import Json, Released, Site
 from gitops_model.errors import BadArtifact, BadInput, Blocked
@@ -169,7 +169,7 @@ def _kserve(git: Git, options: Options) -> str:
 def _argo(git: Git, options: Options) -> str:
     task = Contract.load(git.root / "contract.yaml").task
     # A token in origin's address is not Argo CD's, and must not be committed.
-    origin = re.sub(r"^(https?://)[^/@]*@", r"\1", git.origin_url() or "")
+    origin = re.sub(r"^(https?://)\S*@", r"\1", git.origin_url() or "")
     namespace = options.namespace or task
     repo = options.repo or origin
     _require(options, ("branch", "path"), repo=repo, namespace=namespace)
@@ -225,7 +225,7 @@ def _require(options: Options, names: Iterable[str], **found: str) -> None:
     """Raises BadInput with every option that breaks its rule; `found` are values that may come from elsewhere."""
     values = {name: getattr(options, name) for name in names} | found
     problems = [
-        f"{_flag(name)}: {value!r} cannot be used; allowed: {RULES[name].words}. Example: {_flag(name)} "
+        f"{_flag(name)}: {masked(repr(value))} cannot be used; allowed: {RULES[name].words}. Example: {_flag(name)} "
         f"{RULES[name].example}"
         for name, value in values.items()
         if value is not None and not re.fullmatch(RULES[name].pattern, value, re.ASCII)

@@ -55,19 +55,18 @@ class Ray:
     ongoing: float = 2.0
     cpus: float = 1.0
 
-    @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> Ray:
-        """From `ray` in serving.yaml, which obeys the schema. Raises BadInput."""
-        found = Ray(**data)
-        if found.min_replicas > found.max_replicas:
-            raise BadInput(
-                f"serving.yaml: ray: min_replicas is {found.min_replicas} and max_replicas {found.max_replicas}; "
+    def problems(self) -> list[str]:
+        """What of `ray` in serving.yaml does not go together."""
+        found = []
+        if self.min_replicas > self.max_replicas:
+            found.append(
+                f"serving.yaml: ray: min_replicas is {self.min_replicas} and max_replicas {self.max_replicas}; "
                 "the first must not be larger."
             )
-        if 1 < found.min_replicas <= found.per_node:
-            raise BadInput(
-                f"serving.yaml: ray: all {found.min_replicas} replicas of a release may be on one node, and end with "
-                f"it. Write a per_node below {found.min_replicas}, or min_replicas: 1 to accept that."
+        if 1 < self.min_replicas <= self.per_node:
+            found.append(
+                f"serving.yaml: ray: all {self.min_replicas} replicas of a release may be on one node, and end with "
+                f"it. Write a per_node below {self.min_replicas}, or min_replicas: 1 to accept that."
             )
         return found
 
@@ -166,7 +165,7 @@ class Settings:
 
 
 def _ray(data: Mapping[str, Any]) -> Ray | None:
-    """Raises BadInput for settings of which one would be ignored."""
+    """From `engine` and `ray`, which obey the schema. Raises BadInput with all that does not go together."""
     settings, wanted = data.get("ray"), data.get("engine", "local") == "ray"
     if not wanted and settings is None:
         return None
@@ -177,12 +176,16 @@ def _ray(data: Mapping[str, Any]) -> Ray | None:
             "serving.yaml has engine: ray, and does not say where the cluster is. Add its head's address, "
             "e.g. ray: {address: '10.0.0.5:6379'}"
         )
+    found = Ray(**settings)
+    problems = found.problems()
     if data.get("workers", 1) != 1:
-        raise BadInput(
+        problems.append(
             f"serving.yaml has engine: ray and workers: {data['workers']}. The service in front of a cluster is one "
             "process, and the models run in replicas (ray: min_replicas, max_replicas). Write workers: 1."
         )
-    return Ray.from_dict(settings)
+    if problems:
+        raise BadInput(problems)
+    return found
 
 
 def address(settings: Mapping[str, Any]) -> str | None:

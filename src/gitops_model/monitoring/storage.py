@@ -47,7 +47,7 @@ def opened(place: str | Path) -> tuple[Any, str]:
 
 
 def _bucket(name: str) -> Any:
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    endpoint = _endpoint()
     return fs.S3FileSystem(
         endpoint_override=endpoint,
         # Amazon tells for each bucket; other servers have no regions, or take the one that is set.
@@ -109,6 +109,10 @@ def _words(error: Exception) -> str:
     return f"the storage{_where()} failed ({code}: {text}). Try again later."
 
 
+def _endpoint() -> str | None:
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+
+
 def _where() -> str:
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    endpoint = _endpoint()
     return f" at {endpoint}" if endpoint else ""

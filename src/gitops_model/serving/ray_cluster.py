@@ -8,7 +8,6 @@ routing table names it; it ends when nobody has needed it for a while.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import math
 import os
@@ -18,6 +17,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import ray
@@ -95,6 +95,18 @@ class Scored:
         raise TimeoutError("no replica answered in time")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    """An application of this service when the cluster was last looked at. `model`: None where an earlier one began it.
+
+    `status` is Ray Serve's word; `replicas` are those that run.
+    """
+
+    model: str | None
+    status: str
+    replicas: int
+
+
 class Cluster:
     """The cluster that serving.yaml names, as one service sees it."""
 
@@ -114,7 +126,7 @@ class Cluster:
         self._names: dict[str, str] = {}
         self._idle: dict[str, float] = {}
         self._problem: str | None = None
-        self._found: dict[str, Any] = {}
+        self._found: dict[str, Application] = {}
         self._nodes = 0
 
     def load(self, store: Layout, ref: Ref, *, trusted: Collection[str] = ()) -> Loaded:
@@ -146,14 +158,14 @@ class Cluster:
             with self._lock:
                 self._loading.discard(name)
         # A call that waits for another process never runs on the event loop, however quick.
-        return dataclasses.replace(found, row_seconds=math.inf)
+        return replace(found, row_seconds=math.inf)
 
     def state(self) -> dict[str, Any]:
         """For /status: what the cluster said when it was last looked at, and what is wrong with it in a sentence."""
         return {
             "address": self._ray.address,
             "nodes": self._nodes,
-            "applications": self._found,
+            "applications": {name: asdict(one) for name, one in self._found.items()},
             "problem": self._problem,
         }
 
@@ -271,14 +283,14 @@ class Cluster:
                 logger.info("ending application %s, which nobody needs", name)
                 serve.delete(name, _blocking=False)
         self._found = {
-            name: {
-                "model": self._names.get(name),
-                "status": found[name].status.value,
-                "replicas": sum(
+            name: Application(
+                model=self._names.get(name),
+                status=found[name].status.value,
+                replicas=sum(
                     each.replica_states.get("RUNNING", 0)
                     for each in found[name].deployments.values()
                 ),
-            }
+            )
             for name in sorted(mine)
         }
         least = self._ray.min_replicas
@@ -291,7 +303,7 @@ class Cluster:
         )
 
     def _running(self, name: str) -> int:
-        return int(self._found[name]["replicas"]) if name in self._found else 0
+        return self._found[name].replicas if name in self._found else 0
 
     def _lost(self, seconds: float, error: Exception) -> None:
         address = self._ray.address

@@ -58,6 +58,14 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     found.end()
 
 
+@pytest.fixture(autouse=True)
+def empty(request: Any) -> Iterator[None]:
+    """A service leaves its applications, whose replicas would take the processors from the next test."""
+    yield
+    if "nodes" in request.fixturenames:
+        request.getfixturevalue("nodes").tell("empty")
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")

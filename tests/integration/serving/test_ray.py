@@ -26,6 +26,7 @@ ALONE = (
     'ip link set lo up; exec "$@"',
     "sh",
 )
+MOST = 1800.0  # seconds; about ten minutes are usual
 RAY = importlib.util.find_spec("ray") is not None
 
 
@@ -41,7 +42,9 @@ def test_on_two_nodes(tmp_path: Path) -> None:
     # Ray's sockets have long names, and a socket's may have 107 characters.
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as short:
         env = {**os.environ, "RAY_TMPDIR": short, "RAY_USAGE_STATS_ENABLED": "0"}
-        found = subprocess.run([*ALONE, *words], cwd=ROOT, env=env, text=True, capture_output=True)
+        found = subprocess.run(
+            [*ALONE, *words], cwd=ROOT, env=env, text=True, capture_output=True, timeout=MOST
+        )
     print(found.stdout[-20_000:], found.stderr[-5_000:])
     assert found.returncode == 0
 

@@ -55,6 +55,16 @@ def test_what_would_be_ignored_or_makes_no_sense_is_refused(
         _load(tmp_path, text)
 
 
+def test_all_that_does_not_go_together_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as caught:
+        _load(
+            tmp_path,
+            f"engine: ray\nworkers: 2\n{ADDRESS}, min_replicas: 5, max_replicas: 4, per_node: 5}}",
+        )
+    said = str(caught.value)
+    assert "workers: 2" in said and "max_replicas 4" in said and "may be on one node" in said
+
+
 def test_what_the_page_shows_is_accepted(tmp_path: Path) -> None:
     page = (ROOT / "docs/ray.md").read_text()
     block = page.partition("```yaml\n")[2].partition("```")[0]
