@@ -261,6 +261,13 @@ TELL = (
     ),
     inside(
         "actions/publish.py",
+        "publish: what cannot be judged leaves no status",
+        '        client.set_status(repository, sha, state="error", description=told, url=job.run_url)\n',
+        "",
+        PUBLISH,
+    ),
+    inside(
+        "actions/publish.py",
         "publish: pending takes a verdict away",
         'if verdict.status == "pending" and runs.is_decided(repository, sha):',
         'if verdict.status == "none" and runs.is_decided(repository, sha):',

@@ -63,12 +63,22 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Exit 0 when status and comment say what the newest check found; 5 when GitHub refused."""
+    """Exit 0 when status and comment say what the newest check found; 5 when GitHub refused.
+
+    Raises what kept it from judging, once the status says so.
+    """
     job = Job.from_environ(os.environ)
     repository, started = runs.begin(job, options.run)
-    storage.write_credentials(Path(), os.environ)
-    verdict = judge(repository, started, job=job)
     sha = started["head_sha"]
+    try:
+        storage.write_credentials(Path(), os.environ)
+        verdict = judge(repository, started, job=job)
+    except Exception as error:
+        # Without a status the pull request would wait for ever, or keep a status that was set before.
+        said = str(error) if isinstance(error, GitopsError) else "Its log says why."
+        told = f"publish failed: {said}"
+        client.set_status(repository, sha, state="error", description=told, url=job.run_url)
+        raise
     if verdict.number is None and (started["event"], started["conclusion"]) == (
         "pull_request",
         "cancelled",

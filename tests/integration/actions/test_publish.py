@@ -300,6 +300,29 @@ def test_pending_takes_no_verdict_away(
     assert world.statuses == statuses
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(BadInput(["gates.yaml, line 3: margin"]), "margin"), (KeyError("base"), "Its log says why.")],
+)
+def test_a_publish_that_fails_says_so_where_the_pull_request_waits(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    def broken(*_: Any, **__: Any) -> publish.Verdict:
+        raise error
+
+    told: list[str] = []
+    monkeypatch.setattr(publish, "judge", broken)
+    monkeypatch.setattr(
+        client,
+        "set_status",
+        lambda _, sha, *, state, description, **__: told.extend([sha, state, description]),
+    )
+    with pytest.raises(type(error)):
+        publish.run(publish.Options(run=7))
+    assert told[:2] == [HEAD, "error"]
+    assert told[2].startswith("publish failed: ") and said in told[2]
+
+
 class Conversation:
     """The comments of one pull request, in place of those on GitHub."""
 
