@@ -51,7 +51,7 @@ def test_the_generated_readme_from_an_empty_folder_to_a_rollback(
     shell.type("sed -i 's/trees: 60/trees: 70/' params.yaml && make train check", root)
     shell.type("git add --all && git commit -qm 'More trees' && git push -q && make release", root)
 
-    *ways, status = ship.splitlines(keepends=True)
+    *ways, status, history = ship.splitlines(keepends=True)
     assert len(ways) == 3
     for way in ways:  # each is another way to ship it
         assert "production.yaml" in shell.type(way, root)
@@ -63,6 +63,7 @@ def test_the_generated_readme_from_an_empty_folder_to_a_rollback(
         assert '"flight-delay-v2"' in shell.type(ask.replace("8080", str(port)), root)
         shell.type(status, root)
         assert "flight-delay-v1" in shell.type(back, root)
+    assert "flight-delay-v2" in shell.type(history, root)
 
 
 def test_the_page_of_the_canary(warm: Warm, tmp_path: Path) -> None:
