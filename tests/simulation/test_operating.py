@@ -88,10 +88,13 @@ def test_the_first_gates_decide_about_an_equal_candidate_on_61_days(problem: str
     assert (found.passed, found.undecided) == (4, 0)
 
 
+# On the first day these rows judge the first release, too: whoever comes next is the second look, of which 150 test
+# sets show a little less. Both figures stand in docs/looks.md.
 @pytest.mark.slow
+@pytest.mark.parametrize(("look", "at_least"), [(1, 0.9), (2, 0.85)])
 @pytest.mark.parametrize("problem", ["binary", "multiclass", "regression"])
 def test_an_equal_candidate_on_the_examples_test_rows_is_decided(
-    problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    problem: str, look: int, at_least: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What the models of `make train` reach there.
     reached = {"binary": 0.7767, "multiclass": 0.6142, "regression": 31.9}[problem]
@@ -108,9 +111,10 @@ def test_an_equal_candidate_on_the_examples_test_rows_is_decided(
     )  # fmt: skip
     skilled = pair.reaching(contract.success.primary, reached)
     assert skilled is not None and len(pair.ground.labels) > 20_000
-    found = trials.counts(Trials(pair=skilled, contract=contract, gates=gates).run(150))
-    print(f"\n  equal candidates on the example's rows, {problem}: {found}", end="")
-    assert stats.binomtest(found.passed + found.failed, 150).proportion_ci(0.95).low >= 0.9
+    judged = Trials(pair=skilled, contract=contract, gates=gates, look=look)
+    found = trials.counts(judged.run(150))
+    print(f"\n  equal candidates on the example's rows, {problem}, look {look}: {found}", end="")
+    assert stats.binomtest(found.passed + found.failed, 150).proportion_ci(0.95).low >= at_least
 
 
 # The row in docs/gates.md is within these bounds.

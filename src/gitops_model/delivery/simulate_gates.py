@@ -46,6 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what both models' errors have in common (%(default)s: the same settings, trained anew)")  # fmt: skip
     add("--common", type=float, default=default.common, metavar="SHARE",
         help="how much of the rest moves whole days or groups (%(default)s)")  # fmt: skip
+    add("--look", type=int, default=default.look, metavar="NUMBER",
+        help="how many candidates the rows have judged by then, this one too (%(default)s)")  # fmt: skip
     add("--runs", type=int, default=default.runs, help="test sets a figure (%(default)s)")
     add("--seed", type=int, default=default.seed, help="(%(default)s)")
 
@@ -61,6 +63,7 @@ class Options:
     values: int = 5
     alike: float = 0.95
     common: float = 0.0005
+    look: int = 1
     runs: int = 300
     seed: int = 0
 
@@ -112,8 +115,8 @@ def _require_sensible(options: Options) -> None:
     units = options.days or options.groups or 2
     if options.rows is not None and options.rows < max(20, units):
         raise BadInput(f"--rows must be at least {max(20, units)}, and is {options.rows}.")
-    if not (units >= 2 and options.runs >= 20 and options.values >= 1):
-        raise BadInput("--days and --groups must be at least 2, --runs 20, --values 1.")
+    if not (units >= 2 and options.runs >= 20 and options.values >= 1 and options.look >= 1):
+        raise BadInput("--days and --groups must be at least 2, --runs 20, --values and --look 1.")
     shares = {"--alike": options.alike, "--common": options.common}
     for name, share in shares.items():
         if not 0 <= share < 1:
@@ -218,7 +221,7 @@ def report(
     )
     yield (
         f"candidates share {options.alike:.0%} of its errors. {options.runs:,} test sets a figure, from seed "
-        f"{options.seed}."
+        f"{options.seed}.{f' This is look {options.look} at its rows.' if options.look > 1 else ''}"
     )
     if left_out:
         yield f"Not simulated, because made-up models have no columns: {', '.join(left_out)}."
@@ -230,7 +233,12 @@ def report(
     )
     progress = Progress("simulating")
     judged = Trials(
-        pair=pair, contract=contract, gates=gates, seed=options.seed, step=progress.step
+        pair=pair,
+        contract=contract,
+        gates=gates,
+        seed=options.seed,
+        look=options.look,
+        step=progress.step,
     )
     equal = judged.run(options.runs)
     progress.end()

@@ -14,6 +14,7 @@ from scipy.special import ndtri
 from gitops_model.evaluation import decision, power, slices, verdict
 from gitops_model.evaluation.inputs import Answers, Facts, TestSet
 from gitops_model.evaluation.intervals import POWER
+from gitops_model.evaluation.ledger import Look
 from gitops_model.evaluation.made_up import FIRST_DAY, Drawn, Pair
 from gitops_model.evaluation.resampling import SEEDS
 from gitops_model.evaluation.rows import Rows
@@ -59,13 +60,14 @@ class Counts:
 class Trials:
     """A pair, judged by a contract and gates.yaml. The same number draws the same rows and noise for each candidate.
 
-    `step` is called after every trial.
+    Each is look number `look` at its test set. `step` is called after every trial.
     """
 
     pair: Pair
     contract: Contract
     gates: Gates
     seed: int = 0
+    look: int = 1
     step: Callable[[], None] = lambda: None
 
     def run(self, count: int, skill: float | Array | None = None) -> list[Check]:
@@ -77,12 +79,16 @@ class Trials:
         keys = self._keys[: len(labels)]
         group, time = self._columns(drawn)
         self.step()
+        # It seeds the resampling. A few seeds by turns, so that their resamples are drawn once.
+        sha256 = f"{number % SEEDS:012x}{0:052x}"
+        earlier = [
+            Look(test_sha256=sha256, candidate_sha256=f"{k:064x}") for k in range(1, self.look)
+        ]
         return verdict.evaluate(
             test=TestSet(
                 keys=keys,
                 labels=labels,
-                # It seeds the resampling. A few seeds by turns, so that their resamples are drawn once.
-                sha256=f"{number % SEEDS:012x}{0:052x}",
+                sha256=sha256,
                 slices={name: column[drawn.rows] for name, column in self._slices.items()},
                 group=group,
                 time=time,
@@ -91,7 +97,7 @@ class Trials:
             production=Answers(model="production", sha256="p" * 64, keys=keys, scores=production),
             contract=self.contract,
             gates=self.gates,
-            facts=Facts(train_keys=()),
+            facts=Facts(train_keys=(), looks=earlier),
             brief=True,
         )
 

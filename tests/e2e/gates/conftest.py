@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from ci_scripts.bake import bake, export
+from gitops_model.delivery import looks
 from tests.support.isolation import environment
 from tests.support.warm import Warm
 
@@ -141,9 +142,11 @@ def shipped(untouched: Repository, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def copy(made: Repository, folder: Path) -> Repository:
-    """A copy with a history and a cache of its own."""
+    """A copy with a history and a cache of its own, whose test rows have judged nobody yet, as after a month."""
     shutil.copytree(made.root, folder / made.root.name, symlinks=True)
-    return Repository(root=folder / made.root.name, home=made.home, commands=made.commands)
+    copied = Repository(root=folder / made.root.name, home=made.home, commands=made.commands)
+    copied.run("git", "update-ref", "-d", looks.OWN)
+    return copied
 
 
 @pytest.fixture

@@ -64,6 +64,19 @@ def test_every_gate_about_answers_has_a_line(
     assert max(map(len, lines)) <= 120
 
 
+@pytest.mark.parametrize("repository", ["binary"], indirect=True)
+def test_a_later_look_decides_less(repository: str, capsys: pytest.CaptureFixture[str]) -> None:
+    passes = []
+    for look in ("1", "4"):
+        words = ["simulate", "gates", "--rows", "700", "--values", "2", "--runs", "20", "--look"]
+        assert cli.main([*words, look]) == 0
+        out = capsys.readouterr().out
+        assert ("This is look 4 at its rows." in out) == (look == "4")
+        (primary,) = (line for line in out.splitlines() if line.startswith("primary"))
+        passes.append(float(primary.split()[4].rstrip("%")))
+    assert passes[0] > passes[1]
+
+
 OWN = """
 metrics:
   mine: {mean: abs(score - label), better: lower, margin: 2%}
