@@ -91,7 +91,7 @@ def validator_class() -> Any:
 
         def checked(validator: Any, wanted: Any, value: Any, rule: Json) -> Iterator[Any]:
             if not (isinstance(value, (list, dict)) and len(value) > rule.get(most, len(value))):
-                yield from plain(validator, wanted, value, rule)
+                yield from plain(validator, wanted, _named(value), rule)
 
         return checked
 
@@ -102,6 +102,7 @@ def validator_class() -> Any:
         "items": unless_too_many("items", "maxItems"),
         "propertyNames": unless_too_many("propertyNames", "maxProperties"),
         "additionalProperties": unless_too_many("additionalProperties", "maxProperties"),
+        "patternProperties": unless_too_many("patternProperties", "maxProperties"),
     }
     return extend(Draft202012Validator, rules, type_checker=types)  # type: ignore[no-untyped-call]
 
@@ -127,6 +128,13 @@ def problems(data: Any, *, kind: str, name: str, newer: bool = False) -> list[st
     # jsonschema reports each absent key by itself, and one sentence names them all.
     found = list(dict.fromkeys(f"{name}: {_sentence(error)}" for error in ordered))
     return [*found, f"{name}: has more problems, not listed here."] if more else found
+
+
+def _named(value: Any) -> Any:
+    """`value`; of a mapping, whose keys YAML may write as numbers, dates or nothing, all keys as text."""
+    if not isinstance(value, dict) or all(isinstance(key, str) for key in value):
+        return value
+    return {key if isinstance(key, str) else str(key): each for key, each in value.items()}
 
 
 def _repeated(items: list[Any]) -> Any:

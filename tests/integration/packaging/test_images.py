@@ -46,13 +46,17 @@ def build(stage: Stage, folder: Path, *, first: Path, installer: str = "pip") ->
                 else:
                     there.mkdir(parents=True, exist_ok=True)
                     shutil.copy(source, there)
-        elif one.name == "RUN" and re.match(r"pip|make", one.text):
+        elif one.name == "RUN" and re.match(r"(\w+=\S+ )*(pip|make) ", one.text):
             kept = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "PYTHON"))}
             text = re.sub(r"(?<![\w.])/(build|opt|root)\b", rf"{folder}/\1", one.text)
             done = subprocess.run(
                 ["sh", "-c", re.sub("^pip", installer, text)],
                 cwd=where,
-                env={**kept, "PATH": f"{first}:{os.environ['PATH']}"},
+                env={
+                    **kept,
+                    "PATH": f"{first}:{os.environ['PATH']}",
+                    "GIT_CONFIG_SYSTEM": str(folder / "gitconfig"),
+                },
                 capture_output=True,
                 text=True,
             )
@@ -125,6 +129,20 @@ def test_the_agent_image_holds_git_and_dvc_and_no_training_stack(tmp_path: Path)
     assert done.stdout.strip() == "['dvc', 'requests']"
     done = subprocess.run([bin_ / "gitops-model", "deploy", "--help"], capture_output=True)
     assert done.returncode == 0 and b"--url" in done.stdout
+    # git hears of the token from the image's settings.
+    done = subprocess.run(
+        ["git", "credential", "fill"],
+        env={
+            "PATH": os.environ["PATH"],
+            "GIT_CONFIG_SYSTEM": str(tmp_path / "gitconfig"),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GITHUB_TOKEN": "t0ken",
+        },
+        input=b"protocol=https\nhost=github.com\n\n",
+        capture_output=True,
+        check=True,
+    )
+    assert b"\npassword=t0ken\n" in done.stdout
 
 
 @pytest.fixture

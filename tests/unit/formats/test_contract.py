@@ -42,6 +42,16 @@ def test_a_contradiction_is_refused(problem: str, path: str, value: Any, sentenc
     assert any(sentence in found for found in caught.value.problems), caught.value.problems
 
 
+@pytest.mark.parametrize("key", [float("inf"), 5, None, True])
+@pytest.mark.parametrize("place", [(), ("success",)])
+def test_a_key_that_is_no_text_is_an_unknown_one(key: Any, place: tuple[str, ...]) -> None:
+    contract = copy.deepcopy(dict(with_place("task", "other")))
+    part = contract[place[0]] if place else contract
+    part[key] = 3
+    with pytest.raises(BadInput, match=f"unknown key '{key}'"):
+        parse_contract(contract)
+
+
 @pytest.mark.parametrize(
     ("path", "value", "same"),
     [
