@@ -59,14 +59,3 @@ def test_without_the_extra_the_service_says_what_to_install(tmp_path: Path) -> N
     assert process.stdout is not None
     process.stdout.close()
     assert "Ray is not installed here. Write the line gitops-model[serving,ray]" in server.log()
-
-
-def test_nothing_of_it_is_imported_where_it_is_not_chosen(tmp_path: Path) -> None:
-    code = (
-        "import sys, pathlib, asyncio; from gitops_model.formats.serving import Settings; "
-        "from gitops_model.serving.app import create_app; "
-        "create_app(Settings(host='', port=0, store=pathlib.Path('nowhere'))); "
-        "print([n for n in sys.modules if n.split('.')[0] == 'ray' or 'ray_cluster' in n])"
-    )
-    found = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True)
-    assert found.stdout == "[]\n"
