@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,15 @@ def test_without_the_extra_the_service_says_what_to_install(tmp_path: Path) -> N
     assert process.stdout is not None
     process.stdout.close()
     assert "Ray is not installed here. Write the line gitops-model[serving,ray]" in server.log()
+
+
+@pytest.mark.skipif(RAY, reason="gitops-model[ray] is installed")
+def test_without_the_extra_the_bench_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.bench import bench_ray
+
+    monkeypatch.setattr(sys, "argv", ["bench_ray"])
+    bench_ray.main()
+    (said,) = capsys.readouterr().out.splitlines()
+    assert "Ray, which is not installed" in said and said.endswith("'ray[serve]'")
