@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from tests.bench import scale_picture
 from tests.bench.bench_peers import ask, spent
 from tests.support import alone, paced
 from tests.support.factories import REQUEST
-from tests.support.processes import all_processor_seconds
+from tests.support.processes import all_processor_seconds, machine_seconds
 from tests.support.ray_nodes import Nodes
 from tests.support.server import Server, Store, running
 
@@ -52,7 +53,7 @@ NO_NETWORK = (
 class Rate:
     """`model` on so many `workers`: requests a second, CPU milliseconds of all processes but the callers' for each.
 
-    `service` of `cpu` are those of the service in front. `load`: the machine's load average before it was measured.
+    `service` of `cpu` are those of the service in front. `others`: processors that were busy for somebody else.
     """
 
     model: str
@@ -60,17 +61,17 @@ class Rate:
     rate: float
     cpu: float
     service: float
-    load: float
+    others: float
 
     def __str__(self) -> str:
         return (
             f"| {self.model} | {self.workers} | {self.rate:.0f} | {self.cpu:.1f} | {self.service:.1f} | "
-            f"{self.rate * self.cpu / 1000:.2f} | {self.load:.1f} |"
+            f"{self.rate * self.cpu / 1000:.2f} | {self.others:.2f} |"
         )
 
 
 HEAD = """\
-| a call takes | workers | requests a second | CPU ms a request | of it the service | processors busy | load before |
+| a call takes | workers | requests a second | CPU ms a request | of it the service | processors busy | by others |
 |---|---|---|---|---|---|---|"""
 
 
@@ -158,11 +159,11 @@ def _measured(server: Server, model: str, workers: int, seconds: float) -> Rate:
         f"Content-Length: {len(body)}\r\n\r\n{body}"
     ).encode()
     assert server.process is not None
-    load = os.getloadavg()[0]
     ask(server.port, CALLERS, request, WARM_SECONDS)
-    all_before, service_before = _all(), spent(server.process.pid)
+    before = _all(), spent(server.process.pid), _others(), time.monotonic()
     count, _ = ask(server.port, CALLERS, request, seconds)
-    cpu, service = _all() - all_before, spent(server.process.pid) - service_before
+    after = _all(), spent(server.process.pid), _others(), time.monotonic()
+    cpu, service, others, wall = (b - a for a, b in zip(before, after, strict=True))
     return Rate(
         model=model,
         workers=workers,
@@ -170,8 +171,15 @@ def _measured(server: Server, model: str, workers: int, seconds: float) -> Rate:
         rate=(count - CALLERS) / seconds,
         cpu=1000 * cpu / count,
         service=1000 * service / count,
-        load=load,
+        others=others / wall,
     )
+
+
+def _others() -> float:
+    """Seconds of what runs outside of this namespace."""
+    # The callers, who have ended, are among the children.
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return machine_seconds() - all_processor_seconds() - used.ru_utime - used.ru_stime
 
 
 def _all() -> float:

@@ -42,6 +42,14 @@ def processor_seconds(pid: int) -> float:
     return total / 1e9
 
 
+def machine_seconds() -> float:
+    """What all processors of the machine were busy for, since it started."""
+    user, nice, system, _idle, _waiting, *interrupts = map(
+        int, Path("/proc/stat").read_text().split(maxsplit=9)[1:9]
+    )
+    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
+
+
 def all_processor_seconds() -> float:
     """What all processes that are there have used, those of a namespace where this one has its own."""
     ticks = 0
