@@ -101,8 +101,9 @@ bench: env ## Measure everything the README gives a figure for, side by side wit
 	@python -m ci_scripts.bench
 	@python -m ci_scripts.bench_monitor
 
-bench-scale: env ## The monitor over 1, 10 and 100 million rows in a bucket, into docs/scale.svg: minutes, and 4 GB in TMPDIR
+bench-scale: env ## The monitor over 1, 10 and 100 million rows in a bucket, a model on 1, 2 and 4 Ray workers, into docs/: minutes, 4 GB in TMPDIR
 	@python -m tests.bench.bench_scale --picture docs/scale.svg
+	@python -m tests.bench.bench_ray --picture docs/ray_scale.svg
 
 run-lengths: env ## How long the monitor and its peers stay quiet and how soon they speak, into docs/monitoring.md: a quarter of an hour
 	@python -m ci_scripts.run_lengths --write

@@ -227,4 +227,11 @@ LOG = (
         "buffer_size=1 << 16, pre_buffer=False)",
         f"{BUCKET}::test_only_the_days_and_columns_that_are_asked_for_are_fetched",
     ),
+    inside(
+        "delivery/compare.py",
+        "bucket: compare looks into the folder alone",
+        "service.log_places(Path(), options.log or settings.log)",
+        "(service.log_folder(Path()),)",
+        "tests/integration/monitoring/test_compare_in_a_bucket.py",
+    ),
 )

@@ -53,4 +53,19 @@ ON_RAY = (
         "    if not wanted:\n        return None\n    if False:\n        raise BadInput",
         SETTINGS,
     ),
+    inside(
+        "serving/applications.py",
+        "ray: one replica is said to be all of them",
+        "has {running} of {wanted} replicas",
+        "has {running} of {running} replicas",
+        APPLICATIONS,
+    ),
+    inside(
+        "delivery/status.py",
+        "status: a service that is not whole is called well",
+        "            if report.troubles\n",
+        "            if False\n",
+        "tests/integration/delivery/test_canary.py"
+        "::test_status_does_not_call_well_what_is_not_whole",
+    ),
 )

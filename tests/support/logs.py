@@ -12,6 +12,7 @@ import numpy as np
 from tests.support.factories import CARRIERS
 
 SHA = "a" * 64
+SHADOW = "flight-delay-v2"
 
 
 def record(number: int = 0, **changes: Any) -> dict[str, Any]:
@@ -21,6 +22,21 @@ def record(number: int = 0, **changes: Any) -> dict[str, Any]:
         "time": "2026-11-20T08:00:00.000Z", "request_id": f"r{number}", "row": 0, "model": "flight-delay-v1",
         "sha256": SHA, "route": "stable", "key": None, "inputs": inputs, "imputed": [],
         "output": {"delayed": False, "probability": 0.2}, "latency_ms": 0.3,
+    } | changes  # fmt: skip
+
+
+def shadowed(
+    number: int, before: float | None, after: float | None, *, outcome: str = "", **changes: Any
+) -> dict[str, Any]:
+    """A shadow's record of one row: the probability answered, and that of SHADOW."""
+    answered = {"delayed": (before or 0) >= 0.5, "probability": before}
+    output = None if after is None else {"delayed": after >= 0.5, "probability": after}
+    same = output is not None and output["delayed"] == answered["delayed"]
+    return record(number, route="shadow", model=SHADOW, sha256="b" * 64, output=output) | {
+        "answered": {"model": "flight-delay-v1", "route": "stable", "output": answered},
+        "outcome": outcome or ("same" if same else "other"),
+        "difference": None if outcome or before is None or after is None else after - before,
+        "said": None,
     } | changes  # fmt: skip
 
 

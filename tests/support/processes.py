@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 
@@ -39,3 +40,20 @@ def processor_seconds(pid: int) -> float:
         with contextlib.suppress(OSError):
             total += int(task.read_text().split()[0])
     return total / 1e9
+
+
+def machine_seconds() -> float:
+    """What all processors of the machine were busy for, since it started."""
+    user, nice, system, _idle, _waiting, *interrupts = map(
+        int, Path("/proc/stat").read_text().split(maxsplit=9)[1:9]
+    )
+    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
+
+
+def all_processor_seconds() -> float:
+    """What all processes that are there have used, those of a namespace where this one has its own."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            ticks += sum(map(int, _words(int(path.name))[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")

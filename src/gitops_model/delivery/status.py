@@ -86,7 +86,7 @@ class Serving:
 class Report:
     """Everything `status` knows. `problems` is empty exactly when the command exits with 0.
 
-    `serving` is None before the first release ships.
+    `serving` is None before the first release ships. `troubles`: what of the service is not whole, while it answers.
     """
 
     commit: str
@@ -97,6 +97,7 @@ class Report:
     serving: Serving | None
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
+    troubles: tuple[str, ...]
     problems: tuple[str, ...]
 
 
@@ -124,7 +125,7 @@ def look(git: Git, goal: deploy.Target, *, ref: str | None = None) -> Report:
         problems.append(
             f"the store {goal.store.folder} does not hold what is desired. Run: make deploy"
         )
-    live, problem, notes = _live(goal, pointer)
+    live, problem, notes, troubles = _live(goal, pointer)
     if problem:
         problems.append(problem)
     return Report(
@@ -136,6 +137,7 @@ def look(git: Git, goal: deploy.Target, *, ref: str | None = None) -> Report:
         serving=None if pointer.stable is None else _serving(git, wanted.commit, pointer.stable),
         lines=lines,
         notes=(*wanted.notes, *notes, *_watched(git, pointer)),
+        troubles=troubles,
         problems=tuple(problems),
     )
 
@@ -214,35 +216,40 @@ def _line(git: Git, store: Store, role: str, ref: Ref, wanted: Desired) -> Line:
     return Line(role=role, model=ref.model, sha256=ref.sha256, source=source, problem=problem)
 
 
-def _live(goal: deploy.Target, pointer: Pointer) -> tuple[str, str | None, tuple[str, ...]]:
-    """What the service serves in words, the problem with it, and what it says of the canary."""
+def _live(
+    goal: deploy.Target, pointer: Pointer
+) -> tuple[str, str | None, tuple[str, ...], tuple[str, ...]]:
+    """What the service serves in words, the problem with it, what it says of the canary, and what is not whole."""
     url = goal.url
     if url is None:
         return (
             "unknown",
             "serving.yaml has port: 0, so the service cannot be asked; set port, or url.",
             (),
+            (),
         )
     try:
         state = service.status(url)
     except ExternalFailure as error:
-        return "unknown", str(error), ()
+        return "unknown", str(error), (), ()
     if state is None:
-        return "no service", service.absent(url, edited=goal.edited), ()
+        return "no service", service.absent(url, edited=goal.edited), (), ()
     live = Pointer.from_dict({**state["live"]}, name=f"{url}/status")
     words = describe(live)
     target = pointer.to_dict()
     found = live.to_dict()
     differing = [role for role in ("stable", "canary", "shadow") if found[role] != target[role]]
-    notes = (*canary.notes(state, pointer), *missing_workers(state), *troubled_cluster(state))
+    notes = canary.notes(state, pointer)
+    troubles = (*missing_workers(state), *troubled_cluster(state))
     if not differing:
-        return words, None, notes
+        return words, None, notes, troubles
     sentence = (
         state["errors"][0]["sentence"]
         if state["errors"]
         else "the service is not there yet, or `make deploy` did not run."
     )
-    return words, f"desired and live differ in {', '.join(differing)}: {sentence}", notes
+    problem = f"desired and live differ in {', '.join(differing)}: {sentence}"
+    return words, problem, notes, troubles
 
 
 def missing_workers(state: Mapping[str, Any]) -> tuple[str, ...]:
@@ -313,11 +320,15 @@ def text(report: Report) -> str:
     if back is None:
         lines.append(f"{BACK:<17}none: nothing served before")
     lines.append("")
-    lines += [f"note: {note}" for note in report.notes]
+    lines += [f"note: {note}" for note in (*report.notes, *report.troubles)]
     lines += [f"problem: {problem}" for problem in report.problems]
     if not report.problems:
         more = f"; `make rollback` brings {back} back" if back else ""
-        lines.append(f"All is well: what is desired is live{more}.")
+        lines.append(
+            f"What is desired is live{more}, but the service is not whole: see the note above."
+            if report.troubles
+            else f"All is well: what is desired is live{more}."
+        )
     return "\n".join(lines)
 
 

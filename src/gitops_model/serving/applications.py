@@ -42,6 +42,15 @@ def idle_since(
     return {name: before.get(name, now) for name in found if name not in needed}
 
 
+def too_few(model: str, *, running: int, wanted: int, nodes: int) -> str:
+    """What to say of a release of which fewer replicas run than should, on a cluster of so many nodes."""
+    those = {0: "Nothing answers for it until one runs", 1: "The one that runs answers for all"}
+    return (
+        f"{model} has {running} of {wanted} replicas; the cluster has {nodes} node{'s' * (nodes != 1)}. "
+        f"{those.get(running, 'Those that run answer for all')}; Ray starts more where a node has room."
+    )
+
+
 def to_end(idle: Mapping[str, float], *, now: float, kept: float = KEPT_SECONDS) -> list[str]:
     """The applications that nobody needed for so long that they end."""
     return sorted(name for name, since in idle.items() if now - since >= kept)

@@ -139,6 +139,7 @@ class Cluster:
         name = applications.name_of(self._ray, ref.sha256, trusted=types)
         with self._lock:
             self._loading.add(name)
+            self._names[name] = ref.model
         try:
             self._join()
             self._start(name, (str(store.folder.absolute()), ref.model, ref.sha256, types))
@@ -148,7 +149,7 @@ class Cluster:
             found = loader.ready(bundle, trusted=trusted, model=model)
             model.row_seconds = found.row_seconds
             with self._lock:
-                self._models[name], self._names[name] = model, ref.model
+                self._models[name] = model
         except (ConnectionError, TimeoutError, RayError, RayServeException) as error:
             raise BadArtifact(
                 f"the Ray cluster at {self._ray.address} does not answer: {_words(error)}",
@@ -296,8 +297,12 @@ class Cluster:
         least = self._ray.min_replicas
         few = [name for name in sorted(routed) if self._running(name) < least]
         self._say(
-            f"{self._names.get(few[0], few[0])} has {self._running(few[0])} of {least} replicas on the cluster's "
-            f"{self._nodes} nodes; they answer for the others."
+            applications.too_few(
+                self._names[few[0]],
+                running=self._running(few[0]),
+                wanted=least,
+                nodes=self._nodes,
+            )
             if few
             else None
         )
@@ -342,7 +347,7 @@ def _within(seconds: float, work: Callable[[], Any]) -> Any:
     thread.start()
     thread.join(seconds)
     if not done:
-        raise TimeoutError("no answer")
+        raise TimeoutError(f"nothing came within {seconds:g} s")
     return done[0]
 
 

@@ -221,3 +221,24 @@ def test_status_says_what_is_wrong_with_a_cluster() -> None:
     )
     assert status.troubled_cluster({"ray": {"problem": None}}) == ()
     assert status.troubled_cluster({}) == ()
+
+
+def test_status_does_not_call_well_what_is_not_whole() -> None:
+    report = status.Report(
+        commit="c" * 40,
+        desired="flight-delay-v1",
+        stored="flight-delay-v1",
+        live="flight-delay-v1",
+        freeze=None,
+        serving=None,
+        lines=(),
+        notes=("the monitor never ran.",),
+        troubles=(),
+        problems=(),
+    )
+    assert status.text(report).endswith("\nAll is well: what is desired is live.")
+    said = status.text(replace(report, troubles=("1 of 2 workers of the service serve.",)))
+    assert said.endswith(
+        "\nnote: the monitor never ran.\nnote: 1 of 2 workers of the service serve.\n"
+        "What is desired is live, but the service is not whole: see the note above."
+    )

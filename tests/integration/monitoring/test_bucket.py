@@ -19,7 +19,7 @@ from gitops_model.errors import BadInput, ExternalFailure
 from gitops_model.monitoring import asked, labels, parts, records, sending
 from gitops_model.monitoring import storage as storage_of
 from tests.support import logs
-from tests.support.buckets import BUCKET, Storage, storage
+from tests.support.buckets import BUCKET, Storage
 from tests.support.closed_days import close
 from tests.support.factories import make_contract
 from tests.support.isolation import isolation
@@ -27,29 +27,6 @@ from tests.support.isolation import isolation
 TO = f"s3://{BUCKET}/flights"
 DAY = "2026-11-20"
 LATER = datetime(2026, 11, 25, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
-    with isolation(tmp_path_factory.mktemp("home")), storage() as made:
-        yield made
-
-
-@pytest.fixture
-def bucket(server: Storage, tmp_path: Path) -> Iterator[Storage]:
-    """The server, its bucket empty, its keys in the environment."""
-    client = server.client()
-    for name in server.objects():
-        client.delete_object(Bucket=BUCKET, Key=name)
-    for one in client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", ()):
-        client.abort_multipart_upload(Bucket=BUCKET, Key=one["Key"], UploadId=one["UploadId"])
-    server.cut = server.hang = None
-    server.asked.clear()
-    with isolation(tmp_path / "home") as patch:
-        for name, value in server.env.items():
-            patch.setenv(name, value)
-        yield server
-    server.cut = server.hang = None
 
 
 @pytest.fixture

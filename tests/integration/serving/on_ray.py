@@ -5,7 +5,6 @@ The numbers are for a machine of two cores: RAY_KEYS, RAY_REQUESTS, RAY_RATE and
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -25,6 +24,7 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError
 from gitops_model.runtime.calls import Call
 from gitops_model.serving.ray_cluster import Scored
 from tests.support.factories import REQUEST
+from tests.support.processes import all_processor_seconds
 from tests.support.ray_nodes import Nodes
 from tests.support.server import Server, Store, running
 from tests.support.switched import Outcome, answers_of, logged, stream
@@ -169,25 +169,18 @@ def _costs(service: Server, single: Server) -> None:
     for _ in range(ROUNDS):
         for server, rounds in found.items():
             connection = HTTPConnection("127.0.0.1", server.port)
-            began, busy = time.monotonic(), _cpu() - time.process_time()
+            began, busy = time.monotonic(), all_processor_seconds() - time.process_time()
             for number in range(REQUESTS_A_ROUND):
                 _bytes(connection, number)
-            spent, busy = time.monotonic() - began, _cpu() - time.process_time() - busy
+            spent, busy = (
+                time.monotonic() - began,
+                all_processor_seconds() - time.process_time() - busy,
+            )
             connection.close()
             rounds.append((1000 * spent / REQUESTS_A_ROUND, 1000 * busy / REQUESTS_A_ROUND))
     for server, name in ((service, "on the cluster"), (single, "on one machine")):
         times, cpus = zip(*found[server], strict=True)
         print(f"{name}: {median(times):.2f} ms a request, {median(cpus):.2f} ms of CPU")
-
-
-def _cpu() -> float:
-    """Seconds of CPU of all processes of this namespace."""
-    ticks = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = stat.read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _bytes(connection: HTTPConnection, number: int) -> bytes:

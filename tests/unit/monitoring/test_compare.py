@@ -22,24 +22,8 @@ from tests.support import logs
 from tests.support.factories import contract_dict, make_contract
 
 TODAY = datetime.now(UTC).date().isoformat()
-SHADOW = "flight-delay-v2"
 COSTS = {"primary": "roc_auc", "risk": "expected_cost",
          "costs": {"false_positive": 1, "false_negative": 4}}  # fmt: skip
-
-
-def seen(
-    number: int, before: float | None, after: float | None, *, outcome: str = "", **changes: Any
-) -> dict[str, Any]:
-    """A shadow's record of one row: the probability answered, and the shadow's."""
-    answered = {"delayed": (before or 0) >= 0.5, "probability": before}
-    output = None if after is None else {"delayed": after >= 0.5, "probability": after}
-    same = output is not None and output["delayed"] == answered["delayed"]
-    return logs.record(number, route="shadow", model=SHADOW, sha256="b" * 64, output=output) | {
-        "answered": {"model": "flight-delay-v1", "route": "stable", "output": answered},
-        "outcome": outcome or ("same" if same else "other"),
-        "difference": None if outcome or before is None or after is None else after - before,
-        "said": None,
-    } | changes  # fmt: skip
 
 
 def read(folder: Path, contract: Contract) -> dict[str, compare.Counted]:
@@ -56,12 +40,14 @@ def report(
     folder: Path, rows: Iterable[Mapping[str, Any] | str], contract: Contract | None = None
 ) -> ShadowReport:
     logs.write(folder, TODAY, rows)
-    return read(folder, contract or make_contract(success=COSTS))[SHADOW].report()
+    return read(folder, contract or make_contract(success=COSTS))[logs.SHADOW].report()
 
 
 def test_agreement_differences_and_cost(tmp_path: Path) -> None:
-    rows = [seen(n, 0.2, 0.3) for n in range(90)]
-    rows += [seen(90 + n, 0.4, 0.6) for n in range(6)] + [seen(96 + n, 0.9, 0.1) for n in range(4)]
+    rows = [logs.shadowed(n, 0.2, 0.3) for n in range(90)]
+    rows += [logs.shadowed(90 + n, 0.4, 0.6) for n in range(6)] + [
+        logs.shadowed(96 + n, 0.9, 0.1) for n in range(4)
+    ]
     rows += [logs.record(n) for n in range(50)]
     found = report(tmp_path, rows)
     every = found.groups[0]
@@ -83,16 +69,16 @@ def test_agreement_differences_and_cost(tmp_path: Path) -> None:
 
 def test_what_was_not_compared_is_counted_apart(tmp_path: Path) -> None:
     rows = [
-        seen(0, 0.2, 0.3),
-        seen(1, 0.2, None, outcome="refused", said="hour is 23; allowed: 0 to 17."),
-        seen(
+        logs.shadowed(0, 0.2, 0.3),
+        logs.shadowed(1, 0.2, None, outcome="refused", said="hour is 23; allowed: 0 to 17."),
+        logs.shadowed(
             2, 0.2, None, outcome="refused", said="rows[7]: carrier is 'Mrs. Smith'; allowed: AA."
         ),
-        seen(3, 0.2, None, outcome="failed"),
-        seen(4, 0.2, 0.3, outcome="uncomparable"),
-        seen(5, 0.2, 0.3, outcome="no such word"),
-        seen(6, 0.2, 0.3) | {"request_id": "golden-6"},
-        seen(7, 0.2, 0.3) | {"difference": "far"},
+        logs.shadowed(3, 0.2, None, outcome="failed"),
+        logs.shadowed(4, 0.2, 0.3, outcome="uncomparable"),
+        logs.shadowed(5, 0.2, 0.3, outcome="no such word"),
+        logs.shadowed(6, 0.2, 0.3) | {"request_id": "golden-6"},
+        logs.shadowed(7, 0.2, 0.3) | {"difference": "far"},
     ]
     found = report(tmp_path, rows)
     assert found.outcomes == {"same": 1, "other": 0, "refused": 2, "failed": 1, "uncomparable": 3}
@@ -107,7 +93,7 @@ def test_slices_are_told_apart_and_bounded(tmp_path: Path) -> None:
             carrier = None if number % 10 == 9 else "AA" if number % 2 else f"X{number}"
             inputs = logs.record()["inputs"] | {"carrier": carrier}
             after = 0.7 if carrier == "AA" else 0.3
-            yield seen(number, 0.2, after, inputs=inputs)
+            yield logs.shadowed(number, 0.2, after, inputs=inputs)
 
     data = contract_dict() | {"slices": ["carrier", "region"]}
     contract = Contract.parse(strict_yaml.dump(data), name="contract.yaml")
@@ -122,7 +108,7 @@ def test_slices_are_told_apart_and_bounded(tmp_path: Path) -> None:
 
 
 def test_the_most_different_rows_are_named_without_their_inputs(tmp_path: Path) -> None:
-    found = report(tmp_path, [seen(n, 0.1, 0.1 + n / 1000) for n in range(200)])
+    found = report(tmp_path, [logs.shadowed(n, 0.1, 0.1 + n / 1000) for n in range(200)])
     assert [row.request_id for row in found.most_different] == [
         f"r{n}" for n in range(199, 189, -1)
     ]
@@ -148,7 +134,7 @@ def test_other_problems(problem: str, tmp_path: Path) -> None:
             "probabilities": {"on_time": 0.1, "late": 0.4, "very_late": 0.5},
         }
         difference = 0.2
-    row = seen(1, 0.1, 0.1) | {
+    row = logs.shadowed(1, 0.1, 0.1) | {
         "output": output, "outcome": "other", "difference": difference,
         "answered": {"model": "flight-delay-v1", "route": "stable", "output": answered},
     }  # fmt: skip
@@ -171,7 +157,11 @@ def test_two_days(tmp_path: Path) -> None:
         for one in logs.traffic(rng, 2000):
             p = min(1.0, one["output"]["probability"] + more)
             rows.append(one | {"output": {"delayed": p >= 0.5, "probability": p}})
-        logs.write(tmp_path, day, [*rows, seen(1, 0.1, 0.9), logs.record(1, request_id="golden-1")])
+        logs.write(
+            tmp_path,
+            day,
+            [*rows, logs.shadowed(1, 0.1, 0.9), logs.record(1, request_id="golden-1")],
+        )
         log = records.Log(tmp_path)
         schema = compare.decided(contract).append(compare.shadow_shape(contract).field("model"))
         parts = log.parts(first=date.fromisoformat(day), last=date.fromisoformat(day))
@@ -221,10 +211,14 @@ def test_the_command_takes_the_pointer_s_shadow_or_the_latest(
     folder = project / "logs/predictions"
     with pytest.raises(CannotEvaluate, match="has no rows of a shadow"):
         command.run(command.Options())
-    logs.write(folder, TODAY, [seen(1, 0.1, 0.2), seen(2, 0.1, 0.9) | {"model": "flight-delay-v3"}])
+    logs.write(
+        folder,
+        TODAY,
+        [logs.shadowed(1, 0.1, 0.2), logs.shadowed(2, 0.1, 0.9) | {"model": "flight-delay-v3"}],
+    )
     assert command.run(command.Options()) == 0
     assert "flight-delay-v3 as shadow" in capsys.readouterr().out
-    assert command.run(command.Options(model=SHADOW)) == 0
+    assert command.run(command.Options(model=logs.SHADOW)) == 0
     assert "agrees on 100.0 %" in capsys.readouterr().out
     assert "flight-delay-v2 as shadow" in Path("reports/compare.md").read_text()
     pointed = Pointer(
@@ -252,7 +246,7 @@ def test_the_command_compares_two_days(project: Path, capsys: pytest.CaptureFixt
 def test_a_broken_record_is_named_and_the_others_count(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [seen(1, 0.1, 0.2), '{"torn\n', seen(2, 0.1, 0.9)]
+    rows = [logs.shadowed(1, 0.1, 0.2), '{"torn\n', logs.shadowed(2, 0.1, 0.9)]
     logs.write(project / "logs/predictions", TODAY, rows)
     assert command.run(command.Options()) == 0
     said = capsys.readouterr().out

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_model.formats.serving import Ray
-from gitops_model.serving.applications import idle_since, name_of, own, to_end
+from gitops_model.serving.applications import idle_since, name_of, own, to_end, too_few
 
 RAY = Ray(address="127.0.0.1:6379", name="flights")
 SHA = "4e2fab12cd34" + "0" * 52
@@ -55,3 +55,15 @@ def test_an_application_ends_only_when_nobody_needed_it_at_any_look_for_so_long(
             assert any(name in n or name not in f for f, n in looks[max(0, now - 3) : now]) or (
                 now < 3
             )
+
+
+def test_what_is_said_of_too_few_replicas() -> None:
+    ends = "; Ray starts more where a node has room."
+    assert too_few("flights-v1", running=1, wanted=2, nodes=1) == (
+        f"flights-v1 has 1 of 2 replicas; the cluster has 1 node. The one that runs answers for all{ends}"
+    )
+    assert too_few("flights-v1", running=2, wanted=3, nodes=2) == (
+        f"flights-v1 has 2 of 3 replicas; the cluster has 2 nodes. Those that run answer for all{ends}"
+    )
+    none = too_few("flights-v1", running=0, wanted=3, nodes=2)
+    assert f"2 nodes. Nothing answers for it until one runs{ends}" in none
