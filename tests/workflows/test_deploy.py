@@ -173,7 +173,6 @@ def test_three_merges_in_a_moment_and_three_deploys_at_once(served: World, host:
     )
     newer, older = pointers(served)
     seen: set[str | None] = set()
-    began = time.monotonic()
     # No concurrency group holds the runs back here. The store is kept busy until all three have begun.
     with (host.store / ".lock").open("w") as lock, ThreadPoolExecutor(3) as pool:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -181,7 +180,6 @@ def test_three_merges_in_a_moment_and_three_deploys_at_once(served: World, host:
         for number, text in enumerate((older, newer, older + "# once more\n"), start=1):
             runs.append(pool.submit(served.run, "deploy.yml", ship(served, text)))
             Host.until(lambda n=number: len(deployments(served)) == n)  # type: ignore[misc]
-        assert time.monotonic() - began < 5
         fcntl.flock(lock, fcntl.LOCK_UN)
         while not all(run.done() for run in runs):
             seen.add(host.commit())
