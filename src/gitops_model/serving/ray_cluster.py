@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -118,6 +118,7 @@ class Cluster:
         self._patience = PATIENCE * settings.load_seconds
         self._leave = leave
         self._lock = threading.Lock()
+        self._handing_over = threading.Lock()
         self._joined = False
         self._node = ""
         # What is routed, or in the hands of a request; and what is being loaded.
@@ -143,9 +144,9 @@ class Cluster:
         try:
             self._join()
             self._start(name, (str(store.folder.absolute()), ref.model, ref.sha256, types))
-            model = Scored(
-                serve.get_app_handle(name).options(method_name="predict"), seconds=self._seconds
-            )
+            with self._asking():
+                handle = serve.get_app_handle(name).options(method_name="predict")
+            model = Scored(handle, seconds=self._seconds)
             found = loader.ready(bundle, trusted=trusted, model=model)
             model.row_seconds = found.row_seconds
             with self._lock:
@@ -221,8 +222,32 @@ class Cluster:
             time.sleep(WAIT_SECONDS)
 
     def _run(self, name: str, arguments: tuple[object, ...]) -> None:
+        with self._asking():
+            serve.run_many(
+                [
+                    serve.RunTarget(
+                        self._deployment().bind(*arguments), name=name, route_prefix=None
+                    )
+                ],
+                wait_for_ingress_deployment_creation=False,
+                wait_for_applications_running=False,
+            )
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Ray fails in its own pickling where two threads hand something over at once. Raises ConnectionError.
+
+        Whatever it raises says nothing of the bundle, whose trial passed: it is tried again.
+        """
+        try:
+            with self._handing_over:
+                yield
+        except Exception as error:
+            raise ConnectionError(_words(error)) from error
+
+    def _deployment(self) -> Any:
         settings = self._ray
-        deployment = serve.deployment(
+        return serve.deployment(
             Replica,
             name="Replica",
             autoscaling_config={
@@ -241,17 +266,6 @@ class Cluster:
             health_check_timeout_s=10,
             graceful_shutdown_timeout_s=self._seconds + 1,
         )
-        target = serve.RunTarget(deployment.bind(*arguments), name=name, route_prefix=None)
-        try:
-            serve.run_many(
-                [target],
-                wait_for_ingress_deployment_creation=False,
-                wait_for_applications_running=False,
-            )
-        except Exception as error:
-            # That an application cannot be handed over says nothing of the bundle: its trial passed. Ray has been seen
-            # to fail in its own pickling, by a race between threads; the next try passes.
-            raise ConnectionError(_words(error)) from error
 
     def _look(self) -> None:
         """In a thread of its own: how the cluster is, and which applications nobody needs."""
