@@ -2,7 +2,8 @@
 
     python -m tests.support.ray_nodes PORT
 
-`kill-node` and `kill-head` kill all processes of a node; `node` and `head` start one; `empty` ends all applications.
+`kill-node` and `kill-head` kill all processes of a node; `node` and `head` start one, `node` after ending what is left
+of the one before; `empty` ends all applications.
 Each is answered by `done`.
 """
 
@@ -77,6 +78,8 @@ def _serve(port: int) -> None:
             case "kill-head":
                 cluster.remove_node(cluster.head_node, allow_graceful=False)
             case "node":
+                # As `ray stop` does; else what is left of a cluster without a head asks the new one for ever.
+                node.kill_all_processes(check_alive=False, allow_graceful=False)
                 node = cluster.add_node(**one)
             case "head":
                 cluster = begin()

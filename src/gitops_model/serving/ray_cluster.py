@@ -329,7 +329,7 @@ class Cluster:
         self._say(
             f"the head of the Ray cluster at {address} does not answer: {_words(error)}. Replicas that run "
             "elsewhere answer for about a minute more; no release can be started and no replica replaced. Start the "
-            "head again, then the nodes: ray start"
+            "head again, then each node anew: ray stop && ray start"
         )
         if seconds < STRANGE_SECONDS:
             return
