@@ -17,6 +17,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 # What tools leave behind stays out of the template directory: cookiecutter would copy it into every project.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/pycache
+# With that place and without its files, each process would compile all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 export RUFF_CACHE_DIR := $(CURDIR)/.cache/ruff
 export MYPY_CACHE_DIR := $(CURDIR)/.cache/mypy
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.cache/hypothesis
