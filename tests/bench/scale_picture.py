@@ -78,35 +78,36 @@ def rates(found: Mapping[str, Sequence[tuple[int, float, float]]]) -> str:
     """
     (first, slow), (other, quick) = found.items()
     even = [(workers, workers * slow[0][1] / slow[0][0]) for workers, _, _ in slow]
-    fast = 50 * math.ceil(max(*(one[1] for one in quick), even[-1][1]) * 1.15 / 50)
-    dear = 10 * math.ceil(max(one[2] for one in slow) * 1.3 / 10)
+    fast = max(*(one[1] for one in quick), even[-1][1]) * 1.15
+    dear = max(one[2] for one in slow) * 1.3
+
+    def chart(
+        title: str, most: float, step: int, digits: int, lines: Mapping[str, Points]
+    ) -> Chart:
+        top = step * math.ceil(most / step)
+        return Chart(
+            title=title,
+            ticks=range(0, top + 1, step),
+            lines=lines,
+            share=lambda value: value / top,
+            along="workers",
+            count=str,
+            value=lambda value: f"{value:.{digits}f}",
+        )
+
+    rate = {
+        "even": even,
+        "first below": [(one[0], one[1]) for one in slow],
+        "other": [(one[0], one[1]) for one in quick],
+    }
+    cpu = {
+        "first": [(one[0], one[2]) for one in slow],
+        "other below": [(one[0], one[2]) for one in quick],
+    }
     return _drawn(
         "Requests a second and CPU a request against workers on a Ray cluster",
-        Chart(
-            title="requests a second (dashed: in proportion to workers)",
-            ticks=range(0, fast + 1, 50),
-            lines={
-                "even": even,
-                "first below": [(one[0], one[1]) for one in slow],
-                "other": [(one[0], one[1]) for one in quick],
-            },
-            share=lambda value: value / fast,
-            along="workers",
-            count=str,
-            value=lambda value: f"{value:.0f}",
-        ),
-        Chart(
-            title="CPU ms a request, of all processes",
-            ticks=range(0, dear + 1, 10),
-            lines={
-                "first": [(one[0], one[2]) for one in slow],
-                "other below": [(one[0], one[2]) for one in quick],
-            },
-            share=lambda value: value / dear,
-            along="workers",
-            count=str,
-            value=lambda value: f"{value:.1f}",
-        ),
+        chart("requests a second (dashed: in proportion to workers)", fast, 50, 0, rate),
+        chart("CPU ms a request, of all processes", dear, 10, 1, cpu),
         more=f'<text class="first" x="{LEFT}" y="44">a call takes {first}</text>'
         f'<text class="other" x="{LEFT + 180}" y="44">{other}</text>',
     )

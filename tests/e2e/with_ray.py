@@ -116,7 +116,7 @@ def trainer(repo: Small, tmp_path: Path) -> Iterator[Small]:
         )
         with (repo.root / "serving.yaml").open("a") as file:
             file.write(ENGINE)
-        repo.commit("Serve on the cluster")
+        repo.commit("Run the models on Ray")
         repo.git("push", "-q", "-u", "origin", "main")
         repo.ok("release")
         repo.ok("ship", "orders-v1", *ACCEPT)

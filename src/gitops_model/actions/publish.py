@@ -74,8 +74,10 @@ def run(options: Options) -> int:
         storage.write_credentials(Path(), os.environ)
         verdict = judge(repository, started, job=job)
     except Exception as error:
-        # Without a status the pull request would wait for ever, or keep a status that was set before.
-        said = str(error) if isinstance(error, GitopsError) else "Its log says why."
+        # Without a status the pull request would wait for ever, or keep a status that was set before. What git, DVC or
+        # a storage said may hold a key, which GitHub takes out of logs and not out of statuses.
+        ours = isinstance(error, GitopsError) and not isinstance(error, ExternalFailure)
+        said = str(error) if ours else "Its log says why."
         told = f"publish failed: {said}"
         client.set_status(repository, sha, state="error", description=told, url=job.run_url)
         raise

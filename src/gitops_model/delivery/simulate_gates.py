@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gitops_model.errors import BadInput
-from gitops_model.evaluation import calendar, made_up, metrics, trials
+from gitops_model.evaluation import calendar, ledger, made_up, metrics, trials
 from gitops_model.evaluation.inputs import TestSet
 from gitops_model.evaluation.made_up import Ground, Pair, Unit
 from gitops_model.evaluation.trials import Counts, Trials
@@ -115,8 +115,10 @@ def _require_sensible(options: Options) -> None:
     units = options.days or options.groups or 2
     if options.rows is not None and options.rows < max(20, units):
         raise BadInput(f"--rows must be at least {max(20, units)}, and is {options.rows}.")
-    if not (units >= 2 and options.runs >= 20 and options.values >= 1 and options.look >= 1):
-        raise BadInput("--days and --groups must be at least 2, --runs 20, --values and --look 1.")
+    if not (units >= 2 and options.runs >= 20 and options.values >= 1):
+        raise BadInput("--days and --groups must be at least 2, --runs 20, --values 1.")
+    if not 1 <= options.look <= ledger.LAST:
+        raise BadInput(f"--look is {options.look}; allowed: from 1 to {ledger.LAST}.")
     shares = {"--alike": options.alike, "--common": options.common}
     for name, share in shares.items():
         if not 0 <= share < 1:

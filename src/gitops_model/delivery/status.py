@@ -125,19 +125,19 @@ def look(git: Git, goal: deploy.Target, *, ref: str | None = None) -> Report:
         problems.append(
             f"the store {goal.store.folder} does not hold what is desired. Run: make deploy"
         )
-    live, problem, notes, troubles = _live(goal, pointer)
-    if problem:
-        problems.append(problem)
+    live = _live(goal, pointer)
+    if live.problem:
+        problems.append(live.problem)
     return Report(
         commit=wanted.commit,
         desired=describe(pointer),
         stored=describe(stored.pointer) if stored else "nothing",
-        live=live,
+        live=live.words,
         freeze=pointer.freeze,
         serving=None if pointer.stable is None else _serving(git, wanted.commit, pointer.stable),
         lines=lines,
-        notes=(*wanted.notes, *notes, *_watched(git, pointer)),
-        troubles=troubles,
+        notes=(*wanted.notes, *live.notes, *_watched(git, pointer)),
+        troubles=live.troubles,
         problems=tuple(problems),
     )
 
@@ -216,40 +216,46 @@ def _line(git: Git, store: Store, role: str, ref: Ref, wanted: Desired) -> Line:
     return Line(role=role, model=ref.model, sha256=ref.sha256, source=source, problem=problem)
 
 
-def _live(
-    goal: deploy.Target, pointer: Pointer
-) -> tuple[str, str | None, tuple[str, ...], tuple[str, ...]]:
+@dataclass(frozen=True, kw_only=True)
+class _Live:
     """What the service serves in words, the problem with it, what it says of the canary, and what is not whole."""
+
+    words: str
+    problem: str | None = None
+    notes: tuple[str, ...] = ()
+    troubles: tuple[str, ...] = ()
+
+
+def _live(goal: deploy.Target, pointer: Pointer) -> _Live:
     url = goal.url
     if url is None:
-        return (
-            "unknown",
-            "serving.yaml has port: 0, so the service cannot be asked; set port, or url.",
-            (),
-            (),
+        return _Live(
+            words="unknown",
+            problem="serving.yaml has port: 0, so the service cannot be asked; set port, or url.",
         )
     try:
         state = service.status(url)
     except ExternalFailure as error:
-        return "unknown", str(error), (), ()
+        return _Live(words="unknown", problem=str(error))
     if state is None:
-        return "no service", service.absent(url, edited=goal.edited), (), ()
+        return _Live(words="no service", problem=service.absent(url, edited=goal.edited))
     live = Pointer.from_dict({**state["live"]}, name=f"{url}/status")
-    words = describe(live)
-    target = pointer.to_dict()
-    found = live.to_dict()
+    target, found = pointer.to_dict(), live.to_dict()
     differing = [role for role in ("stable", "canary", "shadow") if found[role] != target[role]]
-    notes = canary.notes(state, pointer)
-    troubles = (*missing_workers(state), *troubled_cluster(state))
-    if not differing:
-        return words, None, notes, troubles
-    sentence = (
-        state["errors"][0]["sentence"]
-        if state["errors"]
-        else "the service is not there yet, or `make deploy` did not run."
+    problem = None
+    if differing:
+        sentence = (
+            state["errors"][0]["sentence"]
+            if state["errors"]
+            else "the service is not there yet, or `make deploy` did not run."
+        )
+        problem = f"desired and live differ in {', '.join(differing)}: {sentence}"
+    return _Live(
+        words=describe(live),
+        problem=problem,
+        notes=canary.notes(state, pointer),
+        troubles=(*missing_workers(state), *troubled_cluster(state)),
     )
-    problem = f"desired and live differ in {', '.join(differing)}: {sentence}"
-    return words, problem, notes, troubles
 
 
 def missing_workers(state: Mapping[str, Any]) -> tuple[str, ...]:

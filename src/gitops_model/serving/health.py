@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from starlette.requests import Request
@@ -105,7 +106,7 @@ def own_state(service: Service) -> dict[str, Any]:
         "errors": failures,
         "started_at": service.started_at,
         "uptime_seconds": round(time.monotonic() - service.started, 3),
-        **({} if service.cluster is None else {"ray": service.cluster.state()}),
+        **({} if service.cluster is None else {"ray": asdict(service.cluster.state())}),
     }
 
 

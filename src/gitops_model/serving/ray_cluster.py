@@ -17,7 +17,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
@@ -107,6 +107,16 @@ class Application:
     replicas: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """A cluster when it was last looked at. `nodes` are those alive; `problem` is None where it is whole."""
+
+    address: str
+    nodes: int
+    applications: Mapping[str, Application]
+    problem: str | None
+
+
 class Cluster:
     """The cluster that serving.yaml names, as one service sees it."""
 
@@ -162,14 +172,14 @@ class Cluster:
         # A call that waits for another process never runs on the event loop, however quick.
         return replace(found, row_seconds=math.inf)
 
-    def state(self) -> dict[str, Any]:
-        """For /status: what the cluster said when it was last looked at, and what is wrong with it in a sentence."""
-        return {
-            "address": self._ray.address,
-            "nodes": self._nodes,
-            "applications": {name: asdict(one) for name, one in self._found.items()},
-            "problem": self._problem,
-        }
+    def state(self) -> State:
+        """What the cluster said when it was last looked at. Asks nobody."""
+        return State(
+            address=self._ray.address,
+            nodes=self._nodes,
+            applications=self._found,
+            problem=self._problem,
+        )
 
     def _join(self) -> None:
         """Raises ConnectionError."""

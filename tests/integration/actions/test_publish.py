@@ -14,7 +14,7 @@ from gitops_model.actions import client, issues, publish, pulls, recompute, runs
 from gitops_model.actions.job import Job
 from gitops_model.delivery import served
 from gitops_model.delivery.baseline import Baseline
-from gitops_model.errors import BadArtifact, BadInput, CannotEvaluate
+from gitops_model.errors import BadArtifact, BadInput, CannotEvaluate, ExternalFailure
 from gitops_model.evaluation.anchor import Served
 from gitops_model.evaluation.ledger import Look
 from gitops_model.formats.check import Check, GateState, SliceState, State
@@ -302,7 +302,11 @@ def test_pending_takes_no_verdict_away(
 
 @pytest.mark.parametrize(
     ("error", "said"),
-    [(BadInput(["gates.yaml, line 3: margin"]), "margin"), (KeyError("base"), "Its log says why.")],
+    [
+        (BadInput(["gates.yaml, line 3: margin"]), "gates.yaml, line 3: margin"),
+        (ExternalFailure("`dvc pull` failed: key = s3cret"), "Its log says why."),
+        (KeyError("base"), "Its log says why."),
+    ],
 )
 def test_a_publish_that_fails_says_so_where_the_pull_request_waits(
     world: World, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
@@ -320,7 +324,7 @@ def test_a_publish_that_fails_says_so_where_the_pull_request_waits(
     with pytest.raises(type(error)):
         publish.run(publish.Options(run=7))
     assert told[:2] == [HEAD, "error"]
-    assert told[2].startswith("publish failed: ") and said in told[2]
+    assert told[2] == f"publish failed: {said}"
 
 
 class Conversation:

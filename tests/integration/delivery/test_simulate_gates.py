@@ -157,6 +157,8 @@ def test_prepared_rows_are_drawn_as_gates_yaml_judges_them(
         ("--days 28", "Example: --rows 5000 --days 28"),
         ("--rows 500 --days 5 --groups 5", "not both"),
         ("--rows 10", "--rows must be at least 20"),
+        ("--look 0", "--look is 0; allowed: from 1 to 160"),
+        ("--look 161", "--look is 161; allowed"),
         ("--rows 500 --alike 1", "--alike is 1; allowed: from 0 to below 1"),
         ("--rows 500 --positives 0", "--positives is 0; allowed: between 0 and 1"),
         ("--rows 500 --runs 1", "--runs 20"),
